@@ -1,0 +1,129 @@
+"""A mechanism as a value: a module with `Params`, `State` and `apply`, checked, with its parameters filled in."""
+
+import ast
+import difflib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from proofyard.core import shape
+from proofyard.core.book import Book
+from proofyard.core.errors import BadInput
+from proofyard.core.event import Event, Verdict
+
+_CALL = re.compile(r"^\s*(?P<name>[^()]+?)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A mechanism with its parameters."""
+
+    name: str
+    module: ModuleType
+    params: Any  # the module's Params
+
+    def apply(self, state: Any, event: Event) -> Verdict:
+        """One event in, one verdict out, in plain Python."""
+        return self.module.apply(self.params, state, event)
+
+    def genesis(self, actors: int, jobs: int) -> Any:
+        """Build the state before the first event; the caller then fills `book.cash`."""
+        state = shape.zeros(self.module.State, actors, jobs)
+        setup: Callable[[Any, Any], None] | None = getattr(self.module, "genesis", None)
+        if setup is not None:
+            setup(self.params, state)
+        return state
+
+    @property
+    def text(self) -> str:
+        """The rule as a user writes it: `name(key=value, …)` with every value that is not the default."""
+        defaults = type(self.params)()
+        pairs = zip(self.params._fields, self.params, defaults, strict=True)
+        changed = ", ".join(f"{key}={value}" for key, value, default in pairs if value != default)
+        return f"{self.name}({changed})" if changed else self.name
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """End a sentence with the nearest known name, or with all of them."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def parse_call(text: str, field: str) -> tuple[str, dict[str, Any]]:
+    """Split `name(key = value, …)` into the name and its literal arguments. Raises BadInput."""
+    match = _CALL.match(text)
+    if match is None:
+        raise BadInput(field, "a name or name(key=value, …)", repr(text))
+    try:
+        call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise BadInput(field, "arguments written key=value", repr(text))
+        values = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError):
+        raise BadInput(field, "a name or name(key=value, …)", repr(text)) from None
+    return match["name"], values
+
+
+def with_params(name: str, module: ModuleType, values: dict[str, Any], field: str = "mechanism") -> Rule:
+    """Fill in the parameters of `module` and let its own `validate` look at them. Raises BadInput."""
+    known = list(module.Params._fields)
+    for key, value in values.items():
+        if key not in known:
+            raise BadInput(field, f"a parameter of {name} ({nearest(key, known)})", key)
+        if isinstance(value, float) or not isinstance(value, int):
+            raise BadInput(f"{field}.{key}", "an integer", repr(value))
+        if abs(value) >= 2**62:
+            raise BadInput(f"{field}.{key}", "an integer below 2**62", value)
+    params = module.Params(**{key: int(value) for key, value in values.items()})
+    complaint = module.validate(params) if hasattr(module, "validate") else None
+    if complaint:
+        key, wanted = complaint
+        raise BadInput(f"{field}.{key}", wanted, getattr(params, key))
+    return Rule(name, module, params)
+
+
+def load(path: Path) -> ModuleType:
+    """Import a rule from a file anywhere on disk and check its form. Raises BadInput, never a traceback."""
+    if not path.is_file():
+        raise BadInput("mechanism", "a rule file", f"{path}, which does not exist")
+    source = path.read_text(encoding="utf-8")
+    try:
+        compile(source, str(path), "exec")
+    except SyntaxError as error:
+        raise BadInput(f"{path}, line {error.lineno}", "valid Python", error.msg) from None
+    loader = importlib.util.spec_from_file_location(f"proofyard_rule_{path.stem}", path)
+    if loader is None or loader.loader is None:
+        raise BadInput("mechanism", "a file that ends in .py", path)
+    module = importlib.util.module_from_spec(loader)
+    sys.modules[loader.name] = module
+    try:
+        loader.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - whatever the user's file raises on import is the user's to read
+        raise BadInput(str(path), "a rule that can be imported", f"{type(error).__name__}: {error}") from None
+    check_form(module, str(path))
+    return module
+
+
+def check_form(module: ModuleType, where: str) -> None:
+    """Refuse a module that is not a rule: Params, State and apply, integers only. Raises BadInput."""
+    for name in ("Params", "State", "apply"):
+        if not hasattr(module, name):
+            raise BadInput(where, f"a rule with {name}", "a module without it")
+    for key, value in getattr(module.Params, "_field_defaults", {}).items():
+        if not isinstance(value, int):
+            raise BadInput(f"{where}: Params.{key}", "an integer default", repr(value))
+    missing = set(module.Params._fields) - set(module.Params._field_defaults)
+    if missing:
+        raise BadInput(f"{where}: Params.{min(missing)}", "a default", "none")
+    try:
+        shape.fields(module.State)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error.field}", error.wanted, error.got) from None
+    first = next(iter(module.State.__annotations__.values()), None)
+    if first is not Book:
+        raise BadInput(f"{where}: State", "`book: Book` as its first field", first)

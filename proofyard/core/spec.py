@@ -1,0 +1,20 @@
+"""Mark a rule: plain Python to whoever calls it, compiled by whoever compiles the caller.
+
+`spec` is Numba's `register_jitable`: the decorated function stays an ordinary Python function.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+
+    def spec(function: F) -> F:
+        """Mark `function` as part of a rule."""
+        return function
+
+else:
+    from numba.extending import register_jitable as spec
+
+__all__ = ["spec"]

@@ -1,0 +1,25 @@
+"""The catalogue: an explicit list of rules, each a module of its own that knows no other."""
+
+import importlib
+from pathlib import Path
+
+from proofyard.core.errors import BadInput
+from proofyard.core.rule import Rule, check_form, load, nearest, parse_call, with_params
+
+NAMES = ("race", "staked_pool", "bonded", "proo_phi", "operator_pool")
+
+
+def rule(text: str, field: str = "mechanism") -> Rule:
+    """Resolve `name(key=value, …)` or `path/to/rule.py(key=value, …)` to a rule with its parameters.
+
+    Raises BadInput for an unknown name or parameter, a file that is not a rule, or a value the rule refuses.
+    """
+    name, values = parse_call(text, field)
+    if name.endswith(".py"):
+        path = Path(name)
+        return with_params(path.stem, load(path), values, field)
+    if name not in NAMES:
+        raise BadInput(field, f"a mechanism ({nearest(name, list(NAMES))})", name)
+    module = importlib.import_module(f"proofyard.mechanisms.{name}")
+    check_form(module, name)
+    return with_params(name, module, values, field)
