@@ -1,0 +1,87 @@
+"""Bind a rule to the engine: compile its `apply` behind one address, in half a second, cached on disk.
+
+The engine is compiled once and knows no rule. For each rule a small entry is generated that rebuilds the rule's named
+tuples from pointers and calls `apply`; the engine calls that entry with a context address and seven integers.
+"""
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from proofyard.core.book import Ints
+from proofyard.core.errors import BadInput
+from proofyard.core.rule import Rule
+from proofyard.engine import cache
+from proofyard.engine.memory import words_of
+
+_ENTRY = '''"""Generated: the rule {name} behind one address."""
+import sys
+from numba import cfunc, types
+from proofyard.core.event import Event
+from proofyard.engine.memory import layout_of, pointer_to
+_rule = sys.modules[{module!r}]
+apply = _rule.apply
+_state = layout_of(_rule.State)
+state_at, params_at = pointer_to(_state), pointer_to(layout_of(_rule.Params, first=_state.words))
+event_at = pointer_to(layout_of(Event, fixed=False))
+
+@cfunc(types.int64(types.int64, types.int64), cache=True, error_model="numpy")
+def entry(address, event):
+    return apply(params_at(address), state_at(address), event_at(event)).value
+'''
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A compiled rule on one state. `state` must live as long as `context` is used."""
+
+    function: int  # address of the entry
+    context: Ints  # addresses and sizes of the state's arrays, then the parameters
+    state: Any
+
+
+def _sources_of(rule: Rule) -> list[Path]:
+    """Files the rule is made of: its own, and every loaded module beside it (for a rule outside the package)."""
+    own = Path(str(rule.module.__file__))
+    if rule.module.__name__.startswith("proofyard."):
+        return [own]
+    beside = {Path(f) for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
+    return sorted({own} | {path for path in beside if path.parent == own.parent and path.is_file()})
+
+
+def compile_rule(rule: Rule) -> int:
+    """Compile `rule` (or take it from the cache) and return the address of its entry.
+
+    Raises BadInput when Numba cannot compile the rule: it then uses Python beyond the shared subset.
+    """
+    name = f"entry_{rule.name}_{cache.digest_of(_sources_of(rule))}"
+    module = sys.modules.get(name)
+    if module is None:
+        path = cache.folder() / f"{name}.py"
+        if not path.exists():
+            draft = path.with_suffix(f".{id(rule)}.tmp")
+            draft.write_text(_ENTRY.format(name=rule.name, module=rule.module.__name__), encoding="utf-8")
+            draft.replace(path)
+        loader = importlib.util.spec_from_file_location(name, path)
+        assert loader is not None
+        assert loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        sys.modules[name] = module
+        try:
+            loader.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            reason = str(error).strip().splitlines()
+            line = next((text for text in reversed(reason) if "rror" in text or "File" in text), reason[0])
+            wanted = "the subset of Python that Numba compiles (integers, arrays, loops)"
+            raise BadInput(f"mechanism {rule.name}", wanted, line.strip()) from error
+    return int(module.entry.address)
+
+
+def bind(rule: Rule, state: Any) -> Bound:
+    """Compile `rule` and point it at `state`."""
+    return Bound(compile_rule(rule), np.array(words_of((*state, *rule.params)), np.int64), state)

@@ -1,0 +1,81 @@
+"""The event queue: a binary heap of (time, what | job | prover) pairs in one int64 array, compiled.
+
+Events are in total order: by time, then by what they are, then by job, then by prover. `salt` shuffles the order of
+events of one instant (for the test that no result depends on it).
+"""
+
+import numpy as np
+from numba import njit
+
+from proofyard.core.book import Ints
+
+PROVER_BITS, JOB_BITS = 21, 38  # 2 M provers, 2.7e11 jobs
+_PROVER_MASK, _JOB_MASK = (1 << PROVER_BITS) - 1, (1 << JOB_BITS) - 1
+EPOCH, FINISH, ALARM, DECLINE, ASK = 0, 1, 2, 3, 4  # what: in this order at one instant
+NEVER = np.int64(2**62)
+
+
+@njit(forceinline=True)
+def pack(what: int, job: int, prover: int) -> int:
+    """Pack what happens to which job by which prover into one integer."""
+    return (what << (PROVER_BITS + JOB_BITS)) | (job << PROVER_BITS) | prover
+
+
+@njit(forceinline=True)
+def what_of(key: int) -> int:
+    """Read what happens from a key."""
+    return key >> (PROVER_BITS + JOB_BITS)
+
+
+@njit(forceinline=True)
+def job_of(key: int) -> int:
+    """Read the job from a key."""
+    return (key >> PROVER_BITS) & _JOB_MASK
+
+
+@njit(forceinline=True)
+def prover_of(key: int) -> int:
+    """Read the prover from a key."""
+    return key & _PROVER_MASK
+
+
+@njit(forceinline=True)
+def push(heap: Ints, size: int, time: int, key: int, salt: int) -> int:
+    """Put an event into `heap` (room must be there) and return its new size."""
+    k = size
+    while k > 0:
+        parent = (k - 1) >> 1
+        at = heap[2 * parent]
+        if at < time or (at == time and heap[2 * parent + 1] ^ salt < key ^ salt):
+            break
+        heap[2 * k] = at
+        heap[2 * k + 1] = heap[2 * parent + 1]
+        k = parent
+    heap[2 * k] = time
+    heap[2 * k + 1] = key
+    return size + 1
+
+
+@njit(forceinline=True)
+def pop(heap: Ints, size: int, salt: int) -> int:
+    """Remove the first event (read it from heap[0], heap[1] before) and return the new size."""
+    size -= 1
+    time = heap[2 * size]
+    key = heap[2 * size + 1]
+    k = 0
+    child = 1
+    while child + 1 < size:  # walk the hole down to a leaf: cheaper than comparing with the last event on the way
+        left = heap[2 * child]
+        right = heap[2 * child + 2]
+        tie = heap[2 * child + 3] ^ salt < heap[2 * child + 1] ^ salt
+        child += (right < left) | ((right == left) & tie)  # no branch: it could not be predicted
+        heap[2 * k] = heap[2 * child]
+        heap[2 * k + 1] = heap[2 * child + 1]
+        k = child
+        child = 2 * k + 1
+    if child < size:
+        heap[2 * k] = heap[2 * child]
+        heap[2 * k + 1] = heap[2 * child + 1]
+        k = child
+    push(heap, k, time, key, salt)
+    return size

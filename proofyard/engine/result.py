@@ -1,0 +1,92 @@
+"""What a run leaves behind: columns of plain arrays, one row a job, a prover, a sample or a slash.
+
+Money in gwei, time in ms since genesis, both int64. Nothing here is computed: `proofyard.lab.metrics` does that.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proofyard.core.book import Ints
+
+
+class Jobs(NamedTuple):
+    """One row per request, in order of arrival. Shape (jobs,)."""
+
+    asked_ms: Ints
+    size: Ints  # in the unit of the workload, e.g. gas
+    requester: Ints  # actor
+    prover: Ints  # prover of record, -1 nobody
+    phase: Ints  # Phase at the end; 0 = the request was refused
+    proven_ms: Ints  # when the proof that counts was accepted, 0 never
+    paid_gwei: Ints  # to provers, for this job
+    cost_gwei: Ints  # what the work of the prover of record cost it
+    cheapest_gwei: Ints  # expected cost at the cheapest prover able to make the deadline when idle, -1 nobody
+    turns: Ints  # how often the job was given to somebody
+    late: Ints  # 1: proven after the deadline it was first given
+
+
+class Provers(NamedTuple):
+    """One row per prover. Shape (provers,)."""
+
+    group: Ints  # index of its [[provers]] table
+    capacity: Ints  # proofs at once, true
+    wins: Ints  # jobs settled as prover of record
+    missed: Ints  # assigned jobs not proven in time
+    income_gwei: Ints  # paid to it for proofs (fees, rewards), before slashes and costs
+    cost_gwei: Ints  # hardware and energy
+    slashed_gwei: Ints  # own money taken by the rule
+    stake_gwei: Ints  # its own stake at the end
+    stake_start_gwei: Ints  # its own stake at the start
+    busy_ms: Ints  # work, summed over its slots
+    wasted_ms: Ints  # of this, not paid
+    online_ms: Ints
+    active: Ints  # 1: in the market at the end (not broke, not gone for lack of profit)
+    pool_gwei: Ints  # delegated to it, mean over the run (0 without delegation)
+    pool_end_gwei: Ints  # delegated to it at the end
+    pool_gain_gwei: Ints  # credited to those who delegate to it
+    pool_slashed_gwei: Ints  # taken from those who delegate to it
+
+
+class Samples(NamedTuple):
+    """The market at regular moments. Shape (samples,), or (samples, tracked) for the last three."""
+
+    time_ms: Ints
+    locked_gwei: Ints  # all money that is neither cash, escrow, burnt nor the protocol's
+    tracked: Ints  # shape (tracked,): which provers the next columns follow, at most 64
+    stake_gwei: Ints  # own stake
+    pool_gwei: Ints  # delegated stake
+    wins: Ints  # so far
+    seat: Ints  # seat held at that moment, 0 none (all zero for rules without seats)
+
+
+class Slashes(NamedTuple):
+    """The first slashes of the run (at most 100,000), in order. Shape (slashes,)."""
+
+    time_ms: Ints
+    prover: Ints
+    gwei: Ints  # own and delegated money together
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed of one scenario under one rule."""
+
+    scenario: str
+    mechanism: str  # as the user writes it
+    seed: int
+    horizon_ms: int
+    end_ms: int  # when the last job became final
+    supply_gwei: int  # of the token
+    names: tuple[str, ...]  # of the provers
+    groups: tuple[str, ...]  # of the [[provers]] tables
+    jobs: Jobs
+    provers: Provers
+    samples: Samples
+    slashes: Slashes
+    slashes_total: int  # also those the log had no room for
+    burnt_gwei: int
+    seat_churn: int  # seat changes, 0 for rules without seats
+    verdicts: dict[tuple[str, str], int]  # how often which kind met which verdict
+    money_difference_gwei: int  # money at the end less money at genesis: always 0
+    events: int  # events the engine handled
+    trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for
