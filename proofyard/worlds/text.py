@@ -1,0 +1,141 @@
+"""Reading the short texts of a scenario: `name(key=value)`, durations, and names that are nearly right."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from proofyard.core.errors import BadInput
+
+PS = {"ps": 1, "ns": 10**3, "us": 10**6, "ms": 10**9, "s": 10**12, "min": 60 * 10**12, "h": 3600 * 10**12}
+PS["d"] = 24 * PS["h"]
+PS_PER_MS = 10**9
+
+_CALL = re.compile(r"\s*([^()]*[^()\s])\s*(?:\((.*)\))?\s*", re.DOTALL)
+_ITEM = re.compile(r"""\s*(?:([A-Za-z_]\w*)\s*=\s*)?('[^']*'|"[^"]*"|[^,'"=]+?)\s*(?:,|$)""")
+_DURATION = re.compile(r"(\d+(?:_\d+)*)(?:\.(\d+))?\s*([a-z]+)")
+
+
+class Call(NamedTuple):
+    """A parsed `name(value, key=value)`; values are texts without quotes, `""` names a positional one."""
+
+    name: str
+    values: dict[str, str]
+
+
+def parse_call(text: str, field: str) -> Call:
+    """Split `name(value, key=value, …)`; at most one positional value. Raises BadInput when it has another form."""
+    wanted = "a name or name(key=value, …)"
+    whole = _CALL.fullmatch(text)
+    if whole is None:
+        raise BadInput(field, wanted, repr(text))
+    inside = (whole[2] or "").strip()
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(inside):
+        item = _ITEM.match(inside, at)
+        if item is None or (item[1] or "") in values:
+            raise BadInput(field, wanted, repr(text))
+        values[item[1] or ""] = item[2].strip("'\"")
+        at = item.end()
+    return Call(whole[1], values)
+
+
+def only(call: Call, field: str, valid: Sequence[str]) -> None:
+    """Raise BadInput when `call` has a key outside `valid`, naming the nearest valid one."""
+    for key in call.values:
+        if key not in valid:
+            shown = f"{call.name}({key}=…)" if key else f"{call.name}({call.values[key]})"
+            if not valid:
+                raise BadInput(field, f"{call.name} without parameters", shown)
+            raise unknown(field, shown, valid, looks_like=key, kind=f"parameter of {call.name}")
+
+
+def unknown(
+    field: str, got: str, valid: Iterable[str], *, looks_like: str | None = None, kind: str = "name"
+) -> BadInput:
+    """Error for a name that is not among `valid`, with the nearest one and, when they are few, all of them."""
+    import difflib  # noqa: PLC0415  # only needed on the way out
+
+    names = sorted(set(valid))
+    sought = got if looks_like is None else looks_like
+    close = difflib.get_close_matches(sought.casefold(), [name.casefold() for name in names], n=1, cutoff=0.0)
+    best = next((name for name in names if close and name.casefold() == close[0]), "none")
+    few = 6
+    listed = f"one of {', '.join(name or '(a value)' for name in names)}" if len(names) <= few else f"a known {kind}"
+    return BadInput(field, f"{listed} (nearest: {best})", got)
+
+
+def number(text: str, field: str, low: float, high: float) -> float:
+    """Float in [low, high] read from `text`. Raises BadInput."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise BadInput(field, f"a number from {low:g} to {high:g}", repr(text))
+    return value
+
+
+def whole(text: str, field: str, low: int, high: int) -> int:
+    """Integer in [low, high] read from `text`; `22_000_000` is fine. Raises BadInput."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise BadInput(field, f"a whole number from {low:_} to {high:_}", repr(text))
+    return value
+
+
+def duration_ps(text: str, field: str) -> int:
+    """Picoseconds in a duration such as `2s`, `0.5s`, `90 min`; exact, no floats. Raises BadInput."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or found[3] not in PS:
+        raise BadInput(field, "a duration such as 500ms, 2s, 1.5h or 7d", repr(text))
+    part = found[2] or ""
+    return int(found[1] + part) * PS[found[3]] // 10 ** len(part)
+
+
+def duration_ms(text: str, field: str) -> int:
+    """Whole milliseconds in a duration, rounded down. Raises BadInput."""
+    return duration_ps(text, field) // PS_PER_MS
+
+
+def match_setup(text: str, names: Sequence[str], field: str) -> str:
+    """Full name of the set-up `hardware/client/zkvm` that `text` means.
+
+    Besides the full name: the client may be left out (then the reth guest is meant) or given without its version, and
+    the zkVM may be given without the `v` and without the end of its version: `8x5090/zisk-0.16`.
+
+    Raises
+    ------
+    BadInput : no name matches (the nearest is named), or several do.
+    """
+    same = [name for name in names if name.casefold() == text.casefold()]
+    if same:
+        return same[0]
+    hits = [name for name in names if _means(text, name)]
+    client = text.split("/")[1] if text.count("/") > 1 else "reth"
+    exact = [name for name in hits if name.split("/")[1] == client]
+    same_zkvm = len({name.split("/")[-1] for name in hits}) == 1
+    if same_zkvm and len(hits) > 1:
+        hits = exact or [name for name in hits if _is_version_of(name.split("/")[1], client)] or hits
+    if len(hits) > 1:
+        raise BadInput(field, f"one set-up out of {', '.join(hits)}", repr(text))
+    if not hits:
+        short = [f"{name.split('/')[0]}/{name.split('/')[-1].replace('-v', '-')}" for name in names]
+        alike = short if text.count("/") == 1 else []
+        raise unknown(field, repr(text), [*names, *alike], looks_like=text, kind="set-up")
+    return hits[0]
+
+
+def _means(text: str, name: str) -> bool:
+    asked, has = text.casefold().split("/"), name.casefold().split("/")
+    if len(asked) not in {2, 3} or len(has) != 3 or asked[0] != has[0]:  # noqa: PLR2004  # hardware/[client/]zkvm
+        return False
+    client_fits = len(asked) == 2 or _is_version_of(has[1], asked[1])  # noqa: PLR2004
+    return client_fits and _is_version_of(has[-1].replace("-v", "-"), asked[-1].replace("-v", "-"))
+
+
+def _is_version_of(name: str, short: str) -> bool:
+    return name == short or name.startswith((short + "-", short + "."))
