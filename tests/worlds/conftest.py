@@ -52,7 +52,7 @@ def made_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def proving_csv(made_csv: Path) -> Path:
-    """The measured proofs, or the made ones."""
+    """Give the measured proofs, or the made ones."""
     return measured_file() or made_csv
 
 

@@ -113,7 +113,7 @@ def test_provers_and_seeds_differ_and_repeat() -> None:
 
 
 def test_oracle_6_availability_of_zones() -> None:
-    """mean up / (mean up + mean down): us-west-2b 10.40 / 11.50 = .904 against .905; the other zones within .02."""
+    """Mean up / (mean up + mean down): us-west-2b 10.40 / 11.50 = .904 against .905; the other zones within .02."""
     for name, zone in ZONES.items():
         share = zone.mean_up / (zone.mean_up + zone.mean_down)
         assert share == pytest.approx(zone.available, abs=0.001 if name == "us-west-2b" else 0.02)
@@ -185,7 +185,7 @@ def finish_times(text: str, work: int, pieces: int) -> Iterator[int]:
 
 
 def test_oracle_2_restart_without_saving() -> None:
-    """h = 1/2 h, s = 600 s, d = 1800 s: 782 s; the same from simulated on/off times. With saving, near s (1 + h d)."""
+    """A rate of 1/2 h, work of 600 s, 1800 s down: 782 s; the same from simulated on/off times. With saving, near s (1 + h d) for work s."""
     assert restart_time(600, 1 / 7200, 1800) == pytest.approx(782, abs=1)
     assert saved_time(600, 1 / 7200, 1800, 10_000) == pytest.approx(600 * (1 + 1800 / 7200), rel=0.001)
     mean = np.mean(list(finish_times("idle_gpu(availability=0.8, mean_up='2h', lives=exponential)", 600_000, 1)))
