@@ -185,7 +185,7 @@ def finish_times(text: str, work: int, pieces: int) -> Iterator[int]:
 
 
 def test_oracle_2_restart_without_saving() -> None:
-    """A rate of 1/2 h, work of 600 s, 1800 s down: 782 s; the same from simulated on/off times. With saving, near s (1 + h d) for work s."""
+    """Rate h = 1 per 2 h, work s = 600 s, down 1800 s: 782 s, simulated alike; with saving it tends to s (1 + h d)."""
     assert restart_time(600, 1 / 7200, 1800) == pytest.approx(782, abs=1)
     assert saved_time(600, 1 / 7200, 1800, 10_000) == pytest.approx(600 * (1 + 1800 / 7200), rel=0.001)
     mean = np.mean(list(finish_times("idle_gpu(availability=0.8, mean_up='2h', lives=exponential)", 600_000, 1)))
