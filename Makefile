@@ -68,7 +68,7 @@ check: $(READY) ## Formatting, lint, types, layers, spelling, lock
 	.venv/bin/pyright
 	.venv/bin/lint-imports
 	.venv/bin/codespell
-	$(UV) lock --quiet --check
+	$(UV) lock --quiet --check --offline
 
 .PHONY: format
 format: $(READY) ## Rewrite the sources as `check` wants them, where that is safe
