@@ -49,6 +49,8 @@ PROVER = np.dtype(
 )
 JOB = np.dtype(
     [
+        ("asked", np.int64),  # ticks
+        ("first_deadline", np.int64),  # ticks, the first it was given to anybody, 0 never
         ("worker", np.int64),  # who works on it, -1 nobody yet
         ("finish", np.int64),  # ticks, when the proof is ready
         ("work", np.int64),  # ticks of the worker's work
@@ -243,6 +245,8 @@ def _begin(w, now, job, prover):
     j.work = 0
     j.finish = queue.NEVER
     deadline = w.book.deadline[job]
+    if j.turns == 1:
+        j.first_deadline = deadline
     if work == 0 or (p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
         _alarm(w, job, deadline + 1)
         return
@@ -341,6 +345,8 @@ def _race(w, now, job):
     j.worker, j.finish, j.work = who, best, best_work
     j.turns += 1
     deadline = w.book.deadline[job]
+    if j.turns == 1:
+        j.first_deadline = deadline
     if best <= deadline:
         _finish(w, job, who, best)
     else:
@@ -396,11 +402,19 @@ def _close(w, now, job):
         w.provers[prover].wins += 1
     elif j.worker >= 0:
         w.provers[j.worker].wasted += j.work
+    _ask_next(w, now)
+
+
+@njit(forceinline=True)
+def _ask_next(w, now):
+    """In a closed loop the next request comes a pause after an answer."""
+    r = w.registers[0]
     if r.listed == 0 and r.next_job < r.jobs:
         at = now + w.arrive[r.next_job]
         if at <= r.horizon:
             r.heap_size = queue.push(w.heap, r.heap_size, at, queue.pack(queue.ASK, r.next_job, 0), r.salt)
             r.next_job += 1
+            r.live += 1
 
 
 @njit
@@ -436,7 +450,7 @@ def run(rule, context, world, budget):
     for _ in range(budget):
         arrival = w.arrive[r.next_job] if r.next_job < r.listed else queue.NEVER
         first = w.heap[0] if r.heap_size > 0 else queue.NEVER
-        if min(arrival, first) >= queue.NEVER or (r.live == 0 and arrival >= queue.NEVER and _only_epochs(w)):
+        if arrival >= queue.NEVER and (r.live == 0 or first >= queue.NEVER):
             return DONE
         if r.tracing != 0 and 7 * (r.traced + 4) > len(w.trace):
             return TRACE_FULL
@@ -477,7 +491,9 @@ def run(rule, context, world, budget):
             detail = w.size[job & r.size_mask]
             word = dice.word_of(dice.job_die(r.seed, job, dice.WORD))
             w.jobs[job].worker = -1
-            r.live += 1
+            w.jobs[job].helper = -1
+            w.jobs[job].asked = now
+            r.live += 1 if r.listed > 0 else 0
         elif kind == Kind.PROVE or kind == Kind.DECLINE:
             actor = w.jobs[job].worker
             if actor < 0 or w.book.phase[job] >= Phase.PROVEN:
@@ -494,6 +510,7 @@ def run(rule, context, world, budget):
             if verdict != Verdict.OK:
                 if kind == Kind.REQUEST:
                     r.live -= 1
+                    _ask_next(w, now)
                     continue
                 if kind == Kind.DECLINE:
                     w.provers[actor].declines = 0  # this rule takes no refusal
@@ -535,12 +552,6 @@ def _timer(w, now, job):
     return np.int64(Kind.SETTLE)
 
 
-@njit(forceinline=True)
-def _only_epochs(w):
-    """Nothing is left in the queue but epochs (and stale alarms): with no job alive, nothing can happen."""
-    return w.registers[0].next_job >= w.registers[0].jobs or w.registers[0].listed > 0
-
-
 @njit(nogil=True, cache=True)
 def inject(rule, context, world, events, verdicts):
     """Let the rule answer events about accounts (offers, stakes, delegations): `events` (n, 7), verdicts in place."""
@@ -560,7 +571,7 @@ def poisson_arrivals(seed, gap, arrive):
 
 
 @njit(nogil=True, cache=True)
-def draw_from_table(seed, use, shift, table, out):
-    """Fill `out[job]` from a table of 2**(64 - shift) quantiles with die `use` of each job, shifted by `shift`."""
+def draw_from_table(seed, table, out):
+    """Fill `out[job]` with the size of each job: one of 4096 quantiles in `table`, by the job's own die."""
     for job in range(len(out)):
-        out[job] = table[np.int64(dice.job_die(seed, job, use) >> np.uint64(shift))]
+        out[job] = table[np.int64(dice.job_die(seed, job, dice.SIZE) >> np.uint64(52))]

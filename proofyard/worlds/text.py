@@ -7,7 +7,7 @@ from typing import NamedTuple
 from proofyard.core.errors import BadInput
 
 PS = {"ps": 1, "ns": 10**3, "us": 10**6, "ms": 10**9, "s": 10**12, "min": 60 * 10**12, "h": 3600 * 10**12}
-PS["d"] = 24 * PS["h"]
+PS["m"], PS["d"] = PS["min"], 24 * PS["h"]
 PS_PER_MS = 10**9
 
 _CALL = re.compile(r"\s*([^()]*[^()\s])\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -91,7 +91,7 @@ def duration_ps(text: str, field: str) -> int:
     """Picoseconds in a duration such as `2s`, `0.5s`, `90 min`; exact, no floats. Raises BadInput."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or found[3] not in PS:
-        raise BadInput(field, "a duration such as 500ms, 2s, 1.5h or 7d", repr(text))
+        raise BadInput(field, "a duration such as 500ms, 2s, 10m, 1.5h or 7d", repr(text))
     part = found[2] or ""
     return int(found[1] + part) * PS[found[3]] // 10 ** len(part)
 

@@ -1,0 +1,227 @@
+"""What people do between events: enter, put money back to stake, leave when it does not pay, move their delegation.
+
+All of it happens at epochs, as ordinary events the rule answers; nothing here touches the state.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from proofyard.core.book import Ints
+from proofyard.core.event import Kind, Verdict
+from proofyard.engine import queue
+from proofyard.engine.world import EVENT_WORDS, MS_PER_HOUR, Floats, Stage, delegations
+from proofyard.worlds.dice import uniform, word
+
+DELEGATOR_STREAM = 7  # of the dice
+YEAR_MS = 365 * 86_400_000
+
+Inject = Callable[[Ints], Ints]
+
+
+def events_of(kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> Ints:
+    """Lay events of one kind out in rows, shape (n, 7)."""
+    events = np.zeros((len(actors), EVENT_WORDS), np.int64)
+    events[:, 0], events[:, 1], events[:, 2] = kind, now, actors
+    events[:, 4], events[:, 5] = amounts, details
+    return events
+
+
+class Books(NamedTuple):
+    """What a prover had earned and spent by a moment, gwei each."""
+
+    time: int
+    income: Ints
+    cost: Floats
+
+
+class Population:
+    """Provers and delegators of one run."""
+
+    def __init__(self, st: Stage, inject: Inject) -> None:
+        self.stage, self.inject = st, inject
+        self.classes = st.cast.classes
+        count = st.cast.count
+        self.staked_at_start = np.zeros(count, np.int64)
+        self.since = np.zeros(count, np.int64)  # ms, when it last entered
+        self.away = np.zeros(count, np.int64)  # ms it has been out of the market
+        self.left_at = np.full(count, -1)
+        self.history: list[Books] = []
+        self.leaving = np.array([g.leave is not None for g in self.classes])[st.cast.group]
+        self.delegation = Delegation(st, inject)
+
+    def enter(self) -> None:
+        """Everybody states its terms, stakes and delegates, the largest stake first."""
+        cast = self.stage.cast
+        order = np.argsort(-cast.stake, kind="stable")
+        self.inject(events_of(Kind.OFFER, 0, order, cast.ask[order], cast.declared[order]))
+        staking = order[cast.stake[order] > 0]
+        self.inject(events_of(Kind.STAKE, 0, staking, cast.stake[staking]))
+        stake = self.stage.optional("stake")
+        if stake is not None:
+            self.staked_at_start = stake[: cast.count].copy()
+        self.delegation.enter()
+
+    def decide(self, now: int) -> None:
+        """Act at an epoch."""
+        self._restake(now)
+        if self.leaving.any():
+            self._leave(now)
+        self.delegation.decide(now)
+
+    def costs(self, busy: Ints, online: Ints) -> Floats:
+        """What work and presence have cost each prover, gwei."""
+        by_presence = np.array([g.cost.billing == "online" for g in self.classes])[self.stage.cast.group]
+        billed = np.where(by_presence, online, busy)
+        return billed * self.stage.cast.rate / MS_PER_HOUR
+
+    def away_ms(self, now: int) -> Ints:
+        """Time each prover was out of the market up to `now`, ms."""
+        return self.away + np.where(self.left_at >= 0, now - self.left_at, 0)
+
+    def pool_gain(self) -> Ints:
+        """What those who delegate to each prover were credited, gwei."""
+        return self.delegation.gain()
+
+    def _restake(self, now: int) -> None:
+        """Those who do so put their cash to stake; those without a seat only, or everybody."""
+        cast, state = self.stage.cast, self.stage.state
+        wish = np.array([("never", "unseated", "always").index(g.restake) for g in self.classes])[cast.group]
+        seat = self.stage.optional("seat")
+        if seat is not None:
+            wish = np.where((wish == 1) & (seat[: cast.count] > 0), 0, wish)
+        ready = np.flatnonzero((wish > 0) & (state.book.cash[: cast.count] > 0) & (self.left_at < 0))
+        if len(ready):
+            self.inject(events_of(Kind.STAKE, now, ready, state.book.cash[ready]))
+
+    def _leave(self, now: int) -> None:
+        """Those who lose money leave; those whose time away is over come back."""
+        rows, cast = self.stage.world.provers, self.stage.cast
+        income = rows["income"] - self.stage.state.book.slashed[: cast.count]
+        online = np.full(cast.count, now) - self.away_ms(now)
+        books = Books(now, income, self.costs(rows["busy"], online))
+        self.history.append(books)
+        self._return(now)
+        for k, group in enumerate(self.classes):
+            if group.leave is None:
+                continue
+            old = next((b for b in reversed(self.history) if b.time <= now - group.leave.after), None)
+            if old is None:
+                continue
+            mine = np.flatnonzero((cast.group == k) & (self.left_at < 0) & (self.since <= old.time))
+            profit = (books.income - old.income) - (books.cost - old.cost)
+            losing = mine[profit[mine] < 0]
+            if not len(losing):
+                continue
+            until = np.full(len(losing), now + group.leave.back_after)
+            if group.leave.budget is not None:
+                budget = self.stage.scenario.gwei(group.leave.budget, f"provers[{k}].leave.budget")
+                until[(books.income - books.cost)[losing] < -budget] = queue.NEVER
+            self._go(now, losing, until)
+
+    def _go(self, now: int, provers: Ints, until: Ints) -> None:
+        """Leave until a time and take the stake along."""
+        self.stage.world.provers["gone_until"][provers] = until
+        self.left_at[provers] = now
+        stake = self.stage.optional("stake")
+        if stake is not None:
+            held = provers[stake[provers] > 0]
+            self.inject(events_of(Kind.UNSTAKE, now, held, stake[held]))
+
+    def _return(self, now: int) -> None:
+        """Come back and stake again what is free."""
+        back = np.flatnonzero((self.left_at >= 0) & (self.stage.world.provers["gone_until"] <= now))
+        if not len(back):
+            return
+        self.away[back] += now - self.left_at[back]
+        self.left_at[back], self.since[back] = -1, now
+        self.inject(events_of(Kind.WITHDRAW, now, back, np.zeros(len(back), np.int64)))
+        cast, cash = self.stage.cast, self.stage.state.book.cash
+        amount = np.minimum(cash[back], cast.stake[back])
+        self.inject(events_of(Kind.OFFER, now, back, cast.ask[back], cast.declared[back]))
+        some = amount > 0
+        self.inject(events_of(Kind.STAKE, now, back[some], amount[some]))
+
+
+class Delegation:
+    """The delegators: they see each operator's return over a lag and move, some at a time, to the best one."""
+
+    def __init__(self, st: Stage, inject: Inject) -> None:
+        self.stage, self.inject, self.policy = st, inject, st.policy
+        self.actors = np.arange(st.first_delegator, st.first_delegator + st.delegators)
+        self.seen: list[tuple[int, Floats]] = []  # (ms, value of a share by operator)
+        self.flow = np.zeros(st.cast.count, np.int64)  # gwei delegated less undelegated, by operator
+
+    def enter(self) -> None:
+        """Delegate as the scenario says."""
+        if not len(self.actors):
+            return
+        plan = np.array(delegations(self.stage.cast, len(self.actors)), np.int64).reshape(-1, 2)
+        chosen = plan[:, 0] >= 0
+        self._delegate(0, self.actors[chosen], plan[chosen, 1], plan[chosen, 0])
+
+    def gain(self) -> Ints:
+        """Gwei credited to the delegators of each operator, slashes not subtracted."""
+        pool, lost = self.stage.optional("pool"), self.stage.optional("pool_slashed")
+        if pool is None or lost is None:
+            return np.zeros(self.stage.cast.count, np.int64)
+        count = self.stage.cast.count
+        return pool[:count] + lost[:count] - self.flow
+
+    def decide(self, now: int) -> None:
+        """Collect what has matured, look at the returns, move."""
+        if not self.policy.chases or not len(self.actors) or self.stage.optional("pool") is None:
+            return
+        self.seen.append((now, self._share_value()))
+        old = next((s for s in reversed(self.seen) if s[0] <= now - self.policy.lag_ms), None)
+        if old is None:
+            return
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.where(old[1] > 0, self.seen[-1][1] / old[1] - 1.0, -1.0)
+        apr = change * (YEAR_MS / (now - old[0]))
+        self._settle_down(now, apr)
+        self._move_away(now, apr)
+
+    def _share_value(self) -> Floats:
+        """What one share is worth at each operator; 1 where nobody holds any."""
+        count = self.stage.cast.count
+        pool, shares = self.stage.state.pool[:count], self.stage.state.shares[:count]
+        return np.where(shares > 0, pool / np.maximum(shares, 1), 1.0)
+
+    def _delegate(self, now: int, actors: Ints, amounts: Ints, operators: Ints) -> Ints:
+        """Delegate and count what was accepted; returns the verdicts."""
+        verdicts = self.inject(events_of(Kind.DELEGATE, now, actors, amounts, operators))
+        done = verdicts == Verdict.OK
+        np.add.at(self.flow, operators[done], amounts[done])
+        return verdicts
+
+    def _settle_down(self, now: int, apr: Floats) -> None:
+        """Those with free money delegate it to the best operator that still takes some."""
+        state = self.stage.state
+        self.inject(events_of(Kind.WITHDRAW, now, self.actors, np.zeros(len(self.actors), np.int64)))
+        free = self.actors[(state.book.cash[self.actors] > 0) & (state.held[self.actors] == 0)]
+        for operator in np.argsort(-apr, kind="stable").tolist():
+            if not len(free):
+                return
+            verdicts = self._delegate(now, free, state.book.cash[free], np.full(len(free), operator))
+            free = free[verdicts != Verdict.OK]
+
+    def _move_away(self, now: int, apr: Floats) -> None:
+        """A share of those who are worse off than elsewhere take their money out."""
+        state = self.stage.state
+        held = state.held[self.actors]
+        home = np.where(held > 0, state.operator_of[self.actors], 0)
+        worse = (held > 0) & (apr[home] + self.policy.edge < apr.max())
+        dice = uniform(word(self.stage.seed, DELEGATOR_STREAM, now * len(self.actors) + np.arange(len(self.actors))))
+        going = worse & (dice < self.policy.share)
+        movers, homes = self.actors[going], home[going]
+        if not len(movers):
+            return
+        value = np.floor(held[going] * self._share_value()[homes]).astype(np.int64)
+        before = state.pool[homes].copy()
+        verdicts = self.inject(events_of(Kind.UNDELEGATE, now, movers, np.maximum(value, 1), homes))
+        done = verdicts == Verdict.OK
+        np.subtract.at(self.flow, homes[done], np.minimum(value, before)[done])
+        if self.stage.rule.params.unbonding_ms == 0:
+            self._settle_down(now, apr)

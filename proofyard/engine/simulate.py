@@ -1,0 +1,262 @@
+"""Run a scenario: let the compiled loop go from epoch to epoch, take samples, and let people move their stake."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from proofyard.core import shape
+from proofyard.core.book import Ints
+from proofyard.core.errors import Fault
+from proofyard.core.event import Event, Kind, Phase, Verdict
+from proofyard.core.rule import Rule
+from proofyard.engine import kernels
+from proofyard.engine.population import Population
+from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
+from proofyard.engine.world import EVENT_WORDS, MS_PER_HOUR, Stage, addresses, online_of, rule_of, stage
+from proofyard.scenario import Scenario
+
+BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
+TRACE_ROOM = 100_000  # events in the trace buffer
+TRACKED = 64  # provers whose stake is sampled
+CHECKED = 2_000  # first events compared with plain Python
+
+Progress = Callable[[int, int], None]  # called with simulated ms, horizon ms
+
+
+class Simulation:
+    """One seed of one scenario under one rule, from genesis to the last job's end."""
+
+    def __init__(self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False) -> None:
+        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=TRACE_ROOM if traced else 0)
+        self.traced = traced
+        self.words = addresses(self.stage)
+        self.chunks: list[Ints] = []  # of the trace
+        self.samples = _Sampler(self.stage)
+        self.people = Population(self.stage, self.inject)
+
+    def inject(self, events: Ints) -> Ints:
+        """Let the rule answer events about accounts, shape (n, 7); returns their verdicts."""
+        verdicts = np.zeros(len(events), np.int64)
+        step = TRACE_ROOM // 2
+        for first in range(0, len(events), step):
+            if self.traced:
+                self._flush()
+            part = verdicts[first : first + step]
+            kernels.inject(*self._handles(), events[first : first + step], part)
+        return verdicts
+
+    def run(self, progress: Progress | None = None) -> Run:
+        """Run to the end. Raises Fault when a rule leaves a job stuck or money is not conserved."""
+        self.people.enter()
+        registers = self.stage.world.registers[0]
+        while True:
+            why = kernels.run(*self._handles(), BUDGET)
+            if why == kernels.DONE:
+                break
+            if why == kernels.EPOCH_DUE:
+                self.samples.take(int(registers["now"]))
+                self.people.decide(int(registers["now"]))
+            elif why == kernels.TRACE_FULL:
+                self._flush()
+            elif why == kernels.QUEUE_FULL:
+                self._grow()
+            if progress is not None:
+                progress(int(registers["now"]), self.stage.scenario.horizon)
+        self.samples.take(int(registers["now"]))
+        if self.traced:
+            self._flush()
+        return self._result()
+
+    def _handles(self) -> tuple[int, int, int]:
+        """Addresses of the rule, its state and the world."""
+        bound = self.stage.bound
+        return bound.function, bound.context.ctypes.data, self.words.ctypes.data
+
+    def _grow(self) -> None:
+        """Give the event queue twice the room."""
+        world = self.stage.world
+        heap = np.zeros(2 * len(world.heap), np.int64)
+        heap[: len(world.heap)] = world.heap
+        object.__setattr__(self.stage, "world", world._replace(heap=heap))
+        self.words = addresses(self.stage)
+
+    def _flush(self) -> None:
+        """Keep what is in the trace buffer."""
+        world = self.stage.world
+        count = int(world.registers[0]["traced"])
+        self.chunks.append(world.trace[: EVENT_WORDS * count].reshape(-1, EVENT_WORDS).copy())
+        world.registers[0]["traced"] = 0
+
+    def _result(self) -> Run:
+        """Collect the columns of the result."""
+        st = self.stage
+        registers, book = st.world.registers[0], st.state.book
+        if registers["stuck"] or registers["live"]:
+            raise Fault(f"{st.rule.text}: {int(registers['stuck']) + int(registers['live'])} jobs never became final.")
+        churn = st.optional("churn")
+        count = int(st.world.slashes[0])
+        log = st.world.slashes[1 : 1 + 3 * count].reshape(-1, 3)
+        return Run(
+            scenario=st.scenario.name,
+            mechanism=st.rule.text,
+            seed=st.seed,
+            horizon_ms=st.scenario.horizon,
+            end_ms=int(registers["now"]),
+            supply_gwei=st.scenario.gwei(st.scenario.token.supply, "token.supply")
+            if st.scenario.token.supply is not None
+            else st.genesis_gwei,
+            names=st.cast.names,
+            groups=tuple(g.name or f"class {k + 1}" for k, g in enumerate(st.cast.classes)),
+            jobs=_jobs(st),
+            provers=_provers(st, self.people, self.samples),
+            samples=self.samples.table(),
+            slashes=Slashes(log[:, 0].copy(), log[:, 1].copy(), log[:, 2].copy()),
+            slashes_total=count,
+            burnt_gwei=int(book.burnt[0]),
+            seat_churn=int(churn[0]) if churn is not None else 0,
+            verdicts=_verdicts(st.world.counts),
+            money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
+            events=int(registers["events"]),
+            trace=np.concatenate(self.chunks) if self.traced else None,
+        )
+
+
+class _Sampler:
+    """Looks at the market at every epoch."""
+
+    def __init__(self, st: Stage) -> None:
+        self.stage = st
+        held = st.cast.stake + st.cast.delegated
+        self.tracked = np.sort(np.argsort(-held, kind="stable")[:TRACKED])
+        self.locking = [a for f, a in shape.named(st.state) if f.money and not f.path.startswith("book.")]
+        self.rows: list[tuple[int, int, Ints, Ints, Ints, Ints]] = []
+        self.pool_sum = np.zeros(st.cast.count, np.float64)
+
+    def take(self, now: int) -> None:
+        """Add one sample."""
+        none = np.zeros(self.stage.cast.count, np.int64)
+        pool = self.stage.optional("pool")
+        if pool is not None:
+            self.pool_sum += pool[: len(none)]
+
+        def followed(values: Any) -> Ints:
+            return (none if values is None else values)[self.tracked].copy()
+
+        self.rows.append((
+            now,
+            sum(int(values.sum()) for values in self.locking),
+            followed(self.stage.optional("stake")),
+            followed(pool),
+            followed(self.stage.world.provers["wins"]),
+            followed(self.stage.optional("seat")),
+        ))  # fmt: skip
+
+    def table(self) -> Samples:
+        """All samples as columns."""
+        time, locked, stake, pool, wins, seat = zip(*self.rows, strict=True)
+        stacked = (np.stack(column) for column in (stake, pool, wins, seat))
+        return Samples(np.array(time), np.array(locked), self.tracked, *stacked)
+
+
+def _jobs(st: Stage) -> Jobs:
+    """Columns of the jobs that were asked for."""
+    book, rows = st.state.book, st.world.jobs
+    jobs = len(rows)
+    wide = np.broadcast_to
+    size, difficulty = wide(st.requests.size, jobs), wide(st.requests.difficulty, jobs)
+    prover = np.where(book.phase >= Phase.PROVEN, book.prover, -1)
+    prover = np.where((prover < st.cast.count) & (book.phase == Phase.SETTLED), prover, -1)
+    work = np.where(prover == rows["worker"], rows["work"], 0)
+    cost = (work * st.cast.rate[prover] / MS_PER_HOUR).astype(np.int64)
+    first_deadline = rows["first_deadline"]
+    return Jobs(
+        asked_ms=rows["asked"].copy(),
+        size=size.copy(),
+        requester=book.requester.copy(),
+        prover=prover,
+        phase=book.phase.copy(),
+        proven_ms=rows["proven"].copy(),
+        paid_gwei=book.paid.copy(),
+        cost_gwei=np.where(prover >= 0, cost, 0),
+        cheapest_gwei=_cheapest(st, size, difficulty),
+        turns=rows["turns"].copy(),
+        late=((rows["proven"] > first_deadline) & (first_deadline > 0) & (rows["turns"] > 0)).astype(np.int64),
+    )
+
+
+def _cheapest(st: Stage, size: Ints, difficulty: Ints) -> Ints:
+    """Expected cost of each job at the cheapest class that, idle, would make the window; -1 where none would."""
+    window = getattr(st.rule.params, "window_ms", 0) or st.scenario.workload.deadline or st.scenario.horizon
+    best = np.full(len(size), np.inf)
+    for k in range(len(st.cast.classes)):
+        first = int(np.flatnonzero(st.cast.group == k)[0])
+        row = st.world.provers[first]
+        if st.world.registers[0]["models"]:
+            models = len(st.cast.classes)
+            time = st.world.measured[np.broadcast_to(st.requests.row, len(size)) * models + k].astype(np.float64)
+            time = np.where(time > 0, time, np.inf)
+        else:
+            time = (int(row["setup"]) + size * (int(row["pace"]) / 2**32)) * (difficulty / 65_536)
+        cost = np.where(time <= window, time * st.cast.rate[first] / MS_PER_HOUR, np.inf)
+        best = np.minimum(best, cost)
+    return np.where(np.isfinite(best), best, -1).astype(np.int64)
+
+
+def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
+    """Columns of the provers."""
+    rows, count = st.world.provers, st.cast.count
+    now = int(st.world.registers[0]["now"])
+    online = np.minimum(online_of(st, now), now) - people.away_ms(now)
+    zero = np.zeros(count, np.int64)
+
+    def optional(name: str) -> Ints:
+        values = st.optional(name)
+        return zero if values is None else values[:count].copy()
+
+    return Provers(
+        group=st.cast.group,
+        capacity=rows["slots"].copy(),
+        wins=rows["wins"].copy(),
+        missed=rows["missed"].copy(),
+        income_gwei=rows["income"].copy(),
+        cost_gwei=people.costs(rows["busy"], online).astype(np.int64),
+        slashed_gwei=st.state.book.slashed[:count].copy(),
+        stake_gwei=optional("stake"),
+        stake_start_gwei=people.staked_at_start.copy(),
+        busy_ms=rows["busy"].copy(),
+        wasted_ms=rows["wasted"].copy(),
+        online_ms=online,
+        active=(rows["gone_until"] <= now).astype(np.int64),
+        pool_gwei=(samples.pool_sum / max(1, len(samples.rows))).astype(np.int64),
+        pool_end_gwei=optional("pool"),
+        pool_gain_gwei=people.pool_gain(),
+        pool_slashed_gwei=optional("pool_slashed"),
+    )
+
+
+def _verdicts(counts: Ints) -> dict[tuple[str, str], int]:
+    """Which kinds met which verdicts, how often."""
+    table = counts.reshape(len(Kind), kernels.VERDICTS)
+    pairs = zip(*np.nonzero(table), strict=True)
+    return {(Kind(kind).name, Verdict(verdict).name): int(table[kind, verdict]) for kind, verdict in pairs}
+
+
+def simulate(
+    scenario: Scenario, rule: Rule | None = None, seed: int | None = None, *, salt: int = 0, traced: bool = False,
+    progress: Progress | None = None,
+) -> Run:  # fmt: skip
+    """Run one seed of `scenario` (its own rule and seed by default). Raises BadInput, Fault."""
+    chosen = rule_of(scenario) if rule is None else rule
+    number = scenario.seed if seed is None else seed
+    return Simulation(scenario, chosen, number, salt=salt, traced=traced).run(progress)
+
+
+def replay(st: Stage, trace: Ints) -> Any:
+    """Fold `trace` in plain Python from the genesis of `st`'s scenario and return the state. Raises Fault."""
+    fresh = stage(st.scenario, st.rule, st.seed)
+    for row in trace.tolist():
+        verdict = st.rule.apply(fresh.state, Event(*row))
+        if verdict != Verdict.OK:
+            raise Fault(f"plain Python answers {verdict.name} to {row}, the compiled rule accepted it.")
+    return fresh.state

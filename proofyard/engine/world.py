@@ -1,0 +1,433 @@
+"""From a scenario to the arrays the engine runs on: who asks, who proves, with which dice."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofyard import mechanisms
+from proofyard.core import shape
+from proofyard.core.book import MAX_GWEI, Ints
+from proofyard.core.errors import BadInput
+from proofyard.core.event import Kind
+from proofyard.core.rule import Rule, parse_call, with_params
+from proofyard.engine import kernels, queue
+from proofyard.engine.bind import Bound, bind
+from proofyard.engine.memory import words_of
+from proofyard.scenario import DelegatorPolicy, ProverClass, Scenario, Stake, delegator_policy, policy
+from proofyard.worlds.dice import word
+from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
+from proofyard.worlds.schedules import online_ms, schedule, toggles
+from proofyard.worlds.sizes import Sizes, sizes
+from proofyard.worlds.traces import CRASH, Trace, read
+
+Floats = NDArray[np.float64]
+
+MS_PER_HOUR = 3_600_000
+MICRO = 1_000_000
+ONE = 65_536  # Q16
+PPM = 1_000_000
+DIFFICULTY_STREAM, PROPOSER_STREAM = 5, 6  # of the dice; 0 is the engine's
+EVENT_WORDS = 7
+MOST_PROVERS = 2**queue.PROVER_BITS - 1
+SLASH_LOG = 100_000
+
+
+class Requests(NamedTuple):
+    """Columns of the requests; `size`, `difficulty`, `requester` and `row` have one entry or one per job."""
+
+    arrive: Ints  # ms
+    size: Ints
+    difficulty: Ints  # Q16
+    requester: Ints  # actor
+    row: Ints  # of the measured proofs
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The provers of a scenario, one row each, as arrays of length `count`."""
+
+    names: tuple[str, ...]
+    group: Ints
+    classes: list[ProverClass]
+    hardware: list[Hardware | None]  # per class; None: times come from the trace
+    stake: Ints  # gwei
+    cash: Ints  # gwei, besides the stake
+    delegated: Ints  # gwei
+    rate: Floats  # cost, gwei per hour
+    ask: Ints  # gwei
+    declared: Ints  # capacity
+
+    @property
+    def count(self) -> int:
+        """Number of provers."""
+        return len(self.names)
+
+
+def rule_of(scenario: Scenario) -> Rule:
+    """Resolve the scenario's rule; its `window_ms` is the workload's deadline unless the text sets it."""
+    rule = mechanisms.rule(scenario.mechanism)
+    _, values = parse_call(scenario.mechanism, "mechanism")
+    deadline = scenario.workload.deadline
+    if deadline is not None and "window_ms" in rule.params._fields and "window_ms" not in values:
+        return with_params(rule.name, rule.module, {**values, "window_ms": deadline})
+    return rule
+
+
+def trace_of(scenario: Scenario) -> Trace | None:
+    """Read the measured proofs of the set-ups the scenario names, if its requests come from a trace."""
+    workload = scenario.workload
+    if workload.arrivals != "trace" or workload.trace is None:
+        return None
+    return read(workload.trace, setups=[group.hardware for group in scenario.provers])
+
+
+def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None) -> Requests:
+    """Draw the requests of one seed: when, of what size, how hard, by whom."""
+    workload = scenario.workload
+    arrive = _arrivals(scenario, seed, trace)
+    jobs = len(arrive)
+    if trace is not None:
+        row = np.arange(jobs) % len(trace.block)
+        size, difficulty = trace.gas[row], np.full(1, ONE)
+    else:
+        row = np.zeros(1, np.int64)
+        size, difficulty = _drawn(sizes(workload.size), seed, jobs)
+    requester = np.full(1, provers)
+    if workload.requester == "provers":
+        requester = (word(seed, PROPOSER_STREAM, np.arange(jobs)) % np.uint64(provers)).astype(np.int64)
+    return Requests(arrive, size, difficulty, requester, row)
+
+
+def _arrivals(scenario: Scenario, seed: int, trace: Trace | None) -> Ints:
+    """Times of the requests, ms, up to the horizon (pauses before each request for a closed loop)."""
+    workload = scenario.workload
+    expected = scenario.horizon // workload.every
+    most = workload.requests or (len(trace.block) if trace is not None else None)
+    if workload.arrivals == "closed_loop":
+        most = min(most or expected * workload.clients, expected * workload.clients)
+        return np.full(max(1, most), workload.every)
+    room = expected if workload.arrivals != "poisson" else expected + 10 + int(8 * np.sqrt(expected))
+    count = int(min(room, most)) if most is not None else int(room)
+    if count < 1:
+        raise BadInput("workload.every", "at least one request within the horizon", f"{workload.every} ms")
+    if workload.arrivals != "poisson":
+        return np.arange(count) * workload.every
+    arrive = np.empty(count, np.int64)
+    kernels.poisson_arrivals(seed, float(workload.every), arrive)
+    return arrive[: max(1, int(np.searchsorted(arrive, scenario.horizon)))]
+
+
+def _drawn(distribution: Sizes, seed: int, jobs: int) -> tuple[Ints, Ints]:
+    """Draw sizes and difficulties; one entry when all are alike."""
+    size, difficulty = distribution.size, distribution.difficulty
+    if size[0] == size[-1] and difficulty[0] == difficulty[-1]:
+        return size[:1].copy(), difficulty[:1].copy()
+    drawn = np.empty(jobs, np.int64)
+    kernels.draw_from_table(seed, size, drawn)
+    column = (word(seed, DIFFICULTY_STREAM, np.arange(jobs)) >> np.uint64(54)).astype(np.int64)
+    return drawn, difficulty[column]
+
+
+def cast_of(scenario: Scenario, trace: Trace | None) -> Cast:
+    """Lay the provers of all classes out in one row each. Raises BadInput."""
+    classes = scenario.provers
+    count = sum(group.count for group in classes)
+    if count > MOST_PROVERS:
+        raise BadInput("provers", f"at most {MOST_PROVERS:_} provers in all", count)
+    unit = "gas" if trace is not None else sizes(scenario.workload.size).unit
+    models = [None if trace is not None else in_unit(hardware(g.hardware), unit) for g in classes]
+    rate = [_rate(scenario, g) for g in classes]
+    size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
+    asks = [_ask(scenario, k, g, models[k], rate[k], size, trace) for k, g in enumerate(classes)]
+    counts = [g.count for g in classes]
+    stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
+
+    def each(values: list[Any], kind: type[Any] = np.int64) -> NDArray[Any]:
+        return np.repeat(np.array(values, kind), counts)
+
+    return Cast(
+        names=tuple(name for k, g in enumerate(classes) for name in _names(k, g)),
+        group=each(list(range(len(classes)))),
+        classes=classes,
+        hardware=models,
+        stake=stakes,
+        cash=each([scenario.gwei(g.cash, f"provers[{k}].cash") for k, g in enumerate(classes)]),
+        delegated=each([scenario.gwei(g.delegated, f"provers[{k}].delegated") for k, g in enumerate(classes)]),
+        rate=each(rate, np.float64),
+        ask=each(asks),
+        declared=each([max(1, int(g.capacity * policy(g.policy).overstate)) for g in classes]),
+    )
+
+
+def _names(k: int, group: ProverClass) -> list[str]:
+    """Name the provers of a class: its name, numbered where there are several."""
+    name = group.name or f"class {k + 1}"
+    return [name] if group.count == 1 else [f"{name} {i + 1}" for i in range(group.count)]
+
+
+def _stakes(scenario: Scenario, k: int, group: ProverClass) -> Ints:
+    """Stake of each prover of a class, gwei."""
+    field = f"provers[{k}].stake"
+    if not isinstance(group.stake, Stake):
+        return np.full(group.count, scenario.gwei(group.stake, field))
+    weight = (1.0 + np.arange(group.count)) ** -group.stake.zipf
+    return (weight / weight.sum() * scenario.gwei(group.stake.total, field)).astype(np.int64)
+
+
+def _rate(scenario: Scenario, group: ProverClass) -> float:
+    """Cost of one prover of a class while it is billed, gwei per hour."""
+    cost = group.cost
+    needs_model = cost.per_hour is None or cost.energy is None
+    model = hardware(group.hardware) if needs_model else None
+    rent = cost.per_hour if cost.per_hour is not None else model.cards * model.micro_usd_low if model else 0
+    watts = cost.energy if cost.energy is not None else model.watts if model else 0
+    usd = float(scenario.token.usd)
+    if usd <= 0:
+        raise BadInput("token.usd", "a price above zero", scenario.token.usd)
+    micro_usd = rent + watts * cost.tariff / 1_000
+    return micro_usd / MICRO / usd * 10**scenario.token.decimals
+
+
+def _ask(
+    scenario: Scenario, k: int, group: ProverClass, model: Hardware | None, rate: float, size: int, trace: Trace | None
+) -> int:
+    """Price one prover of a class asks, gwei: what it states, or its cost of the median job; then its policy's shade."""
+    if group.ask != "cost":
+        base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
+    else:
+        time = proving_ms(model, size) if model is not None else _median_time(trace, group.hardware)
+        base = rate * time / MS_PER_HOUR
+    return max(1, int(base * (1.0 + policy(group.policy).shade)))
+
+
+def _median_time(trace: Trace | None, setup: str) -> int:
+    """Median of the measured times of `setup`, ms; 1 where it never finished."""
+    if trace is None:
+        return 1
+    times = trace.time_ms[:, trace.column(setup)]
+    done = times[times > 0]
+    return int(np.median(done)) if len(done) else 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything one run needs: the rule bound to its state, and the engine's world around it."""
+
+    scenario: Scenario
+    rule: Rule
+    seed: int
+    cast: Cast
+    requests: Requests
+    delegators: int  # actors count + 1 onwards delegate
+    policy: DelegatorPolicy
+    state: Any
+    bound: Bound
+    world: kernels.World
+    genesis_gwei: int
+
+    @cached_property
+    def first_delegator(self) -> int:
+        """The first actor that delegates."""
+        return self.cast.count + 1
+
+    def optional(self, name: str) -> Ints | None:
+        """An array the rule may have (`stake`, `seat`, `pool`, …), if it has it."""
+        return getattr(self.state, name, None)
+
+
+def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0) -> Stage:
+    """Build the world of one seed and fill in everybody's money. Raises BadInput."""
+    measured = trace_of(scenario)
+    cast = cast_of(scenario, measured)
+    requests = requests_of(scenario, seed, cast.count, measured)
+    jobs, actors = len(requests.arrive), cast.count + 1
+    delegators = scenario.delegators.count if scenario.delegators else 0
+    state = rule.genesis(actors + delegators, jobs)
+    _fund(scenario, cast, state, jobs, delegators)
+    genesis = shape.total_gwei(state)
+    if genesis > MAX_GWEI or genesis < 0:
+        raise BadInput("scenario", f"less than {MAX_GWEI // 10**scenario.token.decimals:_} tokens in all", "more")
+    bound = bind(rule, state)
+    world = _world(scenario, cast, requests, state, seed, measured)
+    registers = world.registers[0]
+    registers["salt"] = salt
+    registers["tracing"] = trace_room > 0
+    world = world._replace(trace=np.zeros(EVENT_WORDS * trace_room, np.int64))
+    text = scenario.delegators.policy if scenario.delegators else "stay"
+    return Stage(
+        scenario, rule, seed, cast, requests, delegators, delegator_policy(text), state, bound, world, genesis
+    )  # fmt: skip
+
+
+def _fund(scenario: Scenario, cast: Cast, state: Any, jobs: int, delegators: int) -> None:
+    """Give everybody the cash they start with."""
+    cash = state.book.cash
+    cash[: cast.count] = cast.stake + cast.cash
+    fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
+    if fee * jobs > MAX_GWEI:
+        raise BadInput("workload.max_fee", "fees that fit the money supply, over all requests", scenario.workload.max_fee)
+    cash[cast.count] = fee * jobs
+    if scenario.workload.requester == "provers":
+        cash[: cast.count] += fee * jobs
+    if delegators:
+        cash[cast.count + 1 :] = 0
+        for delegator, (_, gwei) in enumerate(delegations(cast, delegators)):
+            cash[cast.count + 1 + delegator] = gwei
+
+
+def delegations(cast: Cast, delegators: int) -> list[tuple[int, int]]:
+    """Who delegates to whom at the start: (prover, gwei) per delegator, each operator's share cut into equal parts."""
+    total = int(cast.delegated.sum())
+    if total == 0:
+        return [(-1, 0)] * delegators
+    bounds = np.round(np.cumsum(cast.delegated) / total * delegators).astype(np.int64)
+    found: list[tuple[int, int]] = []
+    first = 0
+    for prover, last in enumerate(bounds.tolist()):
+        if cast.delegated[prover] and last == first:
+            raise BadInput("delegators.count", "at least one delegator per operator that has any", delegators)
+        found += [(prover, int(cast.delegated[prover]) // (last - first))] * (last - first)
+        first = last
+    return found
+
+
+def _world(
+    scenario: Scenario, cast: Cast, requests: Requests, state: Any, seed: int, measured: Trace | None
+) -> kernels.World:
+    """Fill the engine's arrays."""
+    jobs = len(requests.arrive)
+    provers, slots, flips = _provers(scenario, cast, seed, measured)
+    racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
+    noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
+    world = kernels.World(
+        book=state.book,
+        pool_slashed=getattr(state, "pool_slashed", np.zeros(0, np.int64)),
+        registers=_registers(scenario, cast, requests, seed, measured),
+        provers=provers,
+        jobs=np.zeros(jobs, kernels.JOB),
+        arrive=requests.arrive,
+        size=requests.size,
+        difficulty=requests.difficulty,
+        max_fee=np.full(1, scenario.gwei(scenario.workload.max_fee, "workload.max_fee")),
+        requester=requests.requester,
+        slots=slots,
+        toggles=flips,
+        noise=np.concatenate(noise),
+        measured=_measured(cast, measured),
+        row=requests.row,
+        racers=np.flatnonzero(racing),
+        ends=np.zeros(cast.count, np.int64),
+        event=np.zeros(EVENT_WORDS, np.int64),
+        heap=np.zeros(2 * 4096, np.int64),
+        trace=np.zeros(0, np.int64),
+        counts=np.zeros(len(Kind) * kernels.VERDICTS, np.int64),
+        slashes=np.zeros(1 + 3 * SLASH_LOG, np.int64),
+    )
+    _start_queue(scenario, world)
+    return world
+
+
+def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:
+    """Set the engine's registers."""
+    rows = np.zeros(1, kernels.REGISTERS)
+    r = rows[0]
+    jobs = len(requests.arrive)
+    closed = scenario.workload.arrivals == "closed_loop"
+    r["seed"], r["jobs"], r["provers"], r["horizon"] = seed, jobs, cast.count, scenario.horizon
+    r["listed"] = 0 if closed else jobs
+    r["epoch"] = scenario.market.epoch or max(1, scenario.horizon // 240)
+    r["stop_on_win"] = scenario.market.losers == "stop"
+    r["models"] = len(cast.classes) if measured is not None else 0
+    for name in ("size", "difficulty", "requester", "row"):
+        r[f"{name}_mask"] = -1 if len(getattr(requests, name)) > 1 else 0
+    return rows
+
+
+def _provers(scenario: Scenario, cast: Cast, seed: int, measured: Trace | None) -> tuple[NDArray[Any], Ints, Ints]:
+    """Rows of the provers, their slots, and all their on and off times."""
+    rows = np.zeros(cast.count, kernels.PROVER)
+    capacity = np.array([g.capacity for g in cast.classes])[cast.group]
+    rows["slots"] = capacity
+    rows["slot"] = np.cumsum(capacity) - capacity
+    rows["model"] = cast.group
+    rows["online_at_start"] = 1
+    rows["proves_late"] = 1
+    rows["helper"] = -1
+    flips: list[Ints] = []
+    base = 0
+    for k, group in enumerate(cast.classes):
+        mine = np.flatnonzero(cast.group == k)
+        _fill_class(scenario, cast, rows, mine, k)
+        if group.online == "always":
+            continue
+        plan = schedule(group.online)
+        for prover in mine.tolist():
+            online, times = toggles(plan, seed, prover, 2 * scenario.horizon)
+            rows[prover]["online_at_start"] = online
+            rows[prover]["first_toggle"], rows[prover]["last_toggle"] = base, base + len(times)
+            base += len(times)
+            flips.append(times)
+    return rows, np.zeros(int(capacity.sum()), np.int64), np.concatenate(flips) if flips else np.zeros(0, np.int64)
+
+
+def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, k: int) -> None:
+    """Write what all provers of class `k` have in common."""
+    group, model = cast.classes[k], cast.hardware[k]
+    if model is not None:
+        rows["setup"][mine] = model.setup_ms
+        rows["pace"][mine] = (model.ps_per_unit << 32) // 10**9  # ms per unit, times 2**32
+        rows["crash_ppm"][mine] = model.crash_ppm
+    does = policy(group.policy)
+    rows["withhold_ppm"][mine] = int(does.withhold * PPM)
+    rows["declines"][mine] = does.declines
+    if group.outsource is not None:
+        names = [g.name for g in cast.classes]
+        if group.outsource.to not in names:
+            raise BadInput(f"provers[{k}].outsource.to", f"the name of a class ({', '.join(names)})", group.outsource.to)
+        helpers = np.flatnonzero(cast.group == names.index(group.outsource.to))
+        rows["helper"][mine], rows["helpers"][mine] = helpers[0], len(helpers)
+        rows["helper_delay"][mine] = group.outsource.setup
+        rows["helper_price"][mine] = scenario.gwei(group.outsource.price, f"provers[{k}].outsource.price")
+
+
+def _measured(cast: Cast, trace: Trace | None) -> Ints:
+    """Measured times, one column per class; a crash takes the set-up's median time and is negative."""
+    if trace is None:
+        return np.zeros(0, np.int64)
+    columns: list[Ints] = []
+    for group in cast.classes:
+        times = trace.time_ms[:, trace.column(group.hardware)]
+        columns.append(np.where(times == CRASH, -_median_time(trace, group.hardware), times))
+    return np.ascontiguousarray(np.stack(columns, axis=1)).ravel()
+
+
+def _start_queue(scenario: Scenario, world: kernels.World) -> None:
+    """Queue the first epoch, and the first requests of a closed loop."""
+    r = world.registers[0]
+    first = [(int(r["epoch"]), queue.pack(queue.EPOCH, 0, 0))] if r["epoch"] <= r["horizon"] else []
+    if r["listed"] == 0:
+        clients = min(scenario.workload.clients, int(r["jobs"]))
+        first += [(int(world.arrive[job]), queue.pack(queue.ASK, job, 0)) for job in range(clients)]
+        r["next_job"], r["live"] = clients, clients
+    for k, (time, key) in enumerate(sorted(first)):
+        world.heap[2 * k], world.heap[2 * k + 1] = time, key
+    r["heap_size"] = len(first)
+
+
+def online_of(stage_: Stage, until: int) -> Ints:
+    """Time each prover was on line up to `until`, ms (leaving the market is not counted here)."""
+    rows, flips = stage_.world.provers, stage_.world.toggles
+    found = np.full(len(rows), until)
+    for prover in np.flatnonzero(rows["last_toggle"] > rows["first_toggle"]).tolist():
+        row = rows[prover]
+        times = flips[row["first_toggle"] : row["last_toggle"]]
+        found[prover] = online_ms(bool(row["online_at_start"]), times[times < until], until)
+    return found
+
+
+def addresses(stage_: Stage) -> Ints:
+    """Words the compiled engine reads the world from; the stage must outlive their use."""
+    return np.array(words_of(stage_.world), np.int64)

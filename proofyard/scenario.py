@@ -1,0 +1,377 @@
+"""A scenario: one TOML file that is a whole experiment. Read and checked here, once, at the edge.
+
+Quantities are written as people write them (`"12s"`, `"2.0"` tokens, `"5.2 kW"`) and are integers from here on:
+milliseconds, the token's smallest unit (called gwei throughout), watts, micro-USD. Unknown keys, wrong types and
+impossible values raise BadInput with the key, what was wanted, what came, and the nearest valid name.
+"""
+
+import tomllib
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from proofyard.core.book import MAX_GWEI
+from proofyard.core.errors import BadInput
+from proofyard.worlds.schedules import schedule
+from proofyard.worlds.sizes import sizes
+from proofyard.worlds.text import duration_ms, parse_call, unknown, whole
+from proofyard.worlds.text import number as number_in
+
+HOURS_PER_KWH = 1_000  # W in a kW
+MICRO = 1_000_000
+LONGEST_MS = 100 * 365 * 86_400_000  # a century: times stay far below 2**63
+
+
+def _checked(read: Callable[[Any], Any]) -> BeforeValidator:
+    """Let `read` turn what the user wrote into an integer; its BadInput becomes pydantic's error at that key."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return read(value)
+        except BadInput as error:
+            raise ValueError(error.wanted) from None
+
+    return BeforeValidator(validate)
+
+
+def _text(value: Any, wanted: str) -> str:
+    if not isinstance(value, str):
+        raise BadInput("", wanted, value)
+    return value
+
+
+def _duration(value: Any) -> int:
+    wanted = "a duration such as 500ms, 2s, 10m, 1.5h or 7d"
+    time = duration_ms(_text(value, wanted), "")
+    if time > LONGEST_MS:
+        raise BadInput("", "at most a hundred years", value)
+    return time
+
+
+def _positive_duration(value: Any) -> int:
+    time = _duration(value)
+    if time <= 0:
+        raise BadInput("", "a duration longer than nothing", value)
+    return time
+
+
+def amount(value: Any, wanted: str = "an amount of tokens such as 2.0, not negative") -> Decimal:
+    """Read a decimal number that is not negative. Raises BadInput."""
+    try:
+        number = Decimal(str(value).replace("_", "").strip())
+    except InvalidOperation:
+        raise BadInput("", wanted, value) from None
+    if isinstance(value, bool) or not number.is_finite() or number < 0:
+        raise BadInput("", wanted, value)
+    return number
+
+
+def _with_unit(unit: str, wanted: str) -> Callable[[Any], Decimal]:
+    def read(value: Any) -> Decimal:
+        text = str(value).strip()
+        if isinstance(value, str) and not text.lower().endswith(unit.lower()):
+            raise BadInput("", wanted, value)
+        return amount(text[: -len(unit)] if isinstance(value, str) else text, wanted)
+
+    return read
+
+
+def _watts(value: Any) -> int:
+    return int(_with_unit("kW", "a power such as 5.2 kW")(value) * HOURS_PER_KWH)
+
+
+def _micro_usd(value: Any) -> int:
+    return int(_with_unit("usd", "a price such as 4.00 usd")(value) * MICRO)
+
+
+Duration = Annotated[int, _checked(_duration)]
+PositiveDuration = Annotated[int, _checked(_positive_duration)]
+Tokens = Annotated[Decimal, _checked(amount)]
+Watts = Annotated[int, _checked(_watts)]
+MicroUsd = Annotated[int, _checked(_micro_usd)]
+
+
+class Table(BaseModel):
+    """Every table of a scenario: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Token(Table):
+    """What the market pays in."""
+
+    decimals: int = Field(default=9, ge=0, le=9)  # 1 token = 10**decimals of the smallest unit
+    supply: Tokens | None = None  # circulating; None: all the money in the scenario
+    usd: Tokens = Decimal(1)  # price of one token
+
+
+class Workload(Table):
+    """Who asks for proofs, of what size, how often."""
+
+    arrivals: Literal["poisson", "fixed", "trace", "closed_loop"] = "poisson"
+    every: PositiveDuration = 12_000  # mean time between requests; pause after an answer for closed_loop
+    size: str = "ethereum_block"
+    deadline: PositiveDuration | None = None  # fills the rule's window where the rule text does not set it
+    max_fee: Tokens = Decimal(1)  # the most a request pays
+    requests: int | None = Field(default=None, ge=1, le=200_000_000)  # at most; None: as many as the horizon holds
+    clients: int = Field(default=1, ge=1, le=1_000_000)  # closed_loop: requests in flight
+    trace: str | None = None  # CSV of measured proofs
+    requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
+
+
+class Cost(Table):
+    """What proving costs."""
+
+    per_hour: MicroUsd | None = None  # rent or capital of the whole set-up; None: the hardware's sourced rent
+    energy: Watts | None = None  # at full load; None: the hardware's sourced power
+    tariff: MicroUsd = 100_000  # per kWh
+    billing: Literal["busy", "online"] = "busy"  # rent and power by the hour worked or by the hour on line
+
+
+class Stake(Table):
+    """How a class shares its stake out: equally, or by Zipf's law over the class in order."""
+
+    total: Tokens
+    zipf: float = Field(default=0.0, ge=0.0, le=10.0)
+
+
+class Exit(Table):
+    """When a prover leaves the market for lack of profit, and when it tries again."""
+
+    after: PositiveDuration = 7 * 86_400_000  # it looks at its profit over this long
+    back_after: PositiveDuration = 7 * 86_400_000
+    budget: Tokens | None = None  # broke for good once it has lost this much
+
+
+class Outsource(Table):
+    """Buying a proof it cannot make in time from another class."""
+
+    to: str  # name of the class
+    setup: Duration = 0
+    price: Tokens = Decimal(0)  # per proof, paid on delivery
+
+
+class ProverClass(Table):
+    """One class of provers."""
+
+    name: str = ""
+    count: int = Field(default=1, ge=1, le=2_000_000)
+    hardware: str = "8x5090/zisk-0.16"
+    capacity: int = Field(default=1, ge=1, le=1_000_000)  # proofs at once, true
+    stake: Tokens | Stake = Decimal(0)
+    delegated: Tokens = Decimal(0)  # delegated to each of the class at the start
+    cash: Tokens = Decimal(0)  # free money of each at the start, beyond the stake
+    ask: Tokens | Literal["cost"] = "cost"  # price offered per proof (or per unit, as the rule has it)
+    cost: Cost = Cost()
+    online: str = "always"
+    policy: str = "honest"
+    open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
+    restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
+    leave: Exit | None = None
+    outsource: Outsource | None = None
+
+
+class Delegators(Table):
+    """Those who delegate stake, as a population."""
+
+    count: int = Field(default=100, ge=1, le=1_000_000)
+    policy: str = "stay"
+
+
+class Market(Table):
+    """How participants behave that no single class decides."""
+
+    losers: Literal["run_on", "stop"] = "stop"  # who lost a race works on, or stops when it sees the proof
+    epoch: PositiveDuration | None = None  # between decisions and samples; None: horizon / 240
+
+
+class Scenario(Table):
+    """One experiment."""
+
+    name: str = "scenario"
+    claim: str = ""  # what the field says will happen
+    source: str = ""  # where it says so
+    mechanism: str
+    horizon: PositiveDuration
+    seed: int = Field(default=1, ge=0, lt=2**62)
+    token: Token = Token()
+    workload: Workload = Workload()
+    provers: list[ProverClass] = Field(min_length=1)
+    delegators: Delegators | None = None
+    market: Market = Market()
+
+    def gwei(self, tokens: Decimal, field: str) -> int:
+        """Convert tokens to the smallest unit, rounding down. Raises BadInput above the largest amount."""
+        value = int(tokens * 10**self.token.decimals)
+        if value > MAX_GWEI:
+            raise BadInput(field, f"less than {MAX_GWEI // 10**self.token.decimals:_} tokens", tokens)
+        return value
+
+
+class Policy(Table):
+    """What a prover does, as numbers the engine reads; honest by default."""
+
+    overstate: float = 1.0  # declared capacity = true capacity times this
+    shade: float = 0.0  # asks its cost times 1 + this
+    withhold: float = 0.0  # share of its assignments it lets go
+    declines: bool = False  # gives a job back that it cannot finish in time
+
+
+_POLICIES: dict[str, tuple[str, float, float, float]] = {  # name: key, default, least, most
+    "overstate": ("x", 2.0, 0.01, 10_000.0),
+    "shade": ("by", 0.1, -0.99, 1_000.0),
+    "withhold": ("share", 0.05, 0.0, 1.0),
+}
+
+
+def policy(text: str, field: str = "provers.policy") -> Policy:
+    """Read `honest`, `capacity_aware`, `overstate(x=2)`, `shade(0.1)` or `withhold(0.05)`. Raises BadInput."""
+    call = parse_call(text, field)
+    if call.name in {"honest", "capacity_aware"}:
+        if call.values:
+            raise BadInput(field, f"{call.name} without parameters", repr(text))
+        return Policy(declines=call.name == "capacity_aware")
+    if call.name not in _POLICIES:
+        raise unknown(field, repr(text), ["honest", "capacity_aware", *_POLICIES], looks_like=call.name, kind="policy")
+    key, default, low, high = _POLICIES[call.name]
+    for given in call.values:
+        if given not in {"", key}:
+            raise BadInput(field, f"{call.name}({key}=…)", repr(text))
+    value = next(iter(call.values.values()), str(default))
+    return Policy(**{call.name: number_in(value, field, low, high)})
+
+
+class DelegatorPolicy(Table):
+    """How delegators move, as numbers."""
+
+    chases: bool = False
+    lag_ms: int = 7 * 86_400_000  # they see the return over this long
+    share: float = 0.1  # of those elsewhere who reconsider at an epoch
+    edge: float = 0.0  # they move for a difference in APR above this
+
+
+def delegator_policy(text: str, field: str = "delegators.policy") -> DelegatorPolicy:
+    """Read `stay` or `chase_apr(lag='7d', share=0.1, edge=0.01)`. Raises BadInput."""
+    call = parse_call(text, field)
+    if call.name == "stay" and not call.values:
+        return DelegatorPolicy()
+    if call.name != "chase_apr":
+        raise unknown(field, repr(text), ["stay", "chase_apr"], looks_like=call.name, kind="policy")
+    known = {"lag", "share", "edge"}
+    for key in call.values:
+        if key not in known:
+            raise unknown(field, repr(text), sorted(known), looks_like=key, kind="parameter of chase_apr")
+    values = call.values
+    return DelegatorPolicy(
+        chases=True,
+        lag_ms=duration_ms(values.get("lag", "7d"), field),
+        share=number_in(values.get("share", "0.1"), field, 0.0, 1.0),
+        edge=number_in(values.get("edge", "0"), field, 0.0, 1e6),
+    )
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Write `provers[0].stake` from pydantic's location, without the names of alternatives."""
+    place = ""
+    for part in location:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif part.islower() and "[" not in part and "-" not in part:
+            place += f".{part}" if place else part
+    return place
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed in the table that `location` is in."""
+    tables: dict[str, type[Table]] = {
+        "token": Token, "workload": Workload, "provers": ProverClass, "delegators": Delegators, "market": Market,
+        "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource,
+    }  # fmt: skip
+    inner = [tables[part] for part in location if isinstance(part, str) and part in tables]
+    return list((inner[-1] if inner else Scenario).model_fields)
+
+
+def _bad_input(where: str, error: ValidationError) -> BadInput:
+    """Turn the first of pydantic's errors into one sentence."""
+    first = error.errors()[0]
+    location = first["loc"]
+    place = f"{where}: {_place(location)}"
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        key = str(location[-1])
+        return unknown(place, key, _known_keys(location[:-1]), kind="key")
+    if kind == "missing":
+        return BadInput(place, "a value", "none")
+    wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    got: Any = first["input"]
+    return BadInput(place, wanted, repr(got) if isinstance(got, str) else got)
+
+
+def _set(tree: dict[str, Any], key: str, value: str) -> None:
+    """Put `value` (TOML, or plain text) at `key`, written `workload.every` or `provers[0].count`."""
+    try:
+        parsed: Any = tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    steps = key.replace("]", "").replace("[", ".").split(".")
+    node: Any = tree
+    for here, after in zip(steps, [*steps[1:], ""], strict=True):
+        if isinstance(node, list):
+            index = whole(here, f"--set {key}", 0, len(node) - 1)  # pyright: ignore[reportUnknownArgumentType]
+            if not after:
+                node[index] = parsed
+            node = node[index]  # pyright: ignore[reportUnknownVariableType]
+        elif not isinstance(node, dict):
+            raise BadInput(f"--set {key}", "a key of the scenario", here)
+        elif not after:
+            node[here] = parsed
+        else:
+            node = node.setdefault(here, {})  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
+def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> Scenario:
+    """Read and check the scenario at `path`, with `--set` changes and another mechanism. Raises BadInput."""
+    if not path.is_file():
+        raise BadInput("scenario", "a TOML file", f"{path}, which does not exist")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), "valid TOML", error) from None
+    tree.setdefault("name", path.stem)
+    for key, value in (changes or {}).items():
+        _set(tree, key, value)
+    if mechanism is not None:
+        tree["mechanism"] = mechanism
+    return check(tree, str(path), path.parent)
+
+
+def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = None) -> Scenario:
+    """Check a scenario given as nested dictionaries; files it names are sought beside it too. Raises BadInput."""
+    try:
+        scenario = Scenario.model_validate(tree)
+    except ValidationError as error:
+        raise _bad_input(where, error) from None
+    if scenario.workload.arrivals == "trace" and not scenario.workload.trace:
+        raise BadInput(f"{where}: workload.trace", "a CSV of measured proofs (--set workload.trace=FILE)", "none")
+    sizes(scenario.workload.size, f"{where}: workload.size")
+    for k, group in enumerate(scenario.provers):
+        schedule(group.online, f"{where}: provers[{k}].online")
+        policy(group.policy, f"{where}: provers[{k}].policy")
+    if scenario.delegators:
+        delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")
+    return _with_paths(scenario, folder)
+
+
+def _with_paths(scenario: Scenario, folder: Path | None) -> Scenario:
+    """Make files beside the scenario found from anywhere: the trace, and a rule file."""
+    workload, mechanism = scenario.workload, scenario.mechanism
+    if folder is not None:
+        if workload.trace and not Path(workload.trace).exists() and (folder / workload.trace).exists():
+            workload = workload.model_copy(update={"trace": str(folder / workload.trace)})
+        name = mechanism.split("(", 1)[0].strip()
+        if name.endswith(".py") and not Path(name).exists() and (folder / name).exists():
+            mechanism = mechanism.replace(name, str(folder / name), 1)
+    return scenario.model_copy(update={"workload": workload, "mechanism": mechanism})
