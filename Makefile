@@ -63,12 +63,12 @@ short-run: $(READY)
 
 .PHONY: check
 check: $(READY) ## Formatting, lint, types, layers, spelling, lock
-	.venv/bin/ruff format --check
-	.venv/bin/ruff check
-	.venv/bin/pyright
-	.venv/bin/lint-imports
-	.venv/bin/codespell
-	$(UV) lock --quiet --check --offline
+	@failed=""; \
+	for tool in "ruff format --check --quiet" "ruff check --quiet" pyright "lint-imports --no-logo" codespell; do \
+		echo "$$tool"; .venv/bin/$$tool || failed+=" $${tool%% --*},"; \
+	done; \
+	echo "uv lock --check"; $(UV) lock --quiet --check --offline || failed+=" uv lock,"; \
+	test -z "$$failed" || { echo "make check: failed:$${failed%,}" >&2; exit 1; }
 
 .PHONY: format
 format: $(READY) ## Rewrite the sources as `check` wants them, where that is safe
