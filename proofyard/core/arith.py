@@ -14,7 +14,6 @@ from proofyard.core.spec import spec
 BIPS = 10_000  # basis points in a whole
 WORD_BITS = 62  # dice are uniform in [0, 2**62)
 MAX_INT = 2**63 - 1
-EXP_LIMIT = 43_668_272_375_276_551  # 1e-15 units: exp() of more than this is beyond 2**63 - 1
 
 
 def mul_shift(a: int, b: int, bits: int) -> int:

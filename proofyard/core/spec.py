@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         return function
 
 else:
-    from numba.extending import register_jitable as spec
+    from numba.extending import register_jitable
+
+    spec = register_jitable(no_cfunc_wrapper=True)  # nobody calls a part of a rule from C: a fifth less to compile
 
 __all__ = ["spec"]

@@ -5,7 +5,7 @@ keep uses apart, so two rules compared on one seed see the same world. Source: S
 """
 
 import numpy as np
-from numba import njit
+from proofyard.engine.compile import inlined
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 STREAM = np.uint64(0xD1B54A32D192ED03)
@@ -17,7 +17,7 @@ _S30, _S27, _S31, _S11, _S2, _S54 = (np.uint64(k) for k in (30, 27, 31, 11, 2, 5
 ARRIVAL, WORD, WORK, SIZE = 0, 1, 2, 3
 
 
-@njit(forceinline=True)
+@inlined
 def mix(z: np.uint64) -> np.uint64:
     """Finalise 64 bits."""
     z = (z ^ (z >> _S30)) * _M1
@@ -25,25 +25,25 @@ def mix(z: np.uint64) -> np.uint64:
     return z ^ (z >> _S31)
 
 
-@njit(forceinline=True)
+@inlined
 def job_die(seed: int, job: int, use: int) -> np.uint64:
     """Throw die `use` of `job`."""
     return mix(np.uint64(seed) + np.uint64(4 * job + use + 1) * GAMMA)
 
 
-@njit(forceinline=True)
+@inlined
 def word_of(die: np.uint64) -> int:
     """Turn a die into a rule's word in [0, 2**62)."""
     return np.int64(die >> _S2)
 
 
-@njit(forceinline=True)
+@inlined
 def uniform_of(die: np.uint64) -> float:
     """Turn a die into a float in [0, 1)."""
     return np.float64(np.int64(die >> _S11)) * 2.0**-53
 
 
-@njit(forceinline=True)
+@inlined
 def column_of(die: np.uint64) -> int:
     """Turn a die into an index into a table of 1024 quantiles."""
     return np.int64(die >> _S54)

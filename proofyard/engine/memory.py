@@ -249,4 +249,6 @@ def _call(typingctx: Any, function: Any, state: Any, event: Any) -> Any:  # noqa
     return types.int64(types.int64, types.int64, CELLS), codegen
 
 
-call = intrinsic(_call)  # the compiled rule at an address, with the address of its state and the seven cells of an event
+call = intrinsic(
+    _call
+)  # the compiled rule at an address, with the address of its state and the seven cells of an event

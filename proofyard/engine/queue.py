@@ -5,7 +5,7 @@ events of one instant (for the test that no result depends on it).
 """
 
 import numpy as np
-from numba import njit
+from proofyard.engine.compile import inlined
 
 from proofyard.core.book import Ints
 
@@ -15,31 +15,31 @@ EPOCH, FINISH, ALARM, DECLINE, ASK = 0, 1, 2, 3, 4  # what: in this order at one
 NEVER = np.int64(2**62)
 
 
-@njit(forceinline=True)
+@inlined
 def pack(what: int, job: int, prover: int) -> int:
     """Pack what happens to which job by which prover into one integer."""
     return (what << (PROVER_BITS + JOB_BITS)) | (job << PROVER_BITS) | prover
 
 
-@njit(forceinline=True)
+@inlined
 def what_of(key: int) -> int:
     """Read what happens from a key."""
     return key >> (PROVER_BITS + JOB_BITS)
 
 
-@njit(forceinline=True)
+@inlined
 def job_of(key: int) -> int:
     """Read the job from a key."""
     return (key >> PROVER_BITS) & _JOB_MASK
 
 
-@njit(forceinline=True)
+@inlined
 def prover_of(key: int) -> int:
     """Read the prover from a key."""
     return key & _PROVER_MASK
 
 
-@njit(forceinline=True)
+@inlined
 def push(heap: Ints, size: int, time: int, key: int, salt: int) -> int:
     """Put an event into `heap` (room must be there) and return its new size."""
     k = size
@@ -56,7 +56,7 @@ def push(heap: Ints, size: int, time: int, key: int, salt: int) -> int:
     return size + 1
 
 
-@njit(forceinline=True)
+@inlined
 def pop(heap: Ints, size: int, salt: int) -> int:
     """Remove the first event (read it from heap[0], heap[1] before) and return the new size."""
     size -= 1

@@ -10,7 +10,7 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import Fault
 from proofyard.core.event import Event, Kind, Phase, Verdict
 from proofyard.core.rule import Rule
-from proofyard.engine import kernels
+from proofyard.engine import kernels, layout
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
 from proofyard.engine.world import EVENT_WORDS, MS_PER_HOUR, Stage, addresses, online_of, rule_of, stage
@@ -52,14 +52,14 @@ class Simulation:
         registers = self.stage.world.registers[0]
         while True:
             why = kernels.run(*self._handles(), BUDGET)
-            if why == kernels.DONE:
+            if why == layout.DONE:
                 break
-            if why == kernels.EPOCH_DUE:
+            if why == layout.EPOCH_DUE:
                 self.samples.take(int(registers["now"]))
                 self.people.decide(int(registers["now"]))
-            elif why == kernels.TRACE_FULL:
+            elif why == layout.TRACE_FULL:
                 self._flush()
-            elif why == kernels.QUEUE_FULL:
+            elif why == layout.QUEUE_FULL:
                 self._grow()
             if progress is not None:
                 progress(int(registers["now"]), self.stage.scenario.horizon)
@@ -237,7 +237,7 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
 
 def _verdicts(counts: Ints) -> dict[tuple[str, str], int]:
     """Which kinds met which verdicts, how often."""
-    table = counts.reshape(len(Kind), kernels.VERDICTS)
+    table = counts.reshape(len(Kind), layout.VERDICTS)
     pairs = zip(*np.nonzero(table), strict=True)
     return {(Kind(kind).name, Verdict(verdict).name): int(table[kind, verdict]) for kind, verdict in pairs}
 

@@ -13,7 +13,7 @@ from proofyard.core.book import MAX_GWEI, Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind
 from proofyard.core.rule import Rule, parse_call, with_params
-from proofyard.engine import kernels, queue
+from proofyard.engine import kernels, layout, queue
 from proofyard.engine.bind import Bound, bind
 from proofyard.engine.memory import words_of
 from proofyard.scenario import DelegatorPolicy, ProverClass, Scenario, Stake, delegator_policy, policy
@@ -225,7 +225,7 @@ class Stage:
     policy: DelegatorPolicy
     state: Any
     bound: Bound
-    world: kernels.World
+    world: layout.World
     genesis_gwei: int
 
     @cached_property
@@ -268,7 +268,9 @@ def _fund(scenario: Scenario, cast: Cast, state: Any, jobs: int, delegators: int
     cash[: cast.count] = cast.stake + cast.cash
     fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
     if fee * jobs > MAX_GWEI:
-        raise BadInput("workload.max_fee", "fees that fit the money supply, over all requests", scenario.workload.max_fee)
+        raise BadInput(
+            "workload.max_fee", "fees that fit the money supply, over all requests", scenario.workload.max_fee
+        )
     cash[cast.count] = fee * jobs
     if scenario.workload.requester == "provers":
         cash[: cast.count] += fee * jobs
@@ -296,18 +298,18 @@ def delegations(cast: Cast, delegators: int) -> list[tuple[int, int]]:
 
 def _world(
     scenario: Scenario, cast: Cast, requests: Requests, state: Any, seed: int, measured: Trace | None
-) -> kernels.World:
+) -> layout.World:
     """Fill the engine's arrays."""
     jobs = len(requests.arrive)
     provers, slots, flips = _provers(scenario, cast, seed, measured)
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
     noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
-    world = kernels.World(
+    world = layout.World(
         book=state.book,
         pool_slashed=getattr(state, "pool_slashed", np.zeros(0, np.int64)),
         registers=_registers(scenario, cast, requests, seed, measured),
         provers=provers,
-        jobs=np.zeros(jobs, kernels.JOB),
+        jobs=np.zeros(jobs, layout.JOB),
         arrive=requests.arrive,
         size=requests.size,
         difficulty=requests.difficulty,
@@ -323,7 +325,7 @@ def _world(
         event=np.zeros(EVENT_WORDS, np.int64),
         heap=np.zeros(2 * 4096, np.int64),
         trace=np.zeros(0, np.int64),
-        counts=np.zeros(len(Kind) * kernels.VERDICTS, np.int64),
+        counts=np.zeros(len(Kind) * layout.VERDICTS, np.int64),
         slashes=np.zeros(1 + 3 * SLASH_LOG, np.int64),
     )
     _start_queue(scenario, world)
@@ -332,7 +334,7 @@ def _world(
 
 def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:
     """Set the engine's registers."""
-    rows = np.zeros(1, kernels.REGISTERS)
+    rows = np.zeros(1, layout.REGISTERS)
     r = rows[0]
     jobs = len(requests.arrive)
     closed = scenario.workload.arrivals == "closed_loop"
@@ -348,7 +350,7 @@ def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, me
 
 def _provers(scenario: Scenario, cast: Cast, seed: int, measured: Trace | None) -> tuple[NDArray[Any], Ints, Ints]:
     """Rows of the provers, their slots, and all their on and off times."""
-    rows = np.zeros(cast.count, kernels.PROVER)
+    rows = np.zeros(cast.count, layout.PROVER)
     capacity = np.array([g.capacity for g in cast.classes])[cast.group]
     rows["slots"] = capacity
     rows["slot"] = np.cumsum(capacity) - capacity
@@ -386,7 +388,9 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
     if group.outsource is not None:
         names = [g.name for g in cast.classes]
         if group.outsource.to not in names:
-            raise BadInput(f"provers[{k}].outsource.to", f"the name of a class ({', '.join(names)})", group.outsource.to)
+            raise BadInput(
+                f"provers[{k}].outsource.to", f"the name of a class ({', '.join(names)})", group.outsource.to
+            )
         helpers = np.flatnonzero(cast.group == names.index(group.outsource.to))
         rows["helper"][mine], rows["helpers"][mine] = helpers[0], len(helpers)
         rows["helper_delay"][mine] = group.outsource.setup
@@ -404,7 +408,7 @@ def _measured(cast: Cast, trace: Trace | None) -> Ints:
     return np.ascontiguousarray(np.stack(columns, axis=1)).ravel()
 
 
-def _start_queue(scenario: Scenario, world: kernels.World) -> None:
+def _start_queue(scenario: Scenario, world: layout.World) -> None:
     """Queue the first epoch, and the first requests of a closed loop."""
     r = world.registers[0]
     first = [(int(r["epoch"]), queue.pack(queue.EPOCH, 0, 0))] if r["epoch"] <= r["horizon"] else []
