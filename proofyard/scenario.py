@@ -241,7 +241,7 @@ def policy(text: str, field: str = "provers.policy") -> Policy:
         if given not in {"", key}:
             raise BadInput(field, f"{call.name}({key}=…)", repr(text))
     value = next(iter(call.values.values()), str(default))
-    return Policy(**{call.name: number_in(value, field, low, high)})
+    return Policy.model_validate({call.name: number_in(value, field, low, high)})
 
 
 class DelegatorPolicy(Table):

@@ -57,7 +57,7 @@ if not TYPE_CHECKING:
 
     @overload(mul_shift, jit_options={"forceinline": True})
     def _compiled_mul_shift(a, b, bits):
-        return lambda a, b, bits: _mul_shift(a, b, bits)
+        return lambda a, b, bits: _mul_shift(a, b, bits)  # noqa: PLW0108 - Numba wants a Python function
 
     @overload(mul_div)
     def _compiled_mul_div(a, b, c):

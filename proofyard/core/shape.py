@@ -5,7 +5,7 @@ A state is a named tuple whose fields are int64 arrays with a size in their anno
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.sumtree import new_tree
 
-S = TypeVar("S", bound=tuple[Any, ...])
+Parts: TypeAlias = tuple[Any, ...]
+S = TypeVar("S", bound=Parts)
 SIZES = ("actor", "job", "once", "tree")
 
 
@@ -54,10 +55,10 @@ def zeros(state_type: type[S], actors: int, jobs: int) -> S:
     def build(hint: Any) -> Any:
         if get_origin(hint) is not Annotated:
             return hint(*map(build, get_type_hints(hint, include_extras=True).values()))
-        size = get_args(hint)[1]
+        size: str | int = get_args(hint)[1]
         if size == "tree":
             return new_tree(actors)
-        return np.zeros(sizes.get(size, size), np.int64)
+        return np.zeros(size if isinstance(size, int) else sizes[size], np.int64)
 
     return build(state_type)
 
@@ -66,7 +67,7 @@ def arrays(state: tuple[Any, ...]) -> list[Ints]:
     """List the arrays of `state` in the order of `fields`."""
     found: list[Ints] = []
     for value in state:
-        found += arrays(value) if isinstance(value, tuple) else [value]
+        found += arrays(cast("Parts", value)) if isinstance(value, tuple) else [value]
     return found
 
 
@@ -82,7 +83,7 @@ def total_gwei(state: tuple[Any, ...]) -> int:
 
 def copy(state: S) -> S:
     """Copy `state` with all its arrays."""
-    parts = [copy(value) if isinstance(value, tuple) else value.copy() for value in state]
+    parts: list[Any] = [copy(cast("Parts", v)) if isinstance(v, tuple) else v.copy() for v in state]
     return type(state)(*parts)
 
 

@@ -55,7 +55,7 @@ def set_weight(tree: Ints, actor: int, weight: int) -> None:
 @spec
 def total_weight(tree: Ints) -> int:
     """Sum of all weights."""
-    top = tree[tree[0]]  # where the highest level starts
+    top = int(tree[tree[0]])  # where the highest level starts
     total = 0
     for k in range(_FAN):
         total += tree[top + k]
@@ -67,7 +67,7 @@ def find(tree: Ints, ticket: int) -> int:
     """Holder of `ticket` in [0, total): the first actor whose prefix sum of weights exceeds it."""
     block = 0
     for level in range(tree[0] - 1, -1, -1):
-        start = tree[1 + level] + block * _FAN
+        start = int(tree[1 + level]) + block * _FAN
         k = 0
         while ticket >= tree[start + k]:
             ticket -= tree[start + k]

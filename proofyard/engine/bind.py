@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from proofyard.core.book import Ints
-from proofyard.core.errors import BadInput
+from proofyard.core.errors import BadInput, Fault
 from proofyard.core.rule import Rule
 from proofyard.engine import cache
 from proofyard.engine.memory import words_of
@@ -67,8 +67,8 @@ def compile_rule(rule: Rule) -> int:
             draft.write_text(_ENTRY.format(name=rule.name, module=rule.module.__name__), encoding="utf-8")
             draft.replace(path)
         loader = importlib.util.spec_from_file_location(name, path)
-        assert loader is not None
-        assert loader.loader is not None
+        if loader is None or loader.loader is None:
+            raise Fault(f"{path} cannot be imported.")
         module = importlib.util.module_from_spec(loader)
         sys.modules[name] = module
         try:

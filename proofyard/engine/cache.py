@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numba
+from numba.core import config
 
 import proofyard
 
@@ -45,7 +46,7 @@ def folder() -> Path:
     if not place.is_dir():
         place.mkdir(parents=True, exist_ok=True)
         _remove_old(place)
-    numba.config.CACHE_DIR = str(place)
+    config.CACHE_DIR = str(place)  # pyright: ignore[reportAttributeAccessIssue]  # Numba makes it at run time
     return place
 
 

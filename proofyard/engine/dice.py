@@ -5,7 +5,8 @@ keep uses apart, so two rules compared on one seed see the same world. Source: S
 """
 
 import numpy as np
-from proofyard.engine.compile import inlined
+
+from proofyard.engine.compile import inlined, integer
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 STREAM = np.uint64(0xD1B54A32D192ED03)
@@ -34,16 +35,16 @@ def job_die(seed: int, job: int, use: int) -> np.uint64:
 @inlined
 def word_of(die: np.uint64) -> int:
     """Turn a die into a rule's word in [0, 2**62)."""
-    return np.int64(die >> _S2)
+    return integer(die >> _S2)
 
 
 @inlined
 def uniform_of(die: np.uint64) -> float:
     """Turn a die into a float in [0, 1)."""
-    return np.float64(np.int64(die >> _S11)) * 2.0**-53
+    return float(integer(die >> _S11)) * 2.0**-53
 
 
 @inlined
 def column_of(die: np.uint64) -> int:
     """Turn a die into an index into a table of 1024 quantiles."""
-    return np.int64(die >> _S54)
+    return integer(die >> _S54)

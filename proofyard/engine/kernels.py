@@ -11,7 +11,7 @@ import numpy as np
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Phase, Verdict
 from proofyard.engine import dice, queue
-from proofyard.engine.compile import aside, entry, inlined
+from proofyard.engine.compile import aside, entry, inlined, integer
 from proofyard.engine.layout import (
     DONE,
     EPOCH_DUE,
@@ -72,40 +72,40 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int]:
         job = r.next_job
         r.next_job += 1
         r.live += 1
-        return np.int64(Kind.REQUEST), job
+        return integer(Kind.REQUEST), job
     r.now = first
     key = w.heap[1]
     r.heap_size = queue.pop(w.heap, r.heap_size, r.salt)
     what, job = queue.what_of(key), queue.job_of(key)
     if what == queue.FINISH:
         stale = w.jobs[job].worker < 0 or w.book.phase[job] >= Phase.PROVEN
-        return np.int64(_STALE) if stale else np.int64(Kind.PROVE), job
+        return integer(_STALE) if stale else integer(Kind.PROVE), job
     if what == queue.ALARM:
         return _timer(w, first, job), job
     if what == queue.EPOCH:
         if first + r.epoch <= r.horizon:
             r.heap_size = queue.push(w.heap, r.heap_size, first + r.epoch, key, r.salt)
-        return np.int64(_EPOCH), job
+        return integer(_EPOCH), job
     if what == queue.DECLINE:
         stale = w.book.phase[job] != Phase.ASSIGNED
-        return np.int64(_STALE) if stale else np.int64(Kind.DECLINE), job
-    return np.int64(Kind.REQUEST), job
+        return integer(_STALE) if stale else integer(Kind.DECLINE), job
+    return integer(Kind.REQUEST), job
 
 
 @inlined
 def _timer(w: World, now: int, job: int) -> int:
     """Which timer of `job` is due; _NOTHING when somebody else's event already moved the job on."""
     if w.jobs[job].alarm != now:
-        return np.int64(_STALE)
+        return integer(_STALE)
     w.jobs[job].alarm = 0
     phase = w.book.phase[job]
     if now <= w.book.deadline[job] or phase >= Phase.SETTLED:
-        return np.int64(_NOTHING)
+        return integer(_NOTHING)
     if phase == Phase.BIDDING:
-        return np.int64(Kind.CLOSE)
+        return integer(Kind.CLOSE)
     if phase == Phase.ASSIGNED or phase == Phase.OPEN:
-        return np.int64(Kind.EXPIRE)
-    return np.int64(Kind.SETTLE)
+        return integer(Kind.EXPIRE)
+    return integer(Kind.SETTLE)
 
 
 @inlined
@@ -225,7 +225,7 @@ def _buy(rule: int, context: int, w: World, now: int, job: int) -> None:
     """Let the worker pay the helper that proved `job` for it."""
     p = w.provers[w.jobs[job].worker]
     if p.helper_price > 0:
-        kind = np.int64(Kind.TRANSFER)
+        kind = integer(Kind.TRANSFER)
         _act(rule, context, w, kind, now, w.jobs[job].worker, job, p.helper_price, w.jobs[job].helper, 0)
 
 
@@ -268,7 +268,7 @@ def poisson_arrivals(seed: int, gap: float, arrive: Ints) -> None:
     """Fill `arrive` with Poisson arrival times, mean `gap` ticks apart."""
     now = 0
     for job in range(len(arrive)):
-        now += np.int64(-np.log(1.0 - dice.uniform_of(dice.job_die(seed, job, dice.ARRIVAL))) * gap)
+        now += integer(-np.log(1.0 - dice.uniform_of(dice.job_die(seed, job, dice.ARRIVAL))) * gap)
         arrive[job] = now
 
 
@@ -276,4 +276,4 @@ def poisson_arrivals(seed: int, gap: float, arrive: Ints) -> None:
 def draw_from_table(seed: int, table: Ints, out: Any) -> None:
     """Fill `out[job]` with the size of each job: one of 4096 quantiles in `table`, by the job's own die."""
     for job in range(len(out)):
-        out[job] = table[np.int64(dice.job_die(seed, job, dice.SIZE) >> np.uint64(52))]
+        out[job] = table[integer(dice.job_die(seed, job, dice.SIZE) >> np.uint64(52))]

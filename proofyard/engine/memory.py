@@ -1,3 +1,6 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedClassDecorator=false, reportOptionalCall=false
+# Numba's extension API has no types.
 """Named tuples of int64 arrays as compiled code sees them: one pointer, no owner, no reference counts.
 
 Numba passes a named tuple of arrays by value, seven words an array, and counts references on the way: functions over
@@ -15,9 +18,9 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
+from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
-from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
 
 from proofyard.core.book import Ints
 
@@ -76,7 +79,7 @@ def layout_of(
         elif plain is int:
             layout[name] = (types.int64, at)
             at += 1
-        elif plain == Ints:
+        elif plain in (Ints, Any):
             layout[name] = (CELLS, at)
             at += 2
         else:
@@ -91,7 +94,7 @@ def words_of(value: tuple[Any, ...]) -> list[int]:
     words: list[int] = []
     for part in value:
         if isinstance(part, tuple):
-            words += words_of(part)  # pyright: ignore[reportUnknownArgumentType]
+            words += words_of(part)
         elif isinstance(part, np.ndarray):
             words += [part.ctypes.data, part.size]
         else:
@@ -190,7 +193,7 @@ def _struct_field(context: Any, builder: Any, struct: Any, pointer: Any, name: s
 
 
 @lower_getattr_generic(Row)
-def _row_field(context: Any, builder: Any, row: Any, pointer: Any, name: str) -> Any:  # noqa: ARG001
+def _row_field(context: Any, builder: Any, row: Any, pointer: Any, name: str) -> Any:
     return builder.load(_at(builder, pointer, row.columns[name]))
 
 
@@ -230,8 +233,8 @@ def _size(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 def pointer_to(struct: Struct) -> Any:
     """Make the compiled function that takes an address for a `struct`."""
 
-    def as_struct(typingctx: Any, address: Any) -> Any:  # noqa: ARG001 - Numba fixes the signature
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    def as_struct(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], _POINTER)
 
         return struct(types.int64), codegen
@@ -239,8 +242,8 @@ def pointer_to(struct: Struct) -> Any:
     return intrinsic(as_struct)
 
 
-def _call(typingctx: Any, function: Any, state: Any, event: Any) -> Any:  # noqa: ARG001
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+def _call(typingctx: Any, function: Any, state: Any, event: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         rule = ir.FunctionType(_WORD, [_WORD, _WORD])
         span = cgutils.create_struct_proxy(CELLS)(context, builder, args[2])
         event_address = builder.ptrtoint(span.data, _WORD)
@@ -249,6 +252,6 @@ def _call(typingctx: Any, function: Any, state: Any, event: Any) -> Any:  # noqa
     return types.int64(types.int64, types.int64, CELLS), codegen
 
 
-call = intrinsic(
+call: Any = intrinsic(
     _call
 )  # the compiled rule at an address, with the address of its state and the seven cells of an event

@@ -16,6 +16,7 @@ from proofyard.worlds.dice import uniform, word
 
 DELEGATOR_STREAM = 7  # of the dice
 YEAR_MS = 365 * 86_400_000
+_ALWAYS = 2  # of `restake`
 
 Inject = Callable[[Ints], Ints]
 
@@ -71,7 +72,7 @@ class Population:
         self.delegation.decide(now)
 
     def costs(self, busy: Ints, online: Ints) -> Floats:
-        """What work and presence have cost each prover, gwei."""
+        """Compute what work and presence have cost each prover, gwei."""
         by_presence = np.array([g.cost.billing == "online" for g in self.classes])[self.stage.cast.group]
         billed = np.where(by_presence, online, busy)
         return billed * self.stage.cast.rate / MS_PER_HOUR
@@ -81,19 +82,28 @@ class Population:
         return self.away + np.where(self.left_at >= 0, now - self.left_at, 0)
 
     def pool_gain(self) -> Ints:
-        """What those who delegate to each prover were credited, gwei."""
+        """Compute what those who delegate to each prover were credited, gwei."""
         return self.delegation.gain()
 
     def _restake(self, now: int) -> None:
-        """Those who do so put their cash to stake; those without a seat only, or everybody."""
+        """Let those who do so put free money to stake: all of it, or, without a seat, up to what they began with.
+
+        Where money on its way out counts towards a new position (a rule with `exiting`), STAKE names the position.
+        """
         cast, state = self.stage.cast, self.stage.state
+        count = cast.count
+        seat, stake, exiting = (self.stage.optional(name) for name in ("seat", "stake", "exiting"))
+        if stake is None:
+            return
+        held = stake[:count] + (exiting[:count] if exiting is not None else 0)
+        whole = held + state.book.cash[:count]
+        seated = seat[:count] > 0 if seat is not None else stake[:count] >= cast.stake
         wish = np.array([("never", "unseated", "always").index(g.restake) for g in self.classes])[cast.group]
-        seat = self.stage.optional("seat")
-        if seat is not None:
-            wish = np.where((wish == 1) & (seat[: cast.count] > 0), 0, wish)
-        ready = np.flatnonzero((wish > 0) & (state.book.cash[: cast.count] > 0) & (self.left_at < 0))
+        target = np.where(wish == _ALWAYS, whole, np.minimum(whole, cast.stake))
+        ready = np.flatnonzero((wish > 0) & ((wish == _ALWAYS) | ~seated) & (target > 0) & (self.left_at < 0))
+        amount = target[ready] if exiting is not None else (target - held)[ready]
         if len(ready):
-            self.inject(events_of(Kind.STAKE, now, ready, state.book.cash[ready]))
+            self.inject(events_of(Kind.STAKE, now, ready[amount > 0], amount[amount > 0]))
 
     def _leave(self, now: int) -> None:
         """Those who lose money leave; those whose time away is over come back."""
@@ -184,7 +194,7 @@ class Delegation:
         self._move_away(now, apr)
 
     def _share_value(self) -> Floats:
-        """What one share is worth at each operator; 1 where nobody holds any."""
+        """Compute what one share is worth at each operator; 1 where nobody holds any."""
         count = self.stage.cast.count
         pool, shares = self.stage.state.pool[:count], self.stage.state.shares[:count]
         return np.where(shares > 0, pool / np.maximum(shares, 1), 1.0)
@@ -208,7 +218,7 @@ class Delegation:
             free = free[verdicts != Verdict.OK]
 
     def _move_away(self, now: int, apr: Floats) -> None:
-        """A share of those who are worse off than elsewhere take their money out."""
+        """Let a share of those who are worse off than elsewhere take their money out."""
         state = self.stage.state
         held = state.held[self.actors]
         home = np.where(held > 0, state.operator_of[self.actors], 0)

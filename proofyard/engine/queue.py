@@ -4,15 +4,13 @@ Events are in total order: by time, then by what they are, then by job, then by 
 events of one instant (for the test that no result depends on it).
 """
 
-import numpy as np
-from proofyard.engine.compile import inlined
-
 from proofyard.core.book import Ints
+from proofyard.engine.compile import inlined
 
 PROVER_BITS, JOB_BITS = 21, 38  # 2 M provers, 2.7e11 jobs
 _PROVER_MASK, _JOB_MASK = (1 << PROVER_BITS) - 1, (1 << JOB_BITS) - 1
 EPOCH, FINISH, ALARM, DECLINE, ASK = 0, 1, 2, 3, 4  # what: in this order at one instant
-NEVER = np.int64(2**62)
+NEVER = 2**62
 
 
 @inlined

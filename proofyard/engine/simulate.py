@@ -63,7 +63,7 @@ class Simulation:
                 self._grow()
             if progress is not None:
                 progress(int(registers["now"]), self.stage.scenario.horizon)
-        self.samples.take(int(registers["now"]))
+        self.samples.finish(int(registers["now"]))
         if self.traced:
             self._flush()
         return self._result()
@@ -152,8 +152,13 @@ class _Sampler:
             followed(self.stage.optional("seat")),
         ))  # fmt: skip
 
+    def finish(self, now: int) -> None:
+        """Add a last sample, unless the market is already winding down after its horizon."""
+        if now <= self.stage.scenario.horizon or not self.rows:
+            self.take(now)
+
     def table(self) -> Samples:
-        """All samples as columns."""
+        """Return all samples as columns."""
         time, locked, stake, pool, wins, seat = zip(*self.rows, strict=True)
         stacked = (np.stack(column) for column in (stake, pool, wins, seat))
         return Samples(np.array(time), np.array(locked), self.tracked, *stacked)
@@ -186,7 +191,7 @@ def _jobs(st: Stage) -> Jobs:
 
 
 def _cheapest(st: Stage, size: Ints, difficulty: Ints) -> Ints:
-    """Expected cost of each job at the cheapest class that, idle, would make the window; -1 where none would."""
+    """Compute the expected cost of each job at the cheapest class that, idle, makes the window; -1 where none does."""
     window = getattr(st.rule.params, "window_ms", 0) or st.scenario.workload.deadline or st.scenario.horizon
     best = np.full(len(size), np.inf)
     for k in range(len(st.cast.classes)):

@@ -102,7 +102,7 @@ def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None
 
 
 def _arrivals(scenario: Scenario, seed: int, trace: Trace | None) -> Ints:
-    """Times of the requests, ms, up to the horizon (pauses before each request for a closed loop)."""
+    """Compute the times of the requests, ms, up to the horizon (pauses before each request for a closed loop)."""
     workload = scenario.workload
     expected = scenario.horizon // workload.every
     most = workload.requests or (len(trace.block) if trace is not None else None)
@@ -194,7 +194,7 @@ def _rate(scenario: Scenario, group: ProverClass) -> float:
 def _ask(
     scenario: Scenario, k: int, group: ProverClass, model: Hardware | None, rate: float, size: int, trace: Trace | None
 ) -> int:
-    """Price one prover of a class asks, gwei: what it states, or its cost of the median job; then its policy's shade."""
+    """Price one prover of a class asks, gwei: what it states, or its cost of the median job, shaded by its policy."""
     if group.ask != "cost":
         base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
     else:
@@ -234,7 +234,7 @@ class Stage:
         return self.cast.count + 1
 
     def optional(self, name: str) -> Ints | None:
-        """An array the rule may have (`stake`, `seat`, `pool`, …), if it has it."""
+        """Return an array the rule may have (`stake`, `seat`, `pool`, …), if it has it."""
         return getattr(self.state, name, None)
 
 
@@ -301,7 +301,7 @@ def _world(
 ) -> layout.World:
     """Fill the engine's arrays."""
     jobs = len(requests.arrive)
-    provers, slots, flips = _provers(scenario, cast, seed, measured)
+    provers, slots, flips = _provers(scenario, cast, seed)
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
     noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
     world = layout.World(
@@ -348,7 +348,7 @@ def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, me
     return rows
 
 
-def _provers(scenario: Scenario, cast: Cast, seed: int, measured: Trace | None) -> tuple[NDArray[Any], Ints, Ints]:
+def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], Ints, Ints]:
     """Rows of the provers, their slots, and all their on and off times."""
     rows = np.zeros(cast.count, layout.PROVER)
     capacity = np.array([g.capacity for g in cast.classes])[cast.group]

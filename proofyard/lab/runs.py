@@ -3,12 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
@@ -25,7 +28,7 @@ def run_seeds(scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced:
     """
     rule = rule_of(scenario)
     numbers = [scenario.seed + k for k in range(seeds)]
-    with _progress(seeds, quiet=quiet) as watch:
+    with _progress(quiet=quiet) as watch:
         first = simulate(scenario, rule, numbers[0], traced=traced, progress=watch(0))  # compiles, once
         workers = min(len(numbers), os.cpu_count() or 1)
         with ThreadPoolExecutor(workers) as pool:
@@ -34,15 +37,11 @@ def run_seeds(scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced:
 
 
 @contextmanager
-def _progress(seeds: int, *, quiet: bool) -> "Iterator[_Watch]":
+def _progress(*, quiet: bool) -> "Generator[_Watch]":
     """Show a progress bar on a terminal once a run takes longer than a moment."""
     if quiet or not sys.stderr.isatty():
         yield _Watch(None)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Watch(bar)
@@ -51,17 +50,17 @@ def _progress(seeds: int, *, quiet: bool) -> "Iterator[_Watch]":
 class _Watch:
     """Makes the progress function of each seed."""
 
-    def __init__(self, bar: "object | None") -> None:
+    def __init__(self, bar: Bar | None) -> None:
         self.bar = bar
 
     def __call__(self, seed: int) -> Progress | None:
         bar = self.bar
         if bar is None:
             return None
-        task = bar.add_task(f"seed {seed + 1}: preparing", total=None)  # type: ignore[attr-defined]
+        task = bar.add_task(f"seed {seed + 1}: preparing", total=None)
 
         def report(now: int, horizon: int) -> None:
-            bar.update(task, description=f"seed {seed + 1}", completed=min(now, horizon), total=horizon)  # type: ignore[attr-defined]
+            bar.update(task, description=f"seed {seed + 1}", completed=min(now, horizon), total=horizon)
 
         return report
 

@@ -1,0 +1,116 @@
+"""The engine's memory: everything a run reads and writes, as arrays of integers and of records."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from proofyard.core.book import Book
+from proofyard.engine.memory import layout_of, pointer_to
+
+Rows: TypeAlias = Any  # an array of records in Python, a `memory.Table` compiled
+Words: TypeAlias = Any  # an int64 array in Python, `memory.Cells` compiled
+
+DONE, EPOCH_DUE, PAUSED, TRACE_FULL, QUEUE_FULL = range(5)  # why `kernels.run` came back
+RUNNING = -1  # why it goes on
+VERDICTS = 16  # columns of `counts`
+
+PROVER = np.dtype(
+    [
+        ("setup", np.int64),  # ticks of work whatever the size
+        ("pace", np.int64),  # ticks of work per unit of size, times 2**32
+        ("model", np.int64),  # row of the noise table, column of the measured times
+        ("slot", np.int64),  # its first slot
+        ("slots", np.int64),  # proofs at once
+        ("free_at", np.int64),  # ticks, when its first slot is free
+        ("busy", np.int64),  # ticks of work done
+        ("wasted", np.int64),  # of these, not paid
+        ("missed", np.int64),  # assigned jobs it did not prove in time
+        ("income", np.int64),  # gwei
+        ("wins", np.int64),  # jobs settled as prover of record
+        ("first_toggle", np.int64),  # its row in `toggles`: [first, last)
+        ("last_toggle", np.int64),
+        ("online_at_start", np.int64),
+        ("gone_until", np.int64),  # ticks; it left the market until then
+        ("crash_ppm", np.int64),  # share of its proofs that never finish
+        ("withhold_ppm", np.int64),  # share of its assignments it lets go
+        ("declines", np.int64),  # 1: declines what it cannot finish in time
+        ("proves_late", np.int64),  # 1: hands in a proof after the deadline while the job is open to all
+        ("helper", np.int64),  # first prover it may buy a proof from, -1 none
+        ("helpers", np.int64),  # how many from there on
+        ("helper_delay", np.int64),  # ticks to set a bought proof up
+        ("helper_price", np.int64),  # gwei per bought proof
+        ("bought", np.int64),  # proofs bought
+    ],
+    align=True,
+)
+JOB = np.dtype(
+    [
+        ("asked", np.int64),  # ticks
+        ("first_deadline", np.int64),  # ticks, the first it was given to anybody, 0 never
+        ("worker", np.int64),  # who works on it, -1 nobody yet
+        ("finish", np.int64),  # ticks, when the proof is ready
+        ("work", np.int64),  # ticks of the worker's work
+        ("alarm", np.int64),  # ticks, the alarm that counts; others are stale
+        ("proven", np.int64),  # ticks, when the proof that counts was accepted, 0 never
+        ("turns", np.int64),  # how often it was given to somebody
+        ("helper", np.int64),  # who proves it for the worker, -1 the worker itself
+    ],
+    align=True,
+)
+REGISTERS = np.dtype(
+    [
+        ("seed", np.int64),
+        ("salt", np.int64),  # order of events of one instant
+        ("now", np.int64),  # ticks
+        ("heap_size", np.int64),
+        ("next_job", np.int64),  # the next request
+        ("jobs", np.int64),  # requests in all
+        ("listed", np.int64),  # requests with an arrival time known beforehand
+        ("live", np.int64),  # jobs asked for and not final
+        ("events", np.int64),  # events handled
+        ("traced", np.int64),  # events in the trace buffer
+        ("tracing", np.int64),  # 1: record accepted events
+        ("epoch", np.int64),  # ticks between epochs, 0 none
+        ("horizon", np.int64),  # ticks, no request arrives and no epoch falls due later
+        ("stop_on_win", np.int64),  # 1: who lost a race stops working at once
+        ("size_mask", np.int64),  # 0: one size for all jobs, -1: one each; likewise below
+        ("difficulty_mask", np.int64),
+        ("fee_mask", np.int64),
+        ("requester_mask", np.int64),
+        ("row_mask", np.int64),
+        ("models", np.int64),
+        ("provers", np.int64),
+        ("stuck", np.int64),  # jobs whose due timer was refused: a fault of the rule
+    ],
+    align=True,
+)
+
+
+class World(NamedTuple):
+    """Everything `run` reads and writes. Int64 arrays unless a record type is named; times in ticks (ms)."""
+
+    book: Book
+    pool_slashed: Words  # one per actor, or empty
+    registers: Rows  # REGISTERS, one row
+    provers: Rows  # PROVER
+    jobs: Rows  # JOB
+    arrive: Words  # per job; for a closed loop the pause before the request
+    size: Words  # per job or one
+    difficulty: Words  # Q16, per job or one
+    max_fee: Words  # gwei, per job or one
+    requester: Words  # actor, per job or one
+    slots: Words  # when each slot is free
+    toggles: Words  # when provers go on or off line
+    noise: Words  # Q16, 1024 quantiles per model
+    measured: Words  # rows x models, ms; -1 crash, 0 absent; empty: the fitted models are used
+    row: Words  # per job: its row in `measured`
+    racers: Words  # provers that work on jobs open to all
+    ends: Words  # scratch, per prover: when its present race ends
+    event: Words  # the event being answered, seven words
+    heap: Words
+    trace: Words  # buffer of accepted events, seven words each
+    counts: Words  # per kind and verdict
+    slashes: Words  # log: count, then (time, actor, gwei) each
+
+
+world_at: Any = pointer_to(layout_of(World, {"registers": REGISTERS, "provers": PROVER, "jobs": JOB}))

@@ -1,0 +1,80 @@
+"""Jobs open to all, compiled: everybody with a free slot starts, the earliest proof counts, the rest is wasted."""
+
+import numpy as np
+
+from proofyard.engine import dice, queue
+from proofyard.engine.compile import aside, inlined
+from proofyard.engine.layout import World
+from proofyard.engine.work import alarm, finish, first_slot, is_online, occupy, when_online, work_of
+
+
+@inlined
+def race(w: World, now: int, job: int) -> None:
+    """Everybody with a free slot starts; the earliest finish will be handed in; the others' work is wasted."""
+    r = w.registers[0]
+    j = w.jobs[job]
+    best, who, best_work = queue.NEVER, -1, 0
+    if j.worker >= 0:
+        if j.finish > now and j.finish < queue.NEVER and w.provers[j.worker].proves_late != 0:
+            best, who, best_work = j.finish, j.worker, j.work  # still at it, though late
+        else:
+            w.provers[j.worker].wasted += j.work
+    soonest = queue.NEVER
+    row = np.uint64(r.seed) + dice.RACE_KEY + np.uint64(job * r.provers + 1) * dice.GAMMA
+    for k in range(len(w.racers)):
+        i = w.racers[k]
+        p = w.provers[i]
+        if p.free_at > now:
+            soonest = min(soonest, p.free_at)
+            continue
+        if i == j.worker or not is_online(w, p, now):
+            continue
+        work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
+        if work == 0:
+            continue
+        time = abs(work)
+        end = when_online(w, p, now, time)
+        if end >= queue.NEVER:
+            continue
+        slot, second = first_slot(w, p)
+        occupy(w, p, slot, second, end)
+        w.ends[i] = end
+        p.busy += time
+        p.wasted += time
+        if work > 0 and end < best:
+            best, who, best_work = end, i, time
+    if who >= 0 and who != j.worker:
+        w.provers[who].wasted -= best_work
+        if j.worker >= 0 and w.provers[j.worker].proves_late != 0:
+            w.provers[j.worker].wasted += j.work
+    if r.stop_on_win != 0 and who >= 0:
+        _stop_losers(w, now, who, best)
+    j.worker, j.finish, j.work = who, best, best_work
+    j.turns += 1
+    deadline = w.book.deadline[job]
+    if j.turns == 1:
+        j.first_deadline = deadline
+    if best <= deadline:
+        finish(w, job, who, best)
+    else:
+        alarm(w, job, min(deadline, max(soonest, now) if who < 0 else deadline) + 1)
+
+
+@aside
+def _stop_losers(w: World, now: int, winner: int, end: int) -> None:
+    """Free the slots of those who lost this race at the moment it is won."""
+    for k in range(len(w.racers)):
+        i = w.racers[k]
+        p = w.provers[i]
+        if i == winner or w.ends[i] <= end:
+            w.ends[i] = 0
+            continue
+        for slot in range(p.slot, p.slot + p.slots):
+            if w.slots[slot] == w.ends[i]:
+                saved = w.ends[i] - max(end, now)
+                p.busy -= saved
+                p.wasted -= saved
+                w.slots[slot] = end
+                p.free_at = min(p.free_at, end)
+                break
+        w.ends[i] = 0

@@ -1,0 +1,175 @@
+"""Provers at work, compiled: how long a proof takes, when a slot is free, who is on line, and what a queue does."""
+
+from typing import Any
+
+import numpy as np
+
+from proofyard.engine import dice, queue
+from proofyard.engine.compile import aside, inlined, integer
+from proofyard.engine.layout import World
+
+
+@inlined
+def work_of(w: World, p: Any, job: int, die: Any) -> int:
+    """Ticks `p` needs for `job`; negative when the proof crashes after that long; 0 when it cannot prove it."""
+    r = w.registers[0]
+    if r.models != 0:
+        return w.measured[w.row[job & r.row_mask] * r.models + p.model]
+    base = p.setup + ((p.pace * w.size[job & r.size_mask]) >> 32)
+    base = (base * w.difficulty[job & r.difficulty_mask]) >> 16
+    work = (base * w.noise[(p.model << 10) + dice.column_of(die)]) >> 16
+    if p.crash_ppm != 0 and integer(dice.mix(die) % np.uint64(1_000_000)) < p.crash_ppm:
+        return -work
+    return work
+
+
+@inlined
+def when_online(w: World, p: Any, start: int, work: int) -> int:
+    """When work begun at `start` is done: a prover that goes off line loses the proof and begins again when back."""
+    start = max(start, p.gone_until)
+    k = p.first_toggle
+    if k == p.last_toggle:
+        return start + work if p.online_at_start != 0 else queue.NEVER
+    return _through_toggles(w, p, start, work)
+
+
+@aside
+def _through_toggles(w: World, p: Any, start: int, work: int) -> int:
+    """Find the first stretch on line after `start` that is long enough for `work`; NEVER if there is none."""
+    low, high = p.first_toggle, p.last_toggle  # binary search: the first toggle after `start`
+    while low < high:
+        middle = (low + high) // 2
+        if w.toggles[middle] <= start:
+            low = middle + 1
+        else:
+            high = middle
+    online = (p.online_at_start + low - p.first_toggle) & 1
+    while low < p.last_toggle:
+        if online == 1:
+            if start + work <= w.toggles[low]:
+                return start + work
+            lost = w.toggles[low] - start
+            p.busy += lost
+            p.wasted += lost
+        start = w.toggles[low]
+        online ^= 1
+        low += 1
+    return start + work if online == 1 else queue.NEVER
+
+
+@inlined
+def is_online(w: World, p: Any, now: int) -> bool:
+    """Say whether `p` is in the market and on line at `now`."""
+    if p.gone_until > now:
+        return False
+    if p.first_toggle == p.last_toggle:
+        return p.online_at_start != 0
+    return _through_toggles(w, p, now, 0) == now
+
+
+@inlined
+def first_slot(w: World, p: Any) -> tuple[int, int]:
+    """Index of the slot of `p` that is free first, and when the next one is."""
+    best = p.slot
+    first, second = w.slots[best], queue.NEVER
+    for k in range(best + 1, p.slot + p.slots):
+        free = w.slots[k]
+        earlier = free < first
+        second = first if earlier else min(second, free)
+        best = k if earlier else best
+        first = free if earlier else first
+    return best, second
+
+
+@inlined
+def occupy(w: World, p: Any, slot: int, second: int, until: int) -> None:
+    """Let `slot` of `p` be busy until `until`; the next of its slots is free at `second`."""
+    w.slots[slot] = until
+    p.free_at = min(second, until)
+
+
+@inlined
+def alarm(w: World, job: int, time: int) -> None:
+    """Look at `job` again at `time`."""
+    r = w.registers[0]
+    w.jobs[job].alarm = time
+    r.heap_size = queue.push(w.heap, r.heap_size, time, queue.pack(queue.ALARM, job, 0), r.salt)
+
+
+@inlined
+def finish(w: World, job: int, prover: int, time: int) -> None:
+    """`prover` will have a proof of `job` at `time`."""
+    r = w.registers[0]
+    r.heap_size = queue.push(w.heap, r.heap_size, time, queue.pack(queue.FINISH, job, prover), r.salt)
+
+
+@inlined
+def begin(w: World, now: int, job: int, prover: int) -> None:
+    """Queue `job` at `prover`, to whom the rule gave it, first come first served."""
+    r = w.registers[0]
+    p = w.provers[prover]
+    j = w.jobs[job]
+    work = work_of(w, p, job, dice.job_die(r.seed, job, dice.WORK))
+    if j.worker >= 0:  # a second turn: other dice
+        work = work_of(w, p, job, dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORK))
+        w.provers[j.worker].wasted += j.work
+    j.worker = prover
+    j.turns += 1
+    j.helper = -1
+    j.work = 0
+    j.finish = queue.NEVER
+    deadline = w.book.deadline[job]
+    if j.turns == 1:
+        j.first_deadline = deadline
+    if work == 0 or (p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
+        alarm(w, job, deadline + 1)
+        return
+    slot, second = first_slot(w, p)
+    time = abs(work)
+    end = when_online(w, p, max(now, w.slots[slot]), time)
+    if end > deadline and (p.declines != 0 or p.helper >= 0) and _avoid(w, now, job, prover, deadline):
+        return
+    if end < queue.NEVER:
+        occupy(w, p, slot, second, end)
+        p.busy += time
+        j.work = time
+    if work > 0:
+        j.finish = end
+    if j.finish <= deadline:
+        finish(w, job, prover, end)
+    else:
+        alarm(w, job, deadline + 1)
+
+
+@aside
+def _withholds(seed: int, job: int, p: Any) -> bool:
+    """Say whether `p` lets this assignment go."""
+    die = dice.mix(dice.job_die(seed, job, dice.WORK) + dice.STREAM)
+    return integer(die % np.uint64(1_000_000)) < p.withhold_ppm
+
+
+@aside
+def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
+    """`prover` cannot make it: let it buy the proof from a helper, or decline. True when something was found."""
+    r = w.registers[0]
+    p = w.provers[prover]
+    for k in range(p.helper, p.helper + p.helpers):
+        if p.helper < 0 or k == prover:
+            continue
+        h = w.provers[k]
+        work = work_of(w, h, job, dice.job_die(r.seed, job, dice.WORK))
+        slot, second = first_slot(w, h)
+        end = when_online(w, h, max(now + p.helper_delay, w.slots[slot]), work) if work > 0 else queue.NEVER
+        if end <= deadline:
+            occupy(w, h, slot, second, end)
+            h.busy += work
+            w.jobs[job].helper = k
+            w.jobs[job].finish = end
+            p.bought += 1
+            finish(w, job, prover, end)
+            return True
+    if p.declines != 0:
+        r.heap_size = queue.push(w.heap, r.heap_size, now, queue.pack(queue.DECLINE, job, prover), r.salt)
+        alarm(w, job, deadline + 1)
+        return True
+    return False
