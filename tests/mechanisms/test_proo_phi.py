@@ -825,7 +825,7 @@ def test_long_walks_reach_every_verdict() -> None:
     """A random walk is worth what it reaches: name the pairs, and trade under every variant."""
     dice = np.random.default_rng(3)
     reached = {p: set[tuple[Kind, Verdict]]() for p in WALKED}
-    for _ in range(10):
+    for _ in range(6):
         for p in WALKED:
             reached[p] |= walk(p, int(dice.choice([60, 1_000])), dice.integers(2**62, size=60).tolist())
     for seen in reached.values():
