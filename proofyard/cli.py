@@ -26,7 +26,7 @@ app = App(
 )
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]
-Mechanisms = Annotated[list[str], Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
+Mechanisms = Annotated[list[str] | None, Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -113,7 +113,7 @@ def simulate(
 def compare(
     scenario: Path,
     *,
-    mechanisms: Mechanisms,
+    mechanisms: Mechanisms = None,
     out: Path | None = None,
     settings: Settings = None,
     seeds: int = 1,
@@ -121,14 +121,14 @@ def compare(
 ) -> None:
     """Run one world under several rules on common seeds; one table, one page.
 
-    Example: proofyard compare scenarios/taiko-pool-32.toml -m staked_pool -m 'staked_pool(slash_new=0)'
+    Example: proofyard compare scenarios/taiko-pool-32.toml -m staked_pool -m 'staked_pool(old_slash=1)'
 
     Parameters
     ----------
     scenario
         TOML file that describes the world.
     mechanisms
-        A rule with parameters; give the option once per rule.
+        A rule with parameters; give the option once per rule. Without it, the scenario's own [[variants]].
     out
         Folder for summary.json and report.html.
     settings
@@ -141,8 +141,7 @@ def compare(
     from proofyard import scenario as scenarios
     from proofyard.lab import metrics
 
-    changes = _changes(settings)
-    world = [scenarios.read(scenario, changes, text) for text in mechanisms]
+    world = scenarios.read_variants(scenario, _changes(settings), mechanisms)
     summaries = [metrics.summary(_runs(chosen, seeds, quiet=json)) for chosen in world]
     if out is not None:
         from proofyard.lab import output

@@ -149,7 +149,7 @@ class Exit(Table):
 class Outsource(Table):
     """Buying a proof it cannot make in time from another class."""
 
-    to: str  # name of the class
+    to: str | list[str]  # name of the class, or of several next to each other
     setup: Duration = 0
     price: Tokens = Decimal(0)  # per proof, paid on delivery
 
@@ -168,6 +168,7 @@ class ProverClass(Table):
     cost: Cost = Cost()
     online: str = "always"
     policy: str = "honest"
+    hopeless: Literal["skip", "work"] = "skip"  # an assigned job it cannot finish in time: leave it, or work it off
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
     restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
     leave: Exit | None = None
@@ -188,6 +189,14 @@ class Market(Table):
     epoch: PositiveDuration | None = None  # between decisions and samples; None: horizon / 240
 
 
+class Variant(Table):
+    """The same world with something else: what `compare` puts side by side."""
+
+    name: str
+    mechanism: str | None = None  # another rule, or the same with other parameters
+    set: dict[str, str] = {}  # what differs in the world, written as for --set
+
+
 class Scenario(Table):
     """One experiment."""
 
@@ -202,6 +211,7 @@ class Scenario(Table):
     provers: list[ProverClass] = Field(min_length=1)
     delegators: Delegators | None = None
     market: Market = Market()
+    variants: list[Variant] = []
 
     def gwei(self, tokens: Decimal, field: str) -> int:
         """Convert tokens to the smallest unit, rounding down. Raises BadInput above the largest amount."""
@@ -346,6 +356,22 @@ def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | Non
     if mechanism is not None:
         tree["mechanism"] = mechanism
     return check(tree, str(path), path.parent)
+
+
+def read_variants(
+    path: Path, changes: dict[str, str] | None = None, mechanisms: list[str] | None = None
+) -> list[Scenario]:
+    """Read the scenario once per variant: the rules given, else the scenario's own variants after itself.
+
+    Each is named after its variant, or after its rule. Raises BadInput.
+    """
+    base = read(path, changes)
+    if mechanisms:
+        return [read(path, {**(changes or {}), "name": text}, text) for text in mechanisms]
+    if not base.variants:
+        raise BadInput(str(path), "rules to compare (-m RULE, several times) or [[variants]] in the scenario", "none")
+    others = [read(path, {**(changes or {}), **v.set, "name": v.name}, v.mechanism) for v in base.variants]
+    return [base.model_copy(update={"name": "as it is"}), *others]
 
 
 def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = None) -> Scenario:

@@ -119,22 +119,22 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int) -> bool:
         amount = w.max_fee[job & r.fee_mask]
         detail = w.size[job & r.size_mask]
         word = dice.word_of(dice.job_die(r.seed, job, dice.WORD))
-        j.asked, j.worker, j.helper = now, -1, -1
+        j.asked, j.assigned, j.worker, j.helper = now, -1, -1, -1
     elif kind == Kind.DECLINE:
         word = dice.word_of(dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORD))
-    worker, phase = j.worker, w.book.phase[job]
-    watched = worker >= 0 and (kind != Kind.PROVE or phase != Phase.ASSIGNED)
-    slashed = _slashed(w, worker) if watched else 0
+    holder, phase = j.assigned, w.book.phase[job]
+    watched = holder >= 0 and (kind != Kind.PROVE or phase != Phase.ASSIGNED)
+    slashed = _slashed(w, holder) if watched else 0
     if _act(rule, context, w, kind, now, actor, job, amount, detail, word) != Verdict.OK:
         return _refused(w, now, kind, job)
     if kind == Kind.PROVE:
         j.proven = now
         if j.helper >= 0:
             _buy(rule, context, w, now, job)
-    elif kind == Kind.EXPIRE and phase == Phase.ASSIGNED and worker >= 0:
-        w.provers[worker].missed += 1
-    if watched and _slashed(w, worker) != slashed:
-        _log_slash(w, now, worker, _slashed(w, worker) - slashed)
+    elif kind == Kind.EXPIRE and phase == Phase.ASSIGNED and holder >= 0:
+        w.provers[holder].missed += 1
+    if watched and _slashed(w, holder) != slashed:
+        _log_slash(w, now, holder, _slashed(w, holder) - slashed)
     return True
 
 
@@ -182,6 +182,7 @@ def _close(w: World, now: int, job: int) -> None:
     j = w.jobs[job]
     prover = w.book.prover[job]
     r.live -= 1
+    j.alarm = 0  # one may still be queued
     won = w.book.phase[job] == Phase.SETTLED
     if prover >= 0 and prover < r.provers:
         w.provers[prover].income += w.book.paid[job]
@@ -217,7 +218,12 @@ def _log_slash(w: World, now: int, actor: int, amount: int) -> None:
 @inlined
 def _slashed(w: World, actor: int) -> int:
     """Sum up what was taken from `actor` and from those who delegate to it."""
-    return w.book.slashed[actor] + (w.pool_slashed[actor] if len(w.pool_slashed) > 0 else 0)
+    taken = w.book.slashed[actor]
+    if len(w.pool_slashed) > 0:
+        taken += w.pool_slashed[actor]
+    if len(w.leaving_slashed) > 0:
+        taken += w.leaving_slashed[actor]
+    return taken
 
 
 @aside

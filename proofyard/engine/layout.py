@@ -34,6 +34,7 @@ PROVER = np.dtype(
         ("crash_ppm", np.int64),  # share of its proofs that never finish
         ("withhold_ppm", np.int64),  # share of its assignments it lets go
         ("declines", np.int64),  # 1: declines what it cannot finish in time
+        ("skips", np.int64),  # 1: does not begin an assigned job it cannot finish in time
         ("proves_late", np.int64),  # 1: hands in a proof after the deadline while the job is open to all
         ("helper", np.int64),  # first prover it may buy a proof from, -1 none
         ("helpers", np.int64),  # how many from there on
@@ -47,6 +48,7 @@ JOB = np.dtype(
     [
         ("asked", np.int64),  # ticks
         ("first_deadline", np.int64),  # ticks, the first it was given to anybody, 0 never
+        ("assigned", np.int64),  # whom the rule gave it to last, -1 nobody yet
         ("worker", np.int64),  # who works on it, -1 nobody yet
         ("finish", np.int64),  # ticks, when the proof is ready
         ("work", np.int64),  # ticks of the worker's work
@@ -90,7 +92,8 @@ class World(NamedTuple):
     """Everything `run` reads and writes. Int64 arrays unless a record type is named; times in ticks (ms)."""
 
     book: Book
-    pool_slashed: Words  # one per actor, or empty
+    pool_slashed: Words  # taken from those who delegate to each actor, or empty; likewise
+    leaving_slashed: Words  # from those on their way out
     registers: Rows  # REGISTERS, one row
     provers: Rows  # PROVER
     jobs: Rows  # JOB

@@ -81,27 +81,24 @@ class Population:
         """Time each prover was out of the market up to `now`, ms."""
         return self.away + np.where(self.left_at >= 0, now - self.left_at, 0)
 
-    def pool_gain(self) -> Ints:
-        """Compute what those who delegate to each prover were credited, gwei."""
-        return self.delegation.gain()
-
     def _restake(self, now: int) -> None:
         """Let those who do so put free money to stake: all of it, or, without a seat, up to what they began with.
 
-        Where money on its way out counts towards a new position (a rule with `exiting`), STAKE names the position.
+        A rule with STAKE_NAMES_POSITION is told the whole new position, in which money on its way out counts.
         """
         cast, state = self.stage.cast, self.stage.state
         count = cast.count
         seat, stake, exiting = (self.stage.optional(name) for name in ("seat", "stake", "exiting"))
         if stake is None:
             return
-        held = stake[:count] + (exiting[:count] if exiting is not None else 0)
+        position = getattr(self.stage.rule.module, "STAKE_NAMES_POSITION", False)
+        held = stake[:count] + (exiting[:count] if position and exiting is not None else 0)
         whole = held + state.book.cash[:count]
         seated = seat[:count] > 0 if seat is not None else stake[:count] >= cast.stake
         wish = np.array([("never", "unseated", "always").index(g.restake) for g in self.classes])[cast.group]
         target = np.where(wish == _ALWAYS, whole, np.minimum(whole, cast.stake))
         ready = np.flatnonzero((wish > 0) & ((wish == _ALWAYS) | ~seated) & (target > 0) & (self.left_at < 0))
-        amount = target[ready] if exiting is not None else (target - held)[ready]
+        amount = target[ready] if position else (target - held)[ready]
         if len(ready):
             self.inject(events_of(Kind.STAKE, now, ready[amount > 0], amount[amount > 0]))
 
@@ -161,7 +158,6 @@ class Delegation:
         self.stage, self.inject, self.policy = st, inject, st.policy
         self.actors = np.arange(st.first_delegator, st.first_delegator + st.delegators)
         self.seen: list[tuple[int, Floats]] = []  # (ms, value of a share by operator)
-        self.flow = np.zeros(st.cast.count, np.int64)  # gwei delegated less undelegated, by operator
 
     def enter(self) -> None:
         """Delegate as the scenario says."""
@@ -170,14 +166,6 @@ class Delegation:
         plan = np.array(delegations(self.stage.cast, len(self.actors)), np.int64).reshape(-1, 2)
         chosen = plan[:, 0] >= 0
         self._delegate(0, self.actors[chosen], plan[chosen, 1], plan[chosen, 0])
-
-    def gain(self) -> Ints:
-        """Gwei credited to the delegators of each operator, slashes not subtracted."""
-        pool, lost = self.stage.optional("pool"), self.stage.optional("pool_slashed")
-        if pool is None or lost is None:
-            return np.zeros(self.stage.cast.count, np.int64)
-        count = self.stage.cast.count
-        return pool[:count] + lost[:count] - self.flow
 
     def decide(self, now: int) -> None:
         """Collect what has matured, look at the returns, move."""
@@ -200,11 +188,8 @@ class Delegation:
         return np.where(shares > 0, pool / np.maximum(shares, 1), 1.0)
 
     def _delegate(self, now: int, actors: Ints, amounts: Ints, operators: Ints) -> Ints:
-        """Delegate and count what was accepted; returns the verdicts."""
-        verdicts = self.inject(events_of(Kind.DELEGATE, now, actors, amounts, operators))
-        done = verdicts == Verdict.OK
-        np.add.at(self.flow, operators[done], amounts[done])
-        return verdicts
+        """Delegate; returns the verdicts."""
+        return self.inject(events_of(Kind.DELEGATE, now, actors, amounts, operators))
 
     def _settle_down(self, now: int, apr: Floats) -> None:
         """Those with free money delegate it to the best operator that still takes some."""
@@ -229,9 +214,6 @@ class Delegation:
         if not len(movers):
             return
         value = np.floor(held[going] * self._share_value()[homes]).astype(np.int64)
-        before = state.pool[homes].copy()
-        verdicts = self.inject(events_of(Kind.UNDELEGATE, now, movers, np.maximum(value, 1), homes))
-        done = verdicts == Verdict.OK
-        np.subtract.at(self.flow, homes[done], np.minimum(value, before)[done])
+        self.inject(events_of(Kind.UNDELEGATE, now, movers, np.maximum(value, 1), homes))
         if self.stage.rule.params.unbonding_ms == 0:
             self._settle_down(now, apr)

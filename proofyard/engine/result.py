@@ -41,7 +41,7 @@ class Provers(NamedTuple):
     wasted_ms: Ints  # of this, not paid
     online_ms: Ints
     active: Ints  # 1: in the market at the end (not broke, not gone for lack of profit)
-    pool_gwei: Ints  # delegated to it, mean over the run (0 without delegation)
+    pool_gwei: Ints  # delegated to it, with what is on its way out, mean over the run (0 without delegation)
     pool_end_gwei: Ints  # delegated to it at the end
     pool_gain_gwei: Ints  # credited to those who delegate to it
     pool_slashed_gwei: Ints  # taken from those who delegate to it

@@ -137,8 +137,9 @@ class _Sampler:
         """Add one sample."""
         none = np.zeros(self.stage.cast.count, np.int64)
         pool = self.stage.optional("pool")
-        if pool is not None:
-            self.pool_sum += pool[: len(none)]
+        for held in (pool, self.stage.optional("leaving")):
+            if held is not None:
+                self.pool_sum += held[: len(none)]
 
         def followed(values: Any) -> Ints:
             return (none if values is None else values)[self.tracked].copy()
@@ -182,7 +183,7 @@ def _jobs(st: Stage) -> Jobs:
         prover=prover,
         phase=book.phase.copy(),
         proven_ms=rows["proven"].copy(),
-        paid_gwei=book.paid.copy(),
+        paid_gwei=book.paid + _pool_paid(st),
         cost_gwei=np.where(prover >= 0, cost, 0),
         cheapest_gwei=_cheapest(st, size, difficulty),
         turns=rows["turns"].copy(),
@@ -235,9 +236,24 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
         active=(rows["gone_until"] <= now).astype(np.int64),
         pool_gwei=(samples.pool_sum / max(1, len(samples.rows))).astype(np.int64),
         pool_end_gwei=optional("pool"),
-        pool_gain_gwei=people.pool_gain(),
-        pool_slashed_gwei=optional("pool_slashed"),
+        pool_gain_gwei=_pool_gain(st),
+        pool_slashed_gwei=optional("pool_slashed") + optional("leaving_slashed"),
     )
+
+
+def _pool_paid(st: Stage) -> Ints:
+    """Return what delegators were credited for each job, gwei."""
+    paid = st.optional("pool_paid")
+    return np.zeros(len(st.world.jobs), np.int64) if paid is None else paid
+
+
+def _pool_gain(st: Stage) -> Ints:
+    """Compute what those who delegate to each prover were credited, gwei."""
+    book = st.state.book
+    won = (book.prover >= 0) & (book.prover < st.cast.count)
+    gain = np.zeros(st.cast.count, np.int64)
+    np.add.at(gain, book.prover[won], _pool_paid(st)[won])
+    return gain
 
 
 def _verdicts(counts: Ints) -> dict[tuple[str, str], int]:

@@ -113,7 +113,7 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     if j.worker >= 0:  # a second turn: other dice
         work = work_of(w, p, job, dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORK))
         w.provers[j.worker].wasted += j.work
-    j.worker = prover
+    j.worker = j.assigned = prover
     j.turns += 1
     j.helper = -1
     j.work = 0
@@ -129,12 +129,12 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     end = when_online(w, p, max(now, w.slots[slot]), time)
     if end > deadline and (p.declines != 0 or p.helper >= 0) and _avoid(w, now, job, prover, deadline):
         return
-    if end < queue.NEVER:
+    if end < queue.NEVER and (end <= deadline or p.skips == 0):
         occupy(w, p, slot, second, end)
         p.busy += time
         j.work = time
-    if work > 0:
-        j.finish = end
+        if work > 0:
+            j.finish = end
     if j.finish <= deadline:
         finish(w, job, prover, end)
     else:
@@ -154,7 +154,7 @@ def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
     r = w.registers[0]
     p = w.provers[prover]
     for k in range(p.helper, p.helper + p.helpers):
-        if p.helper < 0 or k == prover:
+        if p.helper < 0 or k == prover or w.book.cash[prover] < p.helper_price:
             continue
         h = w.provers[k]
         work = work_of(w, h, job, dice.job_die(r.seed, job, dice.WORK))

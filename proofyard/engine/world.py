@@ -16,7 +16,7 @@ from proofyard.core.rule import Rule, parse_call, with_params
 from proofyard.engine import kernels, layout, queue
 from proofyard.engine.bind import Bound, bind
 from proofyard.engine.memory import words_of
-from proofyard.scenario import DelegatorPolicy, ProverClass, Scenario, Stake, delegator_policy, policy
+from proofyard.scenario import DelegatorPolicy, Outsource, ProverClass, Scenario, Stake, delegator_policy, policy
 from proofyard.worlds.dice import word
 from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
 from proofyard.worlds.schedules import online_ms, schedule, toggles
@@ -307,6 +307,7 @@ def _world(
     world = layout.World(
         book=state.book,
         pool_slashed=getattr(state, "pool_slashed", np.zeros(0, np.int64)),
+        leaving_slashed=getattr(state, "leaving_slashed", np.zeros(0, np.int64)),
         registers=_registers(scenario, cast, requests, seed, measured),
         provers=provers,
         jobs=np.zeros(jobs, layout.JOB),
@@ -385,16 +386,25 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
     does = policy(group.policy)
     rows["withhold_ppm"][mine] = int(does.withhold * PPM)
     rows["declines"][mine] = does.declines
+    rows["skips"][mine] = group.hopeless == "skip"
     if group.outsource is not None:
-        names = [g.name for g in cast.classes]
-        if group.outsource.to not in names:
-            raise BadInput(
-                f"provers[{k}].outsource.to", f"the name of a class ({', '.join(names)})", group.outsource.to
-            )
-        helpers = np.flatnonzero(cast.group == names.index(group.outsource.to))
+        helpers = _helpers(cast, group.outsource, f"provers[{k}].outsource.to")
         rows["helper"][mine], rows["helpers"][mine] = helpers[0], len(helpers)
         rows["helper_delay"][mine] = group.outsource.setup
         rows["helper_price"][mine] = scenario.gwei(group.outsource.price, f"provers[{k}].outsource.price")
+
+
+def _helpers(cast: Cast, outsource: Outsource, field: str) -> Ints:
+    """Return the provers of the classes a class may buy from; they stand next to each other. Raises BadInput."""
+    names = [g.name for g in cast.classes]
+    wanted = [outsource.to] if isinstance(outsource.to, str) else outsource.to
+    for name in wanted:
+        if name not in names:
+            raise BadInput(field, f"the name of a class ({', '.join(names)})", name)
+    helpers = np.flatnonzero(np.isin(cast.group, [names.index(name) for name in wanted]))
+    if not len(helpers) or helpers[-1] - helpers[0] + 1 != len(helpers):
+        raise BadInput(field, "classes that stand next to each other", ", ".join(wanted) or "none")
+    return helpers
 
 
 def _measured(cast: Cast, trace: Trace | None) -> Ints:
