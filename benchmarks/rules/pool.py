@@ -1,7 +1,8 @@
-"""The staked pool of the reference benchmark: seats by stake, a lot drawn by stake, rewards and slashes change it at once.
+"""The staked pool of the reference benchmark: seats and lots by stake, which rewards and slashes change at once.
 
-Rules       The `seats` largest stakes (ties to the lower number; 0: everybody) share jobs in proportion to stake. A proof in
-            time adds `reward` to the stake, a missed deadline takes the larger of `slash_ppm` of it and `slash_min`.
+Rules       The `seats` largest stakes (ties to the lower number; 0: everybody) share jobs in proportion to stake. A
+            proof in time adds `reward` to the stake, a missed deadline takes the larger of `slash_ppm` of it and
+            `slash_min`.
 Units       money micro-units, time ns.
 Randomness  `e.word` through `ticket_of`.
 Source      the workload `pool` of the reference programs in C, SimPy and Mesa this is compared with.
@@ -68,7 +69,7 @@ class State(NamedTuple):
 
 @spec
 def better(s: State, one: int, other: int) -> bool:
-    """Has `one` the larger stake?"""
+    """Compare stakes: is that of `one` the larger, or its number the lower."""
     a, b = s.stake[one], s.stake[other]
     return a > b or (a == b and one < other)
 
@@ -118,7 +119,7 @@ def swap_in(s: State, k: int, place: int) -> None:
     s.bench[place] = loser
     s.place[loser] = place
     sift_down(s, place)
-    sift_up(s, s.place[loser])
+    sift_up(s, int(s.place[loser]))
     s.churn[0] += 1
 
 
@@ -134,7 +135,7 @@ def lowest_seat(p: Params, s: State) -> int:
 
 @spec
 def reweigh(p: Params, s: State, actor: int, change: int) -> None:
-    """The stake of `actor` has changed by `change`: so do weights and seats."""
+    """Adjust weights and seats to a stake of `actor` that has changed by `change`."""
     if p.seats == 0:
         add_weight(s.tree, actor, change)
         return
@@ -191,7 +192,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         reweigh(p, s, e.actor, p.reward)
     elif e.kind == Kind.EXPIRE:
         prover = b.prover[e.job]
-        held = s.stake[prover]
+        held = int(s.stake[prover])
         lost = min(max(held * p.slash_ppm // 1_000_000, p.slash_min), held)
         b.phase[e.job] = Phase.LOST
         refund(b, e.job)
