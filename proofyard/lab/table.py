@@ -1,0 +1,380 @@
+"""The figures of a summary in words and tables for people: tokens instead of gwei, minutes instead of ms.
+
+`lines` says them once, for the terminal here and for the page in `report`.
+"""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Figures = dict[str, Any]
+Say = Callable[[float], str]
+
+NONE = "–"  # undefined: nothing to divide by
+GWEI = 10**9  # per token
+SHOWN = 12  # provers with a row of their own
+MAJORITY = 0.5
+NOTABLE_WASTE = 0.1
+NAME_WIDTH = 20  # of a prover, in the terminal
+_MILLIONS = 1e7  # tokens: eight digits are hard to read
+_SMALL = 1e-3
+_PLAIN_PERCENT = 200  # beyond, decimals say nothing
+_TIMES = ((1, "ms"), (1_000, "s"), (60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """Write a number with so many significant digits, never fewer than its integer part, with thousands commas."""
+    if value == 0:
+        return "0"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    leading = 0 if whole else -int(f"{abs(value):e}".split("e")[1]) - 1  # zeros after the point
+    text = f"{value:,.{min(12, max(0, significant - whole + leading))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def tokens(gwei: float) -> str:
+    """Write an amount in tokens, without the word: `12.3`, `72,000`, `89.9 M`."""
+    value = gwei / GWEI
+    return f"{digits(value / 1e6)} M" if abs(value) >= _MILLIONS else digits(value)
+
+
+def duration(ms: float) -> str:
+    """Write a time in the largest unit of which it holds two."""
+    size, unit = unit_of(ms)
+    return f"{digits(ms / size)} {unit}"
+
+
+def unit_of(ms: float) -> tuple[int, str]:
+    """Choose the unit for a time: its length in ms, and its name."""
+    return next((pair for pair in reversed(_TIMES) if abs(ms) >= 2 * pair[0]), _TIMES[0])
+
+
+def percent(share: float) -> str:
+    """Write a share in per cent, with as many digits as tell it from nothing and from all: `98 %`, `99.92 %`."""
+    value = 100 * share
+    least = min(abs(value), abs(100 - value))
+    places = 1 if least >= 1 or not least else min(9, 1 - int(f"{least:e}".split("e")[1]))
+    text = f"{value:,.{0 if abs(value) >= _PLAIN_PERCENT else places}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def count(value: float) -> str:
+    """Write a count; a mean over seeds keeps one decimal."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def index(value: float) -> str:
+    """Write an index in 0..1 with three decimals, more where they would all be 0."""
+    return f"{value:.3f}" if not 0 < abs(value) < _SMALL else digits(value, 2)
+
+
+def say(summary: Figures, path: str, how: Say) -> str:
+    """Write the figure at `path` (`stake.burnt_gwei`), with its standard error if there are several seeds."""
+    value, spread = at(summary, path), at(summary.get("spread"), path)
+    if value is None:
+        return NONE
+    if not spread:
+        return how(value)
+    if how is duration:
+        size, unit = unit_of(value)
+        return f"{digits(value / size)} ± {digits(spread / size, 2)} {unit}"
+    return f"{how(value)} ± {how(float(f'{spread:.2g}'))}"
+
+
+def at(figures: Figures | None, path: str) -> float | None:
+    """Follow `path` (`stake.burnt_gwei`) into nested figures; None where it leads nowhere."""
+    found: Any = figures
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+class Line(NamedTuple):
+    """One line of the result table."""
+
+    title: str
+    items: list[tuple[str, str]]  # name, value
+    meaning: str
+
+
+def _bips(value: float) -> str:
+    return percent(value / 10_000)
+
+
+_Items = tuple[tuple[str, str, Say], ...]  # name, path, how to say it
+
+
+def _concentration(section: str) -> _Items:
+    names = (
+        ("HHI", "hhi"),
+        ("Gini", "gini"),
+        ("Nakamoto", "nakamoto"),
+        ("top 1", "top1_share"),
+        ("top 3", "top3_share"),
+    )
+    how = {"hhi": index, "gini": index, "nakamoto": count}
+    return tuple((name, f"{section}.{key}", how.get(key, percent)) for name, key in names)
+
+
+_LEFT_OUT = ("stake, tokens", "locked, tokens", "delegators")  # where all is 0 or undefined
+_LINES: tuple[tuple[str, str, _Items], ...] = (
+    (
+        "proofs",
+        (
+            "Late: after the deadline first given. Refused: the rule took no such request. Lost: never proven. "
+            "Reassigned: given to somebody again."
+        ),
+        tuple(
+            (name, f"proofs.{name}", count)
+            for name in ("requested", "settled", "late", "refused", "lost", "reassigned")
+        ),
+    ),
+    (
+        "time to proof",
+        "From the request to the proof that counts: half of the proofs, 90 % and 99 % came within this time.",
+        tuple((name, f"time_to_proof_ms.{name}", duration) for name in ("p50", "p90", "p99")),
+    ),
+    (
+        "price, tokens",
+        (
+            "Per settled proof. Cost: hardware and energy of the prover that was paid. "
+            "Overpaid: above the cost of the cheapest prover that could have made it in time."
+        ),
+        (
+            ("paid", "price_gwei.mean", tokens),
+            ("cost", "cost_gwei.mean", tokens),
+            ("overpaid", "overpayment_bips", _bips),
+        ),
+    ),
+    ("wasted work", "Share of all proving time that nobody paid for.", (("", "wasted_work_share", percent),)),
+    (
+        "who proves",
+        (
+            "Settled proofs per prover. HHI: sum of the squared shares, 1 is a monopoly, 1/n is n equals. Gini: 0 is "
+            "equality. Nakamoto: how few provers make more than half. Top 1, top 3: share of the largest."
+        ),
+        _concentration("concentration"),
+    ),
+    ("who is paid", "The same for what provers were paid.", _concentration("income_concentration")),
+    (
+        "who earns",
+        (
+            "Provers with a profit that are still in the market at the end; provers that spent more than they earned; "
+            "provers in the market at the end."
+        ),
+        (
+            ("with a profit", "profitable.count", count),
+            ("at a loss", "profitable.at_a_loss", count),
+            ("still there", "profitable.active", count),
+        ),
+    ),
+    (
+        "stake, tokens",
+        (
+            "Slashed: taken from provers and delegators. Burnt: destroyed. Seat changes: how often a place in the "
+            "active set changed hands."
+        ),
+        (
+            ("slashed", "stake.slashed_gwei", tokens),
+            ("burnt", "stake.burnt_gwei", tokens),
+            ("seat changes", "stake.seat_churn", count),
+        ),
+    ),
+    (
+        "locked, tokens",
+        "Stakes and bonds the market holds, and their mean as a share of all tokens.",
+        (
+            ("mean", "stake.locked_mean_gwei", tokens),
+            ("peak", "stake.locked_peak_gwei", tokens),
+            ("of supply", "stake.utilisation", percent),
+        ),
+    ),
+    (
+        "delegators",
+        "Yearly return on delegated stake before and after slashing, not compounded.",
+        (("before slashes", "delegators.apr_gross", percent), ("after", "delegators.apr_net", percent)),
+    ),
+    (
+        "money check",
+        "All money at the end less all money at the start, in gwei: always 0.",
+        (("difference", "money_difference_gwei", count),),
+    ),
+)
+
+
+def lines(summary: Figures) -> list[Line]:
+    """Say every figure of the table but the provers' own; lines of money and returns that never were are left out."""
+    return [
+        Line(title, [(name, say(summary, path, how)) for name, path, how in figures], meaning)
+        for title, meaning, figures in _LINES
+        if title not in _LEFT_OUT or any(at(summary, path) for _, path, _ in figures)
+    ]
+
+
+def in_words(summary: Figures) -> str:
+    """Say in one line what happened."""
+    proofs, rows = summary["proofs"], summary["provers"]
+    if not proofs["settled"]:
+        return (
+            f"No proof was settled: of {count(proofs['requested'])} requests {count(proofs['refused'])} were refused."
+        )
+    said = [_who_proved(summary)]
+    losing = summary["profitable"]["at_a_loss"]
+    said.append(f"{count(losing)} of {len(rows):,} worked at a loss" if losing else "nobody worked at a loss")
+    unmade = (proofs["refused"] + proofs["lost"]) / proofs["requested"]
+    if unmade:
+        said.append(f"{percent(unmade)} of the requests got no proof")
+    if (summary["wasted_work_share"] or 0) >= NOTABLE_WASTE:
+        said.append(f"{percent(summary['wasted_work_share'])} of the work was in vain")
+    if summary["stake"]["slashed_gwei"]:
+        said.append(f"{tokens(summary['stake']['slashed_gwei'])} tokens were slashed")
+    return "; ".join(said) + "."
+
+
+def _who_proved(summary: Figures) -> str:
+    """Start the line: a monopoly by name, else how few made more than half."""
+    rows = summary["provers"]
+    first = max(rows, key=lambda row: row["wins"])
+    if len(rows) > 1 and first["share"] >= MAJORITY:
+        return f"One prover, {first['name']}, made {percent(first['share'])} of the proofs"
+    if len(rows) == 1:
+        return f"The only prover, {first['name']}, made all proofs"
+    few = summary["concentration"]["nakamoto"]
+    return f"{count(few)} of {len(rows):,} provers made more than half of the proofs"
+
+
+class Column(NamedTuple):
+    """A column of the provers' table."""
+
+    title: str
+    key: str
+    how: Say
+    optional: bool = False  # left out where it is 0 for all
+
+
+COLUMNS = (
+    Column("proofs", "wins", count),
+    Column("share", "share", percent),
+    Column("earned", "income_gwei", tokens),
+    Column("spent", "cost_gwei", tokens),
+    Column("profit", "profit_gwei", tokens),
+    Column("missed", "missed", count, optional=True),
+    Column("slashed", "slashed_gwei", tokens, optional=True),
+    Column("stake", "stake_gwei", tokens, optional=True),
+)
+
+
+def prover_rows(summary: Figures, shown: int = SHOWN) -> tuple[list[Column], list[list[str]]]:
+    """Say the provers with the most proofs in one row each, and all others in one row: columns, then rows.
+
+    The first element of a row is the name, for which there is no column.
+    """
+    provers = sorted(summary["provers"], key=lambda row: (-row["wins"], -row["profit_gwei"], row["name"]))
+    columns = [c for c in COLUMNS if not c.optional or any(row[c.key] for row in provers)]
+    cut = len(provers) if len(provers) <= shown + 1 else shown
+    rows = [
+        [row["name"], *(NONE if row[c.key] is None else c.how(row[c.key]) for c in columns)] for row in provers[:cut]
+    ]
+    others = provers[cut:]
+    if others:
+        sums = [c.how(sum(row[c.key] or 0 for row in others)) for c in columns]
+        rows.append([f"{len(others):,} others", *sums])
+    return columns, rows
+
+
+def result_table(summary: Figures, width: int = 80) -> RenderableType:
+    """Build what the terminal shows after a run, for a terminal of `width` columns, 80 or more."""
+    seeds: list[int] = summary["seeds"]
+    told = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds, means ± standard error"
+    head = Text.assemble((summary["scenario"], "bold"), " under ", (summary["mechanism"], "bold"), f", {told}")
+    return Group(head, Text(in_words(summary), style="green"), "", _figures(summary, width), "", _provers(summary))
+
+
+def print_result(summary: Figures, console: Console | None = None) -> None:
+    """Print the table of one rule."""
+    console = console or Console()
+    console.print(result_table(summary, console.width))
+
+
+def _figures(summary: Figures, width: int) -> Table:
+    """Build the table of figures; a name and its value are never parted by the end of a line."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(no_wrap=True)
+    said = lines(summary)
+    room = width - max(len(line.title) for line in said) - 2
+    for line in said:
+        told, used = Text(), 0
+        for name, value in line.items:
+            item = Text.assemble((f"{name} " if name else "", "dim"), (value, "bold"))
+            ends = used + 3 + len(item)
+            told.append("\n" if ends > room else " · " if used else "", "dim").append(item)
+            used = len(item) if ends > room or not used else ends
+        table.add_row(line.title, told)
+    return table
+
+
+def _provers(summary: Figures) -> Table:
+    columns, rows = prover_rows(summary)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
+    table.add_column("prover, tokens", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    for name, *values in rows:
+        table.add_row(Text(name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH - 1]}…"), *values)
+    return table
+
+
+_WIDE = 100  # columns from which the comparison shows all
+_ONLY_WIDE = ("over-\npaid", "at a\nloss")
+COMPARED: _Items = (
+    ("settled", "proofs.settled", count),
+    ("time to\nproof p90", "time_to_proof_ms.p90", duration),
+    ("paid,\ntokens", "price_gwei.mean", tokens),
+    ("over-\npaid", "overpayment_bips", _bips),
+    ("wasted\nwork", "wasted_work_share", percent),
+    ("HHI", "concentration.hhi", index),
+    ("at a\nloss", "profitable.at_a_loss", count),
+    ("slashed,\ntokens", "stake.slashed_gwei", tokens),
+    ("delegators\nAPR", "delegators.apr_net", percent),
+)
+
+
+def compare_table(summaries: Sequence[Figures], width: int = 80) -> Table:
+    """Build one row per rule for a terminal of `width` columns; figures that no rule defines have no column."""
+    wide = width >= _WIDE
+    shown = [
+        c for c in COMPARED if (wide or c[0] not in _ONLY_WIDE) and any(at(s, c[1]) is not None for s in summaries)
+    ]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
+    table.add_column("rule", overflow="fold")
+    for title, _, _ in shown:
+        table.add_column(title, justify="right", no_wrap=True)
+    for summary in summaries:
+        means = {**summary, "spread": None}  # no room for errors here; the page has them
+        table.add_row(Text(summary["mechanism"]), *(say(means, path, how) for _, path, how in shown))
+    return table
+
+
+def html_figures(summary: Figures) -> str:
+    """Write every line with its meaning, for a page."""
+    rows: list[str] = []
+    for line in lines(summary):
+        told = " ".join(f"<span><i>{escape(name)}</i> {escape(value)}</span>" for name, value in line.items)
+        meaning = escape(line.meaning)
+        rows.append(f'<tr><th>{line.title}</th><td class="value">{told}</td><td class="meaning">{meaning}</td></tr>')
+    return "\n".join(['<table class="figures">', *rows, "</table>"])
+
+
+def html_rows(first: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table whose first column, `first`, names the rows, for a page."""
+    titles = "".join(f"<th>{escape(title)}</th>" for title in (first, *head))
+    said = ["".join(f"<td>{escape(value).replace(' ± ', '<br>± ')}</td>" for value in values) for _, *values in rows]
+    body = [f"<tr><th>{escape(row[0])}</th>{cells}</tr>" for row, cells in zip(rows, said, strict=True)]
+    start = f'<div class="wide"><table class="rows">\n<thead><tr>{titles}</tr></thead>\n<tbody>'
+    return "\n".join([start, *body, "</tbody></table></div>"])
