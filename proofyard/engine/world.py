@@ -250,6 +250,7 @@ def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_roo
     genesis = shape.total_gwei(state)
     if genesis > MAX_GWEI or genesis < 0:
         raise BadInput("scenario", f"less than {MAX_GWEI // 10**scenario.token.decimals:_} tokens in all", "more")
+    _check_deadline(scenario, cast, requests, measured)
     bound = bind(rule, state)
     world = _world(scenario, cast, requests, state, seed, measured)
     registers = world.registers[0]
@@ -260,6 +261,21 @@ def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_roo
     return Stage(
         scenario, rule, seed, cast, requests, delegators, delegator_policy(text), state, bound, world, genesis
     )  # fmt: skip
+
+
+def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: Trace | None) -> None:
+    """Refuse a deadline that nobody could ever meet. Raises BadInput."""
+    deadline = scenario.workload.deadline
+    if deadline is None:
+        return
+    if trace is not None:
+        fastest = int(trace.time_ms[trace.time_ms > 0].min(initial=scenario.horizon))
+    else:
+        smallest = int(requests.size.min())
+        fastest = min(proving_ms(model, smallest) for model in cast.hardware if model is not None)
+    if deadline < fastest:
+        wanted = f"at least {fastest} ms, what the fastest prover needs for the smallest job"
+        raise BadInput("workload.deadline", wanted, f"{deadline} ms")
 
 
 def _fund(scenario: Scenario, cast: Cast, state: Any, jobs: int, delegators: int) -> None:

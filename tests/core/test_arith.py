@@ -1,0 +1,46 @@
+"""Wide products: exact against Python's integers, the same compiled."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from proofyard.core.arith import BIPS, MAX_INT, bips_of, mul_div, mul_shift, ticket_of
+
+AMOUNTS = st.integers(0, 2**63 - 1)
+WORDS = st.integers(0, 2**62 - 1)
+
+compiled_mul_div = njit(lambda a, b, c: mul_div(a, b, c))
+compiled_ticket = njit(lambda word, total: ticket_of(word, total))
+compiled_bips = njit(lambda amount, bips: bips_of(amount, bips))
+
+
+@given(AMOUNTS, AMOUNTS, st.integers(1, 2**63 - 1))
+def test_mul_div_is_the_exact_quotient_capped(a: int, b: int, c: int) -> None:
+    exact = min(a * b // c, MAX_INT)
+    assert mul_div(np.int64(a), b, c) == exact
+    assert compiled_mul_div(a, b, c) == exact
+
+
+def test_mul_div_of_a_whole_supply() -> None:
+    supply = 10**18  # 1e9 tokens in gwei: the plain product needs 120 bits
+    assert mul_div(supply, supply, supply) == compiled_mul_div(supply, supply, supply) == supply
+    assert mul_div(supply, supply - 1, supply) == supply - 1
+
+
+@given(WORDS, st.integers(1, 2**62))
+def test_a_ticket_is_below_the_total(word: int, total: int) -> None:
+    ticket = ticket_of(word, total)
+    assert ticket == word * total >> 62
+    assert 0 <= ticket < total
+    assert compiled_ticket(word, total) == ticket
+
+
+@given(st.integers(0, 2**61), st.integers(0, BIPS))
+def test_bips_never_take_more_than_there_is(amount: int, bips: int) -> None:
+    assert bips_of(amount, bips) == amount * bips // BIPS
+    assert compiled_bips(amount, bips) == amount * bips // BIPS
+
+
+def test_mul_shift_halves() -> None:
+    assert mul_shift(2**62, 6, 63) == 3

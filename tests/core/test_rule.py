@@ -1,0 +1,90 @@
+"""Rules are found by name or file, their parameters checked, and every mistake is one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from proofyard import mechanisms
+from proofyard.core import BadInput
+
+GOOD = """
+from typing import NamedTuple
+from proofyard.core import Book, Event, Verdict, check, spec
+
+class Params(NamedTuple):
+    window_ms: int = 10
+
+class State(NamedTuple):
+    book: Book
+
+def validate(p):
+    return ("window_ms", "a window above zero") if p.window_ms <= 0 else None
+
+@spec
+def apply(p: Params, s: State, e: Event) -> Verdict:
+    return check(s.book, e)
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_text_and_rule_are_the_same_thing() -> None:
+    rule = mechanisms.rule("race( window_ms = 60_000 )")
+    assert rule.params.window_ms == 60_000
+    assert rule.text == "race(window_ms=60000)"
+    assert mechanisms.rule(rule.text).params == rule.params
+    assert mechanisms.rule("race").text == "race"
+
+
+def test_a_file_anywhere_is_a_rule(tmp_path: Path) -> None:
+    rule = mechanisms.rule(f"{written(tmp_path, GOOD)}(window_ms=5)")
+    assert (rule.name, rule.params.window_ms) == ("mine", 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rase", "mechanism: wanted a mechanism (did you mean race?), got rase."),
+        ("race(windw_ms=1)", "mechanism: wanted a parameter of race (did you mean window_ms?), got windw_ms."),
+        ("race(window_ms=1.5)", "mechanism.window_ms: wanted an integer, got 1.5."),
+        ("race(window_ms=x)", "mechanism: wanted a name or name(key=value, …), got 'race(window_ms=x)'."),
+        ("race(5)", "mechanism: wanted arguments written key=value, got 'race(5)'."),
+        ("nowhere.py", "mechanism: wanted a rule file, got nowhere.py, which does not exist."),
+    ],
+)
+def test_a_wrong_text_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        mechanisms.rule(text)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("    book: Book\n", "    book: Book\n    mean: float\n"), "State.mean: wanted an int64 array with a size"),
+        (("    book: Book\n", "    cash: Book\n    other: int\n"), "State.other: wanted an int64 array"),
+        (("int = 10", "float = 0.5"), "Params.window_ms: wanted an integer default, got 0.5"),
+        (("int = 10", "int"), "Params.window_ms: wanted a default, got none"),
+        (("def apply(", "def apply(("), "line 15: wanted valid Python"),
+        (("def apply(", "def play("), "wanted a rule with apply, got a module without it"),
+        (
+            ("from typing", "import nothing_like_this\nfrom typing"),
+            "wanted a rule that can be imported, got ModuleNotFoundError",
+        ),
+    ],
+)
+def test_a_broken_file_is_one_sentence(tmp_path: Path, change: tuple[str, str], sentence: str) -> None:
+    path = written(tmp_path, GOOD.replace(*change))
+    with pytest.raises(BadInput) as caught:
+        mechanisms.rule(path)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rule_refuses_its_own_senseless_parameters(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="window_ms: wanted a window above zero, got 0"):
+        mechanisms.rule(f"{written(tmp_path, GOOD)}(window_ms=0)")

@@ -1,0 +1,97 @@
+"""Binding: a rule file anywhere runs compiled, an edit is seen at once, and what cannot compile is one sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofyard import mechanisms
+from proofyard.core import BadInput
+from proofyard.engine import cache
+from proofyard.engine.bind import bind, compile_rule
+
+RULE = """
+from typing import NamedTuple
+from proofyard.core import Book, Event, GweiByActor, Kind, Verdict, check, move, spec
+
+class Params(NamedTuple):
+    share: int = 1
+
+class State(NamedTuple):
+    book: Book
+    stake: GweiByActor
+
+@spec
+def apply(p: Params, s: State, e: Event) -> Verdict:
+    verdict = check(s.book, e)
+    if verdict != Verdict.OK:
+        return verdict
+    if e.kind != Kind.STAKE:
+        return Verdict.UNKNOWN
+    move(s.book.cash, e.actor, s.stake, e.actor, e.amount // 2 * p.share)
+    return Verdict.OK
+"""
+
+RUN = """
+import sys
+from pathlib import Path
+import numpy as np
+from proofyard import mechanisms
+from proofyard.engine.bind import bind
+from proofyard.engine.memory import words_of
+import ctypes
+rule = mechanisms.rule(sys.argv[1])
+state = rule.genesis(2, 1)
+state.book.cash[:] = 1_000
+bound = bind(rule, state)
+event = np.array([1, 0, 1, 0, 100, 0, 0], np.int64)
+entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(bound.function)
+print(entry(bound.context.ctypes.data, event.ctypes.data), state.stake[1])
+"""
+
+
+def answer(path: Path) -> str:
+    """Run the rule compiled, in a process of its own as a user would, after the edit."""
+    done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_an_edited_rule_is_compiled_anew(tmp_path: Path) -> None:
+    path = tmp_path / "halves.py"
+    path.write_text(RULE, encoding="utf-8")
+    assert answer(path) == "0 50"
+    path.write_text(RULE.replace("// 2", "// 4"), encoding="utf-8")
+    assert answer(path) == "0 25"
+
+
+def test_an_edited_neighbour_is_seen_too(tmp_path: Path) -> None:
+    path, beside = tmp_path / "halves.py", tmp_path / "proofyard_test_part.py"
+    beside.write_text("PART = 2\n", encoding="utf-8")
+    text = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom proofyard_test_part import PART\n" + RULE
+    path.write_text(text.replace("// 2", "// PART"), encoding="utf-8")
+    assert answer(path) == "0 50"
+    beside.write_text("PART = 10\n", encoding="utf-8")
+    assert answer(path) == "0 10"
+
+
+def test_what_numba_cannot_compile_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "wordy.py"
+    path.write_text(RULE.replace("e.amount // 2 * p.share", "sum(int(x) for x in str(e.amount))"), encoding="utf-8")
+    with pytest.raises(BadInput) as caught:
+        compile_rule(mechanisms.rule(str(path)))
+    assert "wanted the subset of Python that Numba compiles" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_parameters_need_no_new_compilation(tmp_path: Path) -> None:
+    path = tmp_path / "halves.py"
+    path.write_text(RULE, encoding="utf-8")
+    once, twice = (mechanisms.rule(f"{path}(share={share})") for share in (1, 2))
+    assert bind(once, once.genesis(1, 1)).function == bind(twice, twice.genesis(1, 1)).function
+
+
+def test_the_cache_folder_is_named_by_the_sources() -> None:
+    one, same, other = (cache.digest_of([path]) for path in (Path(__file__), Path(__file__), Path(cache.__file__)))
+    assert one == same != other
+    assert cache.folder().parent == cache.root()

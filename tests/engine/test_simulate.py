@@ -1,0 +1,223 @@
+"""Runs: what each part of a world does, by cases small enough to work out by hand."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from engine.worlds import prover, scenario
+
+from proofyard.core import BadInput, Phase, mul_div
+from proofyard.core import shape
+from proofyard.engine.simulate import Simulation, replay, simulate
+from proofyard.engine.world import rule_of
+
+POOL = "operator_pool(slash_bips = 0, flat_gwei = 500_000_000)"
+STAKED = {"stake": "100", "capacity": 1}
+
+
+def test_one_prover_proves_every_job_in_its_time() -> None:
+    run = simulate(scenario())
+    assert run.jobs.proven_ms.tolist() == [60_000 * k + 30_000 for k in range(10)]
+    assert run.jobs.phase.tolist() == [Phase.SETTLED] * 10
+    assert (run.provers.wins[0], run.provers.busy_ms[0], run.provers.wasted_ms[0]) == (10, 300_000, 0)
+    assert run.provers.income_gwei[0] == 10 * 10**9
+    assert run.provers.cost_gwei[0] == mul_div(300_000, 10**9, 3_600_000)  # 1 usd an hour, 1 usd a token
+    assert run.money_difference_gwei == 0
+
+
+def test_the_fastest_wins_and_the_others_stop_or_run_on() -> None:
+    racers = [prover("fast"), prover("slow", "50s")]
+    stopping = simulate(scenario(provers=racers))
+    assert stopping.provers.wins.tolist() == [10, 0]
+    assert stopping.provers.wasted_ms.tolist() == [0, 300_000]  # stops after 30 s, each time
+    running = simulate(scenario(provers=racers, market={"losers": "run_on"}))
+    assert running.provers.wasted_ms.tolist() == [0, 500_000]
+
+
+def test_a_busy_prover_leaves_the_next_race_to_others() -> None:
+    racers = [prover("fast", "90s"), prover("slow", "100s")]
+    run = simulate(scenario(provers=racers, market={"losers": "run_on"}))
+    # At 0 both start, fast is first at 90 s. At 60 s both are busy: the job waits until fast is free at 90 s.
+    assert run.jobs.prover[:2].tolist() == [0, 0]
+    assert run.jobs.proven_ms[:2].tolist() == [90_000, 180_001]  # it looks again just after 90 s
+
+
+def test_an_assigned_prover_works_first_come_first_served() -> None:
+    run = simulate(scenario(f"{POOL[:-1]}, window_ms = 200_000)", provers=[prover(setup="90s", **STAKED)]))
+    # One slot, 90 s each, one job a minute: waits grow by 30 s until a job would miss its 200 s and is left alone.
+    assert run.jobs.proven_ms[:4].tolist() == [90_000, 180_000, 270_000, 360_000]
+    assert run.jobs.phase.tolist().count(Phase.LOST) == run.provers.missed[0] > 0
+    assert run.provers.slashed_gwei[0] == run.provers.missed[0] * 500_000_000
+    assert run.slashes_total == run.provers.missed[0]
+
+
+def test_two_slots_serve_two_at_once() -> None:
+    run = simulate(
+        scenario(f"{POOL[:-1]}, window_ms = 100_000)", provers=[prover(setup="90s", stake="100", capacity=2)])
+    )
+    assert run.provers.missed[0] == 0
+    assert run.jobs.proven_ms.tolist() == [60_000 * k + 90_000 for k in range(10)]
+
+
+def test_hopeless_jobs_are_left_or_worked_off() -> None:
+    overloaded = {"setup": "90s", **STAKED}
+    left = simulate(scenario(f"{POOL[:-1]}, window_ms = 100_000)", provers=[prover(**overloaded)]))
+    worked = simulate(scenario(f"{POOL[:-1]}, window_ms = 100_000)", provers=[prover(**overloaded, hopeless="work")]))
+    assert left.provers.wins[0] > worked.provers.wins[0]
+    assert left.provers.wasted_ms[0] == 0 < worked.provers.wasted_ms[0]
+
+
+def test_offline_provers_start_over_when_they_are_back() -> None:
+    run = simulate(
+        scenario(
+            horizon="2d",
+            workload={"every": "1h", "requests": 48},
+            provers=[prover(setup="45m", online="nights"), prover("always on", "50m")],
+        )
+    )
+    night = [hour for hour, winner in enumerate(run.jobs.prover.tolist()) if winner == 0]
+    assert {hour % 24 for hour in night} == {22, 23, 0, 1, 2, 3, 4, 5}
+    assert run.provers.online_ms[0] < run.provers.online_ms[1]
+
+
+def test_withheld_and_overstated_work_is_missed() -> None:
+    window = f"{POOL[:-1]}, window_ms = 100_000)"
+    withholding = simulate(scenario(window, provers=[prover(policy="withhold(1)", **STAKED)]))
+    assert withholding.provers.wins[0] == 0
+    assert withholding.provers.missed[0] == 10
+    half = simulate(scenario(window, workload={"requests": 50}, provers=[prover(policy="withhold(0.5)", **STAKED)]))
+    assert 10 < half.provers.missed[0] < 40
+
+
+def test_whoever_may_decline_is_not_slashed_for_being_full() -> None:
+    pool = f"{POOL[:-1]}, window_ms = 100_000, may_decline = 1)"
+    crew = [
+        prover("one", "90s", policy="capacity_aware", **STAKED),
+        prover("two", "90s", policy="capacity_aware", **STAKED),
+    ]
+    run = simulate(scenario(pool, provers=crew))
+    assert run.verdicts["DECLINE", "OK"] > 0
+    assert run.provers.missed.tolist() == [0, 0]
+    assert run.jobs.turns.max() > 1
+
+
+def test_a_proof_can_be_bought_from_another() -> None:
+    window = f"{POOL[:-1]}, window_ms = 100_000)"
+    buyer = prover("buyer", "90s", cash="50", outsource={"to": "helper", "price": "0.25", "setup": "1s"}, **STAKED)
+    run = simulate(scenario(window, provers=[buyer, prover("helper", "20s")]))
+    assert run.provers.wins.tolist() == [10, 0]  # the buyer hands the proofs in
+    bought = run.verdicts["TRANSFER", "OK"]
+    assert 0 < bought < 10
+    assert run.provers.busy_ms[1] == bought * 20_000
+
+
+def test_provers_that_lose_money_leave_and_come_back() -> None:
+    slow = prover("slow", "50s", leave={"after": "1d", "back_after": "2d"})
+    run = simulate(scenario(horizon="10d", workload={"requests": None, "every": "10m"}, provers=[prover("fast"), slow]))
+    assert run.provers.wins.tolist() == [1440, 0]
+    assert run.provers.online_ms[1] < 0.6 * run.provers.online_ms[0]  # it comes back to look, and leaves again
+    broke = {**slow, "leave": {"after": "1d", "back_after": "2d", "budget": "0.01"}}
+    gone = simulate(
+        scenario(horizon="10d", workload={"requests": None, "every": "10m"}, provers=[prover("fast"), broke])
+    )
+    assert gone.provers.active.tolist() == [1, 0]
+    assert gone.provers.busy_ms[1] < run.provers.busy_ms[1]
+
+
+def test_requests_of_a_closed_loop_wait_for_answers() -> None:
+    run = simulate(scenario(workload={"arrivals": "closed_loop", "every": "10s", "clients": 2, "requests": 9}))
+    # Two clients, one prover of 30 s: the second waits for the first, and each thinks 10 s.
+    assert len(run.jobs.asked_ms) == 9
+    assert (np.diff(np.sort(run.jobs.proven_ms)) >= 30_000).all()
+    in_flight = [int(((run.jobs.asked_ms <= t) & (run.jobs.proven_ms > t)).sum()) for t in range(0, run.end_ms, 1_000)]
+    assert max(in_flight) == 2
+
+
+def test_proposers_prove_their_own_batches() -> None:
+    crew = [prover("proposer", count=3, capacity=50, cash="10_000")]
+    run = simulate(scenario("bonded", workload={"requester": "provers", "max_fee": "0", "requests": 60}, provers=crew))
+    assert (run.jobs.prover == run.jobs.requester).all()
+    assert set(run.jobs.requester.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "mechanism",
+    ["race", "race(fee_rule=1, cooldown_ms=60_000)", "staked_pool(min_capacity=1)", POOL, "proo_phi", "bonded"],
+)
+def test_the_trace_folded_in_plain_python_ends_in_the_same_state(mechanism: str) -> None:
+    crew = [prover("fast", "40s", count=2, stake="100", cash="5_000"), prover("slow", "80s", stake="50", cash="5_000")]
+    world = scenario(
+        mechanism, horizon="3h", workload={"arrivals": "poisson", "every": "45s", "requests": 60}, provers=crew
+    )
+    simulation = Simulation(world, rule_of(world), seed=5, traced=True)
+    run = simulation.run()
+    assert run.trace is not None
+    assert len(run.trace) == sum(count for (_, verdict), count in run.verdicts.items() if verdict == "OK")
+    for (field, compiled), plain in zip(
+        shape.named(simulation.stage.state), shape.arrays(replay(simulation.stage, run.trace)), strict=True
+    ):
+        assert (compiled == plain).all(), field.path
+    assert run.money_difference_gwei == 0
+
+
+def test_the_same_seed_makes_the_same_trace_and_another_a_different_one() -> None:
+    world = scenario(POOL, workload={"arrivals": "poisson", "requests": 200}, provers=[prover(count=5, stake="100")])
+    one, same, other = (simulate(world, seed=seed, traced=True).trace for seed in (7, 7, 8))
+    assert one is not None
+    assert same is not None
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_two_rules_on_one_seed_see_the_same_world() -> None:
+    changes = {"workload": {"arrivals": "poisson", "size": "ethereum_block", "requests": 100}, "horizon": "3h"}
+    race, pool = simulate(scenario(**changes)), simulate(scenario(POOL, provers=[prover(stake="10")], **changes))
+    assert np.array_equal(race.jobs.asked_ms, pool.jobs.asked_ms)
+    assert np.array_equal(race.jobs.size, pool.jobs.size)
+
+
+def test_no_result_depends_on_the_order_of_events_of_one_instant() -> None:
+    crew = [prover(count=4, stake="100", capacity=3), prover("slow", "60s", count=2, stake="100")]
+    world = scenario(POOL, workload={"every": "15s", "requests": 200}, provers=crew)  # all times are multiples of 15 s
+    runs = [simulate(world, salt=salt) for salt in (0, 12_345, -1)]
+    outcomes = [(Counter(run.jobs.phase.tolist()), int(run.provers.income_gwei.sum())) for run in runs]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_crashes_are_as_frequent_as_the_model_says() -> None:
+    crashing = {
+        "name": "p",
+        "hardware": "speed(setup='10s', per_mgas='0s', noise=0, crash=0.2)",
+        "cost": {"per_hour": "1 usd", "energy": "0 kW"},
+        "stake": "100",
+    }
+    run = simulate(scenario(POOL, horizon="30d", workload={"requests": 5_000}, provers=[crashing]))
+    assert abs(run.provers.missed[0] / 5_000 - 0.2) < 4 * (0.2 * 0.8 / 5_000) ** 0.5
+
+
+def test_memory_per_prover_stays_small() -> None:
+    world = scenario(POOL, workload={"requests": 1}, provers=[prover(count=20_000, stake="1")])
+    stage = Simulation(world, rule_of(world), seed=1).stage
+    engine = stage.world.provers.nbytes + stage.world.slots.nbytes + stage.world.racers.nbytes + stage.world.ends.nbytes
+    assert engine / 20_000 < 300
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"workload": {"deadline": "1s"}},
+            "workload.deadline: wanted at least 30000 ms, what the fastest prover needs for the smallest job, got 1000 ms.",
+        ),
+        ({"workload": {"max_fee": "1e12"}}, "workload.max_fee: wanted less than 2_305_843_009 tokens, got 1E+12."),
+        ({"token": {"usd": "0"}}, "token.usd: wanted a price above zero, got 0."),
+        (
+            {"provers": [prover(outsource={"to": "nobody"})]},
+            "provers[0].outsource.to: wanted the name of a class (prover), got nobody.",
+        ),
+    ],
+)
+def test_an_impossible_world_is_one_sentence(changes: dict[str, dict[str, str]], sentence: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        simulate(scenario(**changes))
+    assert str(caught.value) == sentence
