@@ -305,8 +305,10 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _bad_input(where: str, error: ValidationError) -> BadInput:
-    """Turn the first of pydantic's errors into one sentence."""
-    first = error.errors()[0]
+    """Turn the first of pydantic's errors into one sentence; of alternatives, the one that goes deepest."""
+    found = error.errors()
+    place = _place(found[0]["loc"])
+    first = max(found, key=lambda e: len(_place(e["loc"])) if _place(e["loc"]).startswith(place) else -1)
     location = first["loc"]
     place = f"{where}: {_place(location)}"
     kind = first["type"]
