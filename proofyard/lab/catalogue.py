@@ -1,0 +1,398 @@
+"""The catalogue: what each rule is, what can be set, and the life of a job under it.
+
+Everything comes from the rule file itself, so the same works for a rule anywhere on disk: names and defaults from
+`Params` and `State`, units and meanings from the comments beside their fields, the life cycle from playing the rule.
+"""
+
+import ast
+import inspect
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from proofyard import mechanisms
+from proofyard.core import FINAL, TRANSITIONS, BadInput, Book, Event, Kind, Phase, Verdict, diagram, shape
+from proofyard.core.rule import Rule, with_params
+
+Transition: TypeAlias = tuple[Phase, Kind, tuple[Phase, ...]]
+
+ACTORS, JOBS, STEPS, PLAYS = 4, 6, 60, 320  # of the play that finds the life cycle: each step is met in several plays
+DRAWS = 3 * ACTORS + 9 * STEPS  # dice of one play, more than it can use
+CASH = 10**17  # gwei of each actor in it
+REQUEST_GWEI = tuple(10**k for k in range(7, 15))
+STAKE_GWEI = tuple(10**k for k in range(9, 16))
+SMALL = (0, 0, 1, 1, 2)  # what a parameter that is not at its default is set to, where the rule allows it
+CHANGED = (2, 2, 4)  # one parameter in so many is not at its default
+LONG = 10  # zeros at the end of a number that nobody counts
+TIMERS = (Kind.CLOSE, Kind.EXPIRE, Kind.SETTLE)
+
+_UNITS = ("gwei per gas", "gwei", "ms", "s", "bips", "percent", "gas", "tokens", "switch")
+_UNIT = re.compile(rf"(?P<scope>[A-Z][A-Z0-9]*: )?(?P<unit>{'|'.join(_UNITS)})(?:[:,] | (?!\W)|$)(?P<meaning>.*)")
+_SUFFIXES = {"_ms": "ms", "_s": "s", "_gwei": "gwei", "_percent": "percent", "_rate": "bips"}
+_HEADING = re.compile(r"(?P<title>[A-Z][A-Za-z-]*(?: [a-z]+){0,2})(?:\s{2,}(?P<text>\S.*))?$")
+_SIZES: dict[str | int, str] = {"actor": "per actor", "job": "per job", "once": "one", "tree": "sum tree"}
+
+
+class FieldNote(NamedTuple):
+    """A field of a class as its source has it."""
+
+    name: str
+    annotation: str
+    default: str  # "" = none
+    comment: str  # what stands behind it on its last line
+
+
+class Parameter(NamedTuple):
+    """One parameter of a rule."""
+
+    name: str
+    default: int
+    unit: str
+    meaning: str
+
+
+class StateField(NamedTuple):
+    """One array of a rule's own state, besides the book."""
+
+    name: str
+    size: str
+    money: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One rule of the catalogue.
+
+    Attributes
+    ----------
+    rule : the rule itself
+    name, family : as in the scenario file; the family is "" when the module names none
+    line : what it is, in one line
+    source : where the rule comes from, "" when the module names none
+    sections : the rest of the module's docstring, by heading
+    parameters, state : in order of definition
+    kinds : events the rule's source mentions
+    """
+
+    rule: Rule
+    name: str
+    family: str
+    line: str
+    source: str
+    sections: dict[str, str]
+    parameters: list[Parameter]
+    state: list[StateField]
+    kinds: list[Kind]
+
+    @cached_property
+    def transitions(self) -> tuple[Transition, ...]:
+        """The life of a job, as observed in play; computed when first asked for, in about a second."""
+        return observe(self.rule, self.kinds)
+
+    @property
+    def mermaid(self) -> str:
+        """The life of a job as a Mermaid state diagram."""
+        reached = {phase for _, _, targets in self.transitions for phase in targets}
+        idle = {f"    {phase.name} --> [*]" for phase in FINAL if phase not in reached}
+        return "\n".join(line for line in diagram(self.transitions).splitlines() if line not in idle) + "\n"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "line": self.line,
+            "source": self.source,
+            "sections": self.sections,
+            "parameters": [parameter._asdict() for parameter in self.parameters],
+            "state": [field._asdict() for field in self.state],
+            "kinds": [kind.name for kind in self.kinds],
+            "life_cycle": [
+                {"from": source.name, "kind": kind.name, "to": [phase.name for phase in targets]}
+                for source, kind, targets in self.transitions
+            ],
+        }
+
+
+def entries() -> list[Entry]:
+    """List the rules of the catalogue, in its order."""
+    return [entry(name) for name in mechanisms.NAMES]
+
+
+def entry(name: str) -> Entry:
+    """Describe one rule: a name from the catalogue, or a rule file. Raises BadInput."""
+    rule = mechanisms.rule(name, "mechanisms show")
+    module = rule.module
+    source = inspect.getsource(module)
+    doc = inspect.getdoc(module) or ""
+    state = {note.name: note for note in field_notes(source, "State")}
+    return Entry(
+        rule=rule,
+        name=rule.name,
+        family=getattr(module, "FAMILY", ""),
+        line=" ".join(doc.split("\n\n", 1)[0].split()),
+        source=getattr(module, "SOURCE", ""),
+        sections=sections(doc),
+        parameters=[_parameter(note, type(rule.params)()) for note in field_notes(source, "Params")],
+        state=[
+            StateField(
+                field.path, _SIZES.get(field.size, f"{field.size} entries"), field.money, state[field.path].comment
+            )
+            for field in shape.fields(module.State)
+            if field.path in state
+        ],
+        kinds=kinds_in(source),
+    )
+
+
+def field_notes(source: str, name: str) -> list[FieldNote]:
+    """List the annotated fields of the class `name` in `source`, with the comments beside them."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    classes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name)
+    return [
+        FieldNote(
+            node.target.id,
+            ast.unparse(node.annotation),
+            ast.unparse(node.value) if node.value else "",
+            comments.get(node.end_lineno or node.lineno, ""),
+        )
+        for known in classes
+        for node in known.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    ]
+
+
+def _parameter(note: FieldNote, defaults: Any) -> Parameter:
+    """Split the comment beside a parameter into its unit and its meaning."""
+    found = _UNIT.match(note.comment)
+    unit = next((unit for suffix, unit in _SUFFIXES.items() if note.name.endswith(suffix)), "")
+    meaning = note.comment
+    if found:
+        unit, meaning = found["unit"], (found["scope"] or "") + found["meaning"]
+    return Parameter(note.name, getattr(defaults, note.name), unit, meaning)
+
+
+def kinds_in(source: str) -> list[Kind]:
+    """List the kinds of event that `source` mentions, in the order of their numbers."""
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Kind"
+    }
+    return [kind for kind in Kind if kind.name in names]
+
+
+def sections(doc: str) -> dict[str, str]:
+    """Split a module's docstring behind its first paragraph by its headings: words at the margin, text indented."""
+    found, title = dict[str, list[str]](), ""
+    for line in doc.split("\n\n", 1)[-1].splitlines() if "\n\n" in doc else []:
+        heading = _HEADING.match(line)
+        if heading:
+            title = heading["title"]
+            found[title] = [heading["text"] or ""]
+        elif title:
+            found[title].append(line.strip())
+    return {title: "\n".join(lines).strip() for title, lines in found.items()}
+
+
+def paragraphs(text: str) -> list[str]:
+    """Join wrapped lines; a new paragraph begins where one line ends with a sentence and the next begins one."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if found and line and not (found[-1].endswith((".", ":")) and line[0].isupper()):
+            found[-1] += " " + line
+        elif line:
+            found.append(line)
+    return found
+
+
+def observe(rule: Rule, kinds: Sequence[Kind] = tuple(Kind), seed: int = 0) -> tuple[Transition, ...]:
+    """Play `rule` with plausible events and small parameters, and list what became of the jobs the events were about.
+
+    Raises BadInput for a rule that raises instead of answering.
+    """
+    dice = np.random.default_rng(seed)
+    seen: dict[tuple[Phase, Kind], set[Phase]] = {}
+    for play in range(PLAYS):
+        game = _Game(_varied(rule, dice) if play % 4 else rule, kinds or tuple(Kind), dice)
+        for source, kind, target in game.play():
+            seen.setdefault((source, kind), set()).add(target)
+    return tuple((source, kind, tuple(sorted(seen[source, kind]))) for source, kind in sorted(seen))
+
+
+def _varied(rule: Rule, dice: np.random.Generator) -> Rule:
+    """Set some parameters of `rule` to small values; what it refuses is tried once more when the others are set."""
+    defaults, changed = type(rule.params)(), int(dice.choice(CHANGED))
+    wanted: dict[str, int] = {}
+    for name in rule.params._fields:
+        if dice.integers(changed) == 0:
+            wanted[name] = int(dice.choice([value for value in SMALL if value != getattr(defaults, name)]))
+    values: dict[str, int] = {}
+    for name, value in [*wanted.items(), *wanted.items()]:
+        try:
+            with_params(rule.name, rule.module, values | {name: value})
+        except BadInput:
+            continue
+        values[name] = value
+    return with_params(rule.name, rule.module, values)
+
+
+class _Game:
+    """One play of a rule: everybody offers and stakes, then jobs are asked for and go their way."""
+
+    def __init__(self, rule: Rule, kinds: Sequence[Kind], dice: np.random.Generator) -> None:
+        self.rule = rule
+        pairs = [(source, kind) for source, kind, _ in TRANSITIONS if kind in kinds]
+        self.legal = {phase: [kind for source, kind in pairs if source == phase] for phase in Phase}
+        self.standing = [kind for kind in kinds if kind < Kind.REQUEST]
+        self.state = rule.genesis(ACTORS, JOBS)
+        self.book: Book = self.state.book
+        self.book.cash[:] += CASH
+        self.now = 0
+        self.words: Iterator[int] = iter(dice.integers(2**62, size=DRAWS).tolist())
+
+    def pick(self, values: Sequence[int]) -> int:
+        """Draw one of `values`."""
+        return values[next(self.words) % len(values)]
+
+    def play(self) -> Iterable[tuple[Phase, Kind, Phase]]:
+        """Tell from which phase by which kind to which phase every job went."""
+        for actor in range(ACTORS):
+            self.answer(Event(Kind.OFFER, 0, actor, 0, self.pick((1, 7, 10)), self.pick((1, 4, 64)), 0))
+            self.answer(Event(Kind.STAKE, 0, actor, 0, self.pick(STAKE_GWEI), 0, 0))
+        for _ in range(STEPS):
+            self.now += self.pick((0, 1, 1_000, 100_000))
+            live = np.flatnonzero(self.book.phase < min(FINAL)).tolist()
+            if not live:
+                return
+            stands = self.standing and self.pick(range(10)) == 0
+            event = self.standing_event() if stands else self.job_event(self.pick(live))
+            before = Phase(int(self.book.phase[event.job]))
+            if self.answer(event) == Verdict.OK and event.kind >= Kind.REQUEST:
+                yield before, Kind(event.kind), Phase(int(self.book.phase[event.job]))
+
+    def answer(self, event: Event) -> Verdict:
+        """Let the rule answer. Raises BadInput where it raises."""
+        self.now = max(self.now, event.time)
+        try:
+            return self.rule.apply(self.state, event)
+        except Exception as error:
+            got = f"{type(error).__name__}: {error}, at {event}"
+            raise BadInput(self.rule.name, "a verdict for every event", got) from error
+
+    def standing_event(self) -> Event:
+        """Draw an offer, a stake, a delegation or a transfer."""
+        kind, actor = self.pick(self.standing), self.pick(range(ACTORS))
+        amount = self.pick((0, 1, 10, *STAKE_GWEI))
+        return Event(kind, self.now, actor, 0, amount, self.pick((0, 1, 2, 3, 64)), 0)
+
+    def job_event(self, job: int) -> Event:
+        """Draw something that may happen to `job`; a timer when it has run out, a proof mostly by whose it is."""
+        kind = Kind(self.pick(self.legal[Phase(int(self.book.phase[job]))] or (Kind.EXPIRE,)))
+        if kind == Kind.REQUEST:
+            amount, size, word = self.pick(REQUEST_GWEI), self.pick((1, 1_000, 10**6)), next(self.words)
+            return Event(kind, self.now, self.pick(range(ACTORS)), job, amount, size, word)
+        time = max(self.now, int(self.book.deadline[job]) + 1) if kind in TIMERS else self.now
+        holder = int(self.book.prover[job])
+        actor = holder if holder >= 0 and self.pick(range(3)) else self.pick(range(ACTORS))
+        return Event(kind, time, actor, job, self.pick(REQUEST_GWEI), self.pick(range(5)), self.pick((1, 2)))
+
+
+def life_tree(transitions: Sequence[Transition]) -> Tree:
+    """Draw the life of a job as a tree; a phase unfolds where it is first reached in the fewest steps."""
+    root = Tree(Text("a job"), guide_style="dim")
+    waiting, unfolded = [(Phase.NONE, root)], {Phase.NONE}
+    while waiting:
+        source, branch = waiting.pop(0)
+        for start, kind, targets in transitions:
+            for target in targets if start == source else ():
+                end = " ■" if target in FINAL else " ↑" if target in unfolded else ""
+                leaf = branch.add(Text.assemble((f"{kind.name} → ", "cyan"), (target.name, "bold"), (end, "dim")))
+                if target not in unfolded and target not in FINAL:
+                    unfolded.add(target)
+                    waiting.append((target, leaf))
+    return root
+
+
+def show_list(found: Sequence[Entry], console: Console | None = None) -> None:
+    """Print one row per rule."""
+    table = Table(box=None, header_style="cyan", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("rule", style="bold", no_wrap=True)
+    table.add_column("what it is")
+    for one in found:
+        table.add_row(one.name, one.line.split(": ", 1)[-1])
+    console = console or Console()
+    console.print(table)
+    console.print("\nproofyard mechanisms show NAME tells more.", style="dim", highlight=False)
+
+
+def show(one: Entry, console: Console | None = None) -> None:
+    """Print all about one rule."""
+    console = console or Console()
+    console.print(Text.assemble((one.name, "bold"), (f"  {one.family}" if one.family else "", "dim")))
+    console.print(Text(one.line))
+    if one.source:
+        console.print(Text.assemble(("Source: ", "dim"), one.source))
+    if "Rules" in one.sections:
+        _head(console, "Rules")
+        for paragraph in paragraphs(one.sections["Rules"]):
+            console.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
+    if one.parameters:
+        _head(console, "Parameters")
+        console.print(_parameters(one))
+    if one.state:
+        _head(console, "State, besides the book")
+        console.print(_state(one))
+    _head(console, "Life of a job")
+    console.print(Padding(life_tree(one.transitions), (0, 0, 0, 2), expand=False))
+    console.print(Text("  ■ the end   ↑ goes on as above", style="dim"))
+    standing = [kind.name for kind in one.kinds if kind < Kind.REQUEST]
+    if standing:
+        console.print(Text.assemble(("Other events: ", "dim"), ", ".join(standing)))
+
+
+def _head(console: Console, title: str) -> None:
+    console.print(Text(f"\n{title}", style="cyan"))
+
+
+def _plain() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+
+
+def _parameters(one: Entry) -> Table:
+    table = _plain()
+    for title in ("name", "default", "unit", "meaning"):
+        table.add_column(title, justify="right" if title == "default" else "left", no_wrap=title != "meaning")
+    for parameter in one.parameters:
+        table.add_row(parameter.name, in_short(parameter.default), parameter.unit, Text(parameter.meaning))
+    return table
+
+
+def in_short(value: int) -> str:
+    """Write a whole number; many zeros at its end as a power of ten."""
+    zeros = len(str(value)) - len(str(value).rstrip("0"))
+    front = f"{value // 10**zeros} * " if value > 10**zeros else ""
+    return f"{value:_}" if zeros < LONG else f"{front}10**{zeros}"
+
+
+def _state(one: Entry) -> Table:
+    table = _plain()
+    for title in ("name", "size", "holds", "meaning"):
+        table.add_column(title, no_wrap=title != "meaning")
+    for field in one.state:
+        table.add_row(field.name, field.size, "money" if field.money else "", Text(field.meaning))
+    return table
