@@ -104,7 +104,7 @@ def simulate(
         return
     from proofyard.lab import table
 
-    table.show(summary, claim=chosen.claim)
+    table.print_result(summary)
     if out is not None:
         print(f"report: {out / 'report.html'}")
 
@@ -152,7 +152,7 @@ def compare(
         return
     from proofyard.lab import table
 
-    table.show_comparison(summaries)
+    table.print_comparison(summaries)
     if out is not None:
         print(f"report: {out / 'report.html'}")
 

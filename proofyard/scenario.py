@@ -215,10 +215,9 @@ class Scenario(Table):
 
     def gwei(self, tokens: Decimal, field: str) -> int:
         """Convert tokens to the smallest unit, rounding down. Raises BadInput above the largest amount."""
-        value = int(tokens * 10**self.token.decimals)
-        if value > MAX_GWEI:
-            raise BadInput(field, f"less than {MAX_GWEI // 10**self.token.decimals:_} tokens", tokens)
-        return value
+        if tokens * 10**9 > MAX_GWEI:
+            raise BadInput(field, f"less than {MAX_GWEI // 10**9:_} tokens", tokens)
+        return int(tokens * 10**self.token.decimals)
 
 
 class Policy(Table):

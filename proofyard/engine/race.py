@@ -50,9 +50,9 @@ def race(w: World, now: int, job: int) -> None:
     if r.stop_on_win != 0 and who >= 0:
         _stop_losers(w, now, who, best)
     j.worker, j.finish, j.work = who, best, best_work
-    j.turns += 1
+    j.turns += who >= 0
     deadline = w.book.deadline[job]
-    if j.turns == 1:
+    if j.first_deadline == 0:
         j.first_deadline = deadline
     if best <= deadline:
         finish(w, job, who, best)

@@ -1,7 +1,7 @@
 """Run a scenario: let the compiled loop go from epoch to epoch, take samples, and let people move their stake."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
 TRACE_ROOM = 100_000  # events in the trace buffer
 TRACKED = 64  # provers whose stake is sampled
 CHECKED = 2_000  # first events compared with plain Python
+
+GWEI_DECIMALS = 9  # results are in gwei whatever the token's decimals
+C = TypeVar("C", Jobs, Provers, Samples, Slashes)
 
 Progress = Callable[[int, int], None]  # called with simulated ms, horizon ms
 
@@ -97,29 +100,44 @@ class Simulation:
         churn = st.optional("churn")
         count = int(st.world.slashes[0])
         log = st.world.slashes[1 : 1 + 3 * count].reshape(-1, 3)
+        gwei = 10 ** (GWEI_DECIMALS - st.scenario.token.decimals)  # in the token's smallest unit
         return Run(
             scenario=st.scenario.name,
             mechanism=st.rule.text,
             seed=st.seed,
             horizon_ms=st.scenario.horizon,
             end_ms=int(registers["now"]),
-            supply_gwei=st.scenario.gwei(st.scenario.token.supply, "token.supply")
-            if st.scenario.token.supply is not None
-            else st.genesis_gwei,
+            supply_gwei=_supply(st) * gwei,
             names=st.cast.names,
             groups=tuple(g.name or f"class {k + 1}" for k, g in enumerate(st.cast.classes)),
-            jobs=_jobs(st),
-            provers=_provers(st, self.people, self.samples),
-            samples=self.samples.table(),
-            slashes=Slashes(log[:, 0].copy(), log[:, 1].copy(), log[:, 2].copy()),
+            jobs=_in_gwei(_jobs(st), gwei),
+            provers=_in_gwei(_provers(st, self.people, self.samples), gwei),
+            samples=_in_gwei(self.samples.table(), gwei),
+            slashes=_in_gwei(Slashes(log[:, 0].copy(), log[:, 1].copy(), log[:, 2].copy()), gwei),
             slashes_total=count,
-            burnt_gwei=int(book.burnt[0]),
+            burnt_gwei=int(book.burnt[0]) * gwei,
             seat_churn=int(churn[0]) if churn is not None else 0,
             verdicts=_verdicts(st.world.counts),
             money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
             events=int(registers["events"]),
             trace=np.concatenate(self.chunks) if self.traced else None,
         )
+
+
+def _supply(st: Stage) -> int:
+    """Return the supply of the token in its smallest unit: as the scenario says, else all money there is."""
+    supply = st.scenario.token.supply
+    return st.genesis_gwei if supply is None else st.scenario.gwei(supply, "token.supply")
+
+
+def _in_gwei(columns: C, gwei: int) -> C:
+    """Convert the money columns from the token's smallest unit to gwei, 1e-9 of a token; -1 stays -1 (nobody)."""
+    names: tuple[str, ...] = columns._fields  # pyright: ignore[reportAttributeAccessIssue]
+    kept: list[Ints] = list(columns)
+    for k, name in enumerate(names):
+        if name.endswith("gwei") and gwei != 1:
+            kept[k] = np.where(kept[k] == -1, -1, kept[k] * gwei)
+    return type(columns)(*kept)
 
 
 class _Sampler:

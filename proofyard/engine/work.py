@@ -119,7 +119,7 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     j.work = 0
     j.finish = queue.NEVER
     deadline = w.book.deadline[job]
-    if j.turns == 1:
+    if j.first_deadline == 0:
         j.first_deadline = deadline
     if work == 0 or (p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
         alarm(w, job, deadline + 1)

@@ -10,15 +10,26 @@ from proofyard.core.arith import BIPS, MAX_INT, bips_of, mul_div, mul_shift, tic
 AMOUNTS = st.integers(0, 2**63 - 1)
 WORDS = st.integers(0, 2**62 - 1)
 
-compiled_mul_div = njit(lambda a, b, c: mul_div(a, b, c))
-compiled_ticket = njit(lambda word, total: ticket_of(word, total))
-compiled_bips = njit(lambda amount, bips: bips_of(amount, bips))
+
+@njit
+def compiled_mul_div(a: int, b: int, c: int) -> int:
+    return mul_div(a, b, c)
+
+
+@njit
+def compiled_ticket(word: int, total: int) -> int:
+    return ticket_of(word, total)
+
+
+@njit
+def compiled_bips(amount: int, bips: int) -> int:
+    return bips_of(amount, bips)
 
 
 @given(AMOUNTS, AMOUNTS, st.integers(1, 2**63 - 1))
 def test_mul_div_is_the_exact_quotient_capped(a: int, b: int, c: int) -> None:
     exact = min(a * b // c, MAX_INT)
-    assert mul_div(np.int64(a), b, c) == exact
+    assert mul_div(int(np.int64(a)), b, c) == exact
     assert compiled_mul_div(a, b, c) == exact
 
 

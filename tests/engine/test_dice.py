@@ -6,7 +6,10 @@ from numba import njit
 from proofyard.engine import dice
 from proofyard.worlds.dice import word
 
-job_die = njit(lambda seed, job, use: dice.job_die(seed, job, use))
+
+@njit
+def job_die(seed: int, job: int, use: int) -> np.uint64:
+    return dice.job_die(seed, job, use)
 
 
 def test_engine_and_worlds_throw_the_same_dice() -> None:

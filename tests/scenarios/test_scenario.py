@@ -62,7 +62,7 @@ stake = "5"
         (
             'stake = "5"',
             'policy = "onest"',
-            "provers[0].policy: wanted one of capacity_aware, honest, overstate, shade, withhold (nearest: honest), got 'onest'.",
+            "provers[0].policy: wanted one of capacity_aware, honest, overstate, shade, withhold (nearest: honest)",
         ),
         ('stake = "5"', 'policy = "withhold(2)"', "provers[0].policy: wanted a number from 0 to 1, got '2'."),
         ('stake = "5"', 'online = "nihgts"', "nearest: nights"),
