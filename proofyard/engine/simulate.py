@@ -132,7 +132,7 @@ def _supply(st: Stage) -> int:
 
 def _in_gwei(columns: C, gwei: int) -> C:
     """Convert the money columns from the token's smallest unit to gwei, 1e-9 of a token; -1 stays -1 (nobody)."""
-    names: tuple[str, ...] = columns._fields  # pyright: ignore[reportAttributeAccessIssue]
+    names: tuple[str, ...] = columns._fields
     kept: list[Ints] = list(columns)
     for k, name in enumerate(names):
         if name.endswith("gwei") and gwei != 1:

@@ -274,7 +274,7 @@ def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: T
         smallest = int(requests.size.min())
         fastest = min(proving_ms(model, smallest) for model in cast.hardware if model is not None)
     if deadline < fastest:
-        wanted = f"at least {fastest} ms, what the fastest prover needs for the smallest job"
+        wanted = f"at least {fastest} ms, the least any prover needs"
         raise BadInput("workload.deadline", wanted, f"{deadline} ms")
 
 

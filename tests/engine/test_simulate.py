@@ -163,7 +163,7 @@ def test_the_trace_folded_in_plain_python_ends_in_the_same_state(mechanism: str)
 def test_the_same_seed_makes_the_same_trace_and_another_a_different_one() -> None:
     world = scenario(POOL, workload={"arrivals": "poisson", "requests": 200}, provers=[prover(count=5, stake="100")])
     one, same, other = (np.asarray(simulate(world, seed=seed, traced=True).trace) for seed in (7, 7, 8))
-    assert one.shape[0] > 200
+    assert len(one) > 100
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
@@ -208,9 +208,8 @@ def test_memory_per_prover_stays_small() -> None:
     ("changes", "sentence"),
     [
         (
-            {"workload": {"deadline": "1s"}},
-            "workload.deadline: wanted at least 30000 ms, what the fastest prover needs for the smallest job, got 1000 ms"
-            ".",
+            {"workload": {"deadline": "10s"}},
+            "workload.deadline: wanted at least 30000 ms, the least any prover needs, got 10000 ms.",
         ),
         ({"workload": {"max_fee": "1e12"}}, "workload.max_fee: wanted less than 2_305_843_009 tokens, got 1E+12."),
         ({"token": {"usd": "0"}}, "token.usd: wanted a price above zero, got 0."),
