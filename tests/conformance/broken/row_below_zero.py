@@ -1,0 +1,37 @@
+"""A race that counts what the holder of a job did, and nobody holds it."""
+
+from typing import NamedTuple
+
+from proofyard.core import Book, ByActor, Event, Kind, Phase, Verdict, ask, check, open_to_all, pay, refund, spec
+
+
+class Params(NamedTuple):
+    window_ms: int = 60_000  # ms from request to deadline
+
+
+class State(NamedTuple):
+    book: Book
+    chances: ByActor
+
+
+@spec
+def apply(p: Params, s: State, e: Event) -> Verdict:
+    """One event in, one verdict out."""
+    b = s.book
+    verdict = check(b, e)
+    if verdict != Verdict.OK:
+        return verdict
+    if e.kind == Kind.REQUEST:
+        ask(b, e, e.amount)
+        open_to_all(b, e.job, e.time + p.window_ms)
+    elif e.kind == Kind.PROVE:
+        b.phase[e.job] = Phase.SETTLED
+        b.prover[e.job] = e.actor
+        pay(b, e.job, b.escrow[e.job])
+    elif e.kind == Kind.EXPIRE:
+        s.chances[b.prover[e.job]] += 1
+        b.phase[e.job] = Phase.LOST
+        refund(b, e.job)
+    else:
+        return Verdict.UNKNOWN
+    return Verdict.OK
