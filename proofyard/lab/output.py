@@ -132,7 +132,7 @@ def jobs_frame(runs: Sequence[Run]) -> "pl.DataFrame":
             frame.with_columns(
                 prover=known,
                 prover_name=names.gather(who.set(who < 0, None)),
-                phase=pl.Series([_PHASES[phase] for phase in run.jobs.phase.tolist()], dtype=pl.String),
+                phase=pl.Series(_PHASES).gather(run.jobs.phase),
                 proven_ms=pl.when(pl.col("proven_ms") > 0).then(pl.col("proven_ms")),
                 cheapest_gwei=pl.when(pl.col("cheapest_gwei") >= 0).then(pl.col("cheapest_gwei")),
                 late=pl.col("late") == 1,

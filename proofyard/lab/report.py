@@ -28,19 +28,15 @@ from proofyard.lab.table import GWEI, Figures
 
 MOST = 5_000  # slashes drawn
 NAMED = 6  # provers with a colour of their own
-STEPS = 60  # stretches of time in the chart of shares
+STEPS, BINS = 60, 40  # stretches of time: bars in the chart of shares, and of times to proof
 MOMENTS = 300  # points of a curve
-BINS = 40
 ROWED = 24  # provers that fit a chart with a row for each
-LISTED = 50  # provers in the table of a page
 NAME = 176  # px for a name at the right of curves; less on a phone
+LARGE = 10_000  # tokens, from which axes say `k` and `M`
 HEIGHT = 260  # px
 OTHERS = "others"
-_FEW = alt.Axis(grid=False, tickCount=7, format="~g")
-_TOKENS = alt.Axis(format="~s", tickCount=5)
+_FEW = alt.Axis(grid=False, tickCount=7, format=",.4~f")
 _ROOM = f"containerSize()[0] < 480 ? 124 : {NAME}"
-
-_EXPORT = "window.vegaEmbed = vegaEmbed;"
 
 Rows: TypeAlias = list[dict[str, Any]]
 Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -67,7 +63,7 @@ def bundle() -> str:
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_suffix(f".{os.getpid()}")
-        draft.write_text(vl_convert.javascript_bundle(_EXPORT), encoding="utf-8")
+        draft.write_text(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), encoding="utf-8")
         draft.replace(place)
     return place.read_text(encoding="utf-8")
 
@@ -78,7 +74,7 @@ def report(runs: Sequence[Run], summary: Figures, claim: str = "") -> str:
     several = f"{len(seeds)} seeds ({', '.join(map(str, seeds))}), means ± standard error; curves of seed {seeds[0]}"
     told = several if len(seeds) > 1 else f"seed {seeds[0]}"
     under = f"Rule <code>{html.escape(summary['mechanism'])}</code> · {html.escape(told)}"
-    columns, rows = table.prover_rows(summary, LISTED)
+    columns, rows = table.prover_rows(summary, table.LISTED)
     first, *others = figures(runs, summary)
     parts = [
         first,
@@ -91,16 +87,15 @@ def report(runs: Sequence[Run], summary: Figures, claim: str = "") -> str:
 
 def compare_report(summaries: Sequence[Figures], claim: str = "") -> str:
     """Write the page of several rules in one world: price, time to proof and concentration, one point per rule."""
-    seeds = summaries[0]["seeds"]
-    under = f"{len(summaries)} rules, the same {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    seeds = len(summaries[0]["seeds"])
+    under = f"{len(summaries)} rules, the same {seeds} seed{'s' * (seeds > 1)}"
     told = (f"<b>{html.escape(s['mechanism'])}</b>: {html.escape(table.in_words(s))}" for s in summaries)
     parts: list[Figure | str] = [
         _against(summaries, "Price against time to proof", "time_to_proof_ms.p90", "time to proof, p90"),
         _against(summaries, "Price against concentration", "concentration.hhi", "HHI of proofs"),
     ]
-    shown = table.COMPARED
-    head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in shown]
-    rows = [[s["mechanism"], *(table.say(s, path, how) for _, path, how in shown)] for s in summaries]
+    head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in table.COMPARED]
+    rows = [[s["mechanism"], *(table.say(s, path, how) for _, path, how in table.COMPARED)] for s in summaries]
     parts.append(_section("The rules", table.html_rows("rule", head, rows)))
     return _page(summaries[0]["scenario"], html.escape(under), "<br>".join(told), claim, parts)
 
@@ -113,9 +108,9 @@ def figures(runs: Sequence[Run], summary: Figures) -> list[Figure]:
         share_over_time(run, named),
         times(runs),
         earned_and_spent(summary, [run.names[prover] for prover in named]),
-        _curves(run, "Own stake", "No prover held a stake.", _series(run, run.samples.stake_gwei, named)),
-        _curves(run, "Delegated stake", "Nothing was delegated.", _series(run, run.samples.pool_gwei, named)),
-        _curves(run, "Locked in the market", "No money was locked.", {"": run.samples.locked_gwei}),
+        _curves(run, "Own stake", "No prover held a stake.", _series(run, run.samples.stake_gwei, named), named),
+        _curves(run, "Delegated stake", "Nothing was delegated.", _series(run, run.samples.pool_gwei, named), named),
+        _curves(run, "Locked in the market", "No money was locked.", {"": run.samples.locked_gwei}, []),
         slashes(run, named),
     ]
 
@@ -135,17 +130,28 @@ def _data(rows: Rows) -> alt.Chart:
     return alt.Chart(alt.Data(values=[{key: short(value) for key, value in row.items()} for row in rows]))
 
 
-def _colour(names: Iterable[str], legend: alt.Legend | None = None) -> alt.Color:
+def _colour(names: Iterable[str], legend: alt.Legend | None = None, field: str = "prover:N") -> alt.Color:
     """Give each name the same colour in every chart; grey is for the others."""
-    return alt.Color("prover:N", scale=alt.Scale(domain=[OTHERS, *names]), legend=legend, title=None)
+    return alt.Color(field, scale=alt.Scale(domain=[OTHERS, *names]), legend=legend, title=None)
+
+
+def _end(run: Run) -> int:
+    return run.end_ms or run.horizon_ms or 1
 
 
 def _clock(run: Run) -> tuple[float, alt.X]:
     """Choose the unit of the time axis, in ms, and make the axis."""
-    last = max(run.end_ms, run.horizon_ms, 1)
-    size, unit = table.unit_of(last)
-    scale = alt.Scale(domain=[0, last / size], nice=False)
-    return size, alt.X("t:Q", scale=scale, title=f"time since the start ({unit})", axis=_FEW)
+    size, unit = table.unit_of(_end(run))
+    return size, alt.X("t:Q", scale=_from_0(_end(run) / size), title=f"time since the start ({unit})", axis=_FEW)
+
+
+def _from_0(high: float) -> alt.Scale:
+    return alt.Scale(domain=[0, high], nice=False)
+
+
+def _amounts(high: float) -> alt.Axis:
+    """Choose how an axis of tokens up to `high` writes its numbers: `1.5M`, but not `50m`."""
+    return alt.Axis(format="~s" if high >= LARGE else ",.6~f", tickCount=5)
 
 
 def _apart(wanted: Sequence[float], high: float) -> list[float]:
@@ -176,11 +182,9 @@ def share_over_time(run: Run, named: Sequence[int]) -> Figure:
     settled = (jobs.phase == Phase.SETTLED) & (jobs.prover >= 0)
     if not settled.any():
         return Figure(title, "No proof was settled.", None)
-    size, clock = _clock(run)
-    wide = max(run.end_ms, run.horizon_ms, 1) / STEPS
-    place = np.full(len(run.names), len(named))
+    (size, clock), wide = _clock(run), _end(run) / STEPS
+    place, counts = np.full(len(run.names), len(named)), np.zeros((STEPS, len(labels)))
     place[list(named)] = np.arange(len(named))
-    counts = np.zeros((STEPS, len(labels)))
     steps = np.clip(jobs.proven_ms[settled] / wide, 0, STEPS - 1).astype(np.int64)
     np.add.at(counts, (steps, place[jobs.prover[settled]]), 1)
     share = counts / np.maximum(counts.sum(1), 1)[:, None]
@@ -199,40 +203,41 @@ def share_over_time(run: Run, named: Sequence[int]) -> Figure:
     bars = _data(rows).mark_rect(strokeWidth=0, x2Offset=0.6).encode(
         clock, y, alt.X2("to:Q"), alt.Y2("high:Q"), _colour(labels[:-1]), tooltip=["prover:N", "proofs:Q"]
     )  # fmt: skip
-    note = "Shares of the proofs of each moment; beside the names, of the whole run."
-    return Figure(title, note, alt.layer(bars, _names_at_the_end(ends, _colour(labels[:-1]), 1)))
+    drawn = alt.layer(bars, _names_at_the_end(ends, _colour(labels[:-1]), 1))
+    return Figure(title, "Shares of the proofs of each moment; beside the names, of the whole run.", drawn)
 
 
 def _series(run: Run, amounts: Ints, named: Sequence[int]) -> dict[str, Ints]:
     """Choose whose curves to draw: the named provers that hold anything, else those that hold most."""
     column = {prover: k for k, prover in enumerate(run.samples.tracked.tolist())}
-    held = [prover for prover in column if amounts[:, column[prover]].any()]
-    most = sorted(held, key=lambda prover: -int(amounts[:, column[prover]].max()))[:NAMED]
-    shown = [prover for prover in named if prover in held] or most
+    peak = {prover: int(amounts[:, k].max(initial=0)) for prover, k in column.items()}
+    held = sorted((prover for prover in column if peak[prover]), key=lambda prover: -peak[prover])
+    shown = [prover for prover in named if prover in held] or held[:NAMED]
     return {run.names[prover]: amounts[:, column[prover]] for prover in shown}
 
 
-def _curves(run: Run, title: str, empty: str, series: Mapping[str, Ints]) -> Figure:
+def _curves(run: Run, title: str, empty: str, series: Mapping[str, Ints], named: Sequence[int]) -> Figure:
     """Draw amounts of gwei over the moments of the samples, one curve for each name."""
     if not any(amounts.any() for amounts in series.values()):
         return Figure(title, empty, None)
     size, clock = _clock(run)
-    moments = np.unique(np.linspace(0, len(run.samples.time_ms) - 1, MOMENTS).astype(np.int64))
+    sampled = np.flatnonzero(run.samples.time_ms <= _end(run))
+    moments = sampled[:: -(-sampled.size // MOMENTS)]
     rows: Rows = [
         {"t": run.samples.time_ms[k] / size, "prover": name, "tokens": amounts[k] / GWEI}
         for name, amounts in series.items()
         for k in moments.tolist()
     ]
-    high = max(row["tokens"] for row in rows) * 1.05
-    scale = alt.Scale(domain=[0, high], nice=False)
-    lines = _data(rows).encode(clock, alt.Y("tokens:Q", scale=scale, axis=_TOKENS, title="tokens"))
+    high = max(row["tokens"] for row in rows) * 1.05 or 1.0
+    lines = _data(rows).encode(clock, alt.Y("tokens:Q", scale=_from_0(high), axis=_amounts(high), title="tokens"))
     if "" in series:
         return Figure(title, "Stakes and bonds of all.", lines.mark_area(line=True, opacity=0.25))
-    ends: Rows = [{"prover": name, "text": name, "y": amounts[-1] / GWEI} for name, amounts in series.items()]
-    tooltip = ["prover:N", alt.Tooltip("tokens:Q", format=",.4~f")]
-    drawn = lines.mark_line(strokeWidth=2).encode(_colour(series), tooltip=tooltip)
+    ends: Rows = [{"prover": name, "text": name, "y": amounts[moments[-1]] / GWEI} for name, amounts in series.items()]
+    names = [run.names[prover] for prover in named]
+    colour = _colour(names if set(series) <= set(names) else series)
+    drawn = lines.mark_line(strokeWidth=2).encode(colour, tooltip=["prover:N", "tokens:Q"])
     few = f"Of {len(series)} of the {len(run.names):,} provers." if len(run.names) > len(series) else ""
-    return Figure(title, few, alt.layer(drawn, _names_at_the_end(ends, _colour(series), high)))
+    return Figure(title, few, alt.layer(drawn, _names_at_the_end(ends, colour, high)))
 
 
 def times(runs: Sequence[Run]) -> Figure:
@@ -249,10 +254,8 @@ def times(runs: Sequence[Run]) -> Figure:
         {"t": edges[k] / size, "to": edges[k + 1] / size, "zero": 0, "share": counts[k] / took.size}
         for k in np.flatnonzero(counts).tolist()
     ]
-    x = alt.X(
-        "t:Q", scale=alt.Scale(domain=[0, high / size], nice=False), title=f"from request to proof ({unit})", axis=_FEW
-    )
-    top = alt.Scale(domain=[0, 1.3 * counts.max() / took.size], nice=False)  # room for the names of the marks
+    x = alt.X("t:Q", scale=_from_0(high / size), title=f"from request to proof ({unit})", axis=_FEW)
+    top = _from_0(1.3 * counts.max() / took.size)  # room for the names of the marks
     y = alt.Y("zero:Q", scale=top, title="share of proofs", axis=alt.Axis(format="%", tickCount=5))
     bars = _data(rows).mark_bar(binSpacing=0).encode(
         x, y, alt.X2("to:Q"), alt.Y2("share:Q"), tooltip=[alt.Tooltip("share:Q", format=".2%")]
@@ -283,11 +286,10 @@ def earned_and_spent(summary: Figures, named: Sequence[str]) -> Figure:
         return Figure(title, note, _earned_points(rows, named))
     base = _data(rows).encode(alt.Y("prover:N", sort=[row["prover"] for row in rows], title=None))
     line = base.mark_rule(strokeWidth=2, opacity=0.5).encode(alt.X("spent:Q", title="tokens"), alt.X2("earned:Q"))
-    scale = alt.Scale(domain=[OTHERS, "earned", "spent"])
-    colour = alt.Color("kind:N", scale=scale, title=None, legend=alt.Legend(values=["earned", "spent"]))
+    legend = alt.Legend(values=["earned", "spent"])
     dots = base.transform_fold(["earned", "spent"], as_=["kind", "tokens"]).mark_point(filled=True, size=90, opacity=1)
-    x = alt.X("tokens:Q", axis=_TOKENS, title="tokens")
-    dots = dots.encode(x, colour, tooltip=["prover:N", "earned:Q", "spent:Q"])
+    x = alt.X("tokens:Q", axis=_amounts(max(max(row["earned"], row["spent"]) for row in rows)), title="tokens")
+    dots = dots.encode(x, _colour(["earned", "spent"], legend, "kind:N"), tooltip=["prover:N", "earned:Q", "spent:Q"])
     return Figure(title, "Spent: costs and own money slashed.", alt.layer(line, dots), height=24 * len(rows) + 16)
 
 
@@ -295,25 +297,23 @@ def _earned_points(rows: Rows, named: Sequence[str]) -> Chart:
     """Draw many provers as points about the line where what was earned equals what was spent."""
     known = [row for row in rows if row["prover"] in named]
     wide, high = (1.05 * max(row[key] for row in rows) or 1.0 for key in ("spent", "earned"))
-    right, up = alt.Scale(domain=[0, wide], nice=False), alt.Scale(domain=[0, high], nice=False)
-    x = alt.X("spent:Q", scale=right, axis=_TOKENS, title="spent (tokens)")
-    y = alt.Y("earned:Q", scale=up, axis=_TOKENS, title="earned (tokens)")
+    x = alt.X("spent:Q", scale=_from_0(wide), axis=_amounts(wide), title="spent (tokens)")
+    y = alt.Y("earned:Q", scale=_from_0(high), axis=_amounts(high), title="earned (tokens)")
     even = _data([{"zero": 0, "end": min(wide, high)}]).mark_rule(strokeDash=[4, 3])
     line = even.encode(alt.X("zero:Q"), alt.Y("zero:Q"), alt.X2("end:Q"), alt.Y2("end:Q"))
     rest = [{**row, "prover": OTHERS} for row in rows[:MOST] if row not in known]
     points = _data([*rest, *known]).mark_point(filled=True, size=70, opacity=0.85)
     drawn = points.encode(x, y, _colour(named), tooltip=["prover:N", "earned:Q", "spent:Q"])
-    ends: Rows = [{"prover": row["prover"], "text": row["prover"], "y": row["earned"]} for row in known]
+    ends: Rows = [{**row, "text": row["prover"], "y": row["earned"]} for row in known]
     return alt.layer(drawn, line, _names_at_the_end(ends, _colour(named), high))
 
 
 def slashes(run: Run, named: Sequence[int]) -> Figure:
     """Draw when how much was taken from whom."""
-    count = len(run.slashes.prover)
-    if not count:
+    if not run.slashes.prover.size:
         return Figure("Slashes", "Nobody was slashed.", None)
     size, clock = _clock(run)
-    drawn = np.unique(np.linspace(0, count - 1, MOST).astype(np.int64)).tolist()
+    drawn = np.unique(np.linspace(0, run.slashes.prover.size - 1, MOST).astype(np.int64)).tolist()
     label = {prover: run.names[prover] for prover in named}
     rows: Rows = [
         {"t": run.slashes.time_ms[k] / size, "tokens": run.slashes.gwei[k] / GWEI,
@@ -322,16 +322,16 @@ def slashes(run: Run, named: Sequence[int]) -> Figure:
     ]  # fmt: skip
     names = [name for name in (*label.values(), OTHERS) if any(row["prover"] == name for row in rows)]
     legend = alt.Legend(values=names, labelLimit=110)
-    y = alt.Y("tokens:Q", axis=_TOKENS)
+    y = alt.Y("tokens:Q", axis=_amounts(int(run.slashes.gwei.max()) / GWEI))
     chart = _data(rows).mark_point(filled=True, size=45, opacity=0.8).encode(
-        clock, y, _colour(label.values(), legend), tooltip=["prover:N", alt.Tooltip("tokens:Q", format=",.4~f")]
+        clock, y, _colour(label.values(), legend), tooltip=["prover:N", "tokens:Q"]
     )  # fmt: skip
     part = f", {len(drawn):,} of them shown" if run.slashes_total > len(drawn) else ""
     return Figure("Slashes", f"{run.slashes_total:,} in all{part}.", chart)
 
 
 def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> Figure:
-    """Draw one point per rule: price upwards, the figure at `path` to the right, with 95 % intervals over seeds."""
+    """Draw one point per rule: price upwards, the figure at `path` to the right, with two standard errors."""
     rules = [s for s in summaries if table.at(s, path) is not None and table.at(s, "price_gwei.mean") is not None]
     if not rules:
         return Figure(title, "No rule settled a proof.", None)
@@ -339,7 +339,7 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
     rows: Rows = []
     for s in rules:
         x, y = (table.at(s, path) or 0) / size, (table.at(s, "price_gwei.mean") or 0) / GWEI
-        dx, dy = (1.96 * (table.at(s["spread"], key) or 0) for key in (path, "price_gwei.mean"))
+        dx, dy = (2 * (table.at(s["spread"], key) or 0) for key in (path, "price_gwei.mean"))
         rows.append({
             "rule": s["mechanism"], "x": x, "y": y,
             "left": x - dx / size, "right": x + dx / size, "low": y - dy / GWEI, "high": y + dy / GWEI,
@@ -349,8 +349,8 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
     for row, y in zip(rows, _apart([row["y"] for row in rows], high), strict=True):
         row["label"] = y
     base = _data(rows)
-    x = alt.X("x:Q", scale=alt.Scale(domain=[0, wide], nice=False), title=f"{name} ({unit})", axis=_FEW)
-    y = alt.Y("y:Q", scale=alt.Scale(domain=[0, high], nice=False), title="paid per proof (tokens)", axis=_TOKENS)
+    x = alt.X("x:Q", scale=_from_0(wide), title=f"{name} ({unit})", axis=_FEW)
+    y = alt.Y("y:Q", scale=_from_0(high), title="paid per proof (tokens)", axis=_amounts(high))
     across = base.mark_rule().encode(alt.X("left:Q"), y, alt.X2("right:Q"))
     upright = base.mark_rule().encode(x, alt.Y("low:Q"), alt.Y2("high:Q"))
     points = base.mark_point(filled=True, size=110, opacity=1).encode(x, y, tooltip=["rule:N", "x:Q", "y:Q"])
@@ -359,7 +359,8 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
         some = _data([row for row in rows if (row["x"] > wide / 2) == far])
         text = some.mark_text(align="right", dx=-9, dy=-10) if far else some.mark_text(align="left", dx=9, dy=-10)
         layers.append(text.encode(x, alt.Y("label:Q"), text="rule:N"))
-    return Figure(title, "Down and to the left is better.", alt.layer(*layers))
+    note = "Down and to the left is better." + " Bars: two standard errors." * (rules[0]["spread"] is not None)
+    return Figure(title, note, alt.layer(*layers))
 
 
 def _page(title: str, under: str, words: str, claim: str, parts: Sequence[Figure | str]) -> str:

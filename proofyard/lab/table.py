@@ -3,6 +3,7 @@
 `lines` says them once, for the terminal here and for the page in `report`.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -17,12 +18,14 @@ Say = Callable[[float], str]
 
 NONE = "–"  # undefined: nothing to divide by
 GWEI = 10**9  # per token
-SHOWN = 12  # provers with a row of their own
+SHOWN, LISTED = 12, 50  # provers with a row of their own, in the terminal and on a page
 MAJORITY = 0.5
 NOTABLE_WASTE = 0.1
 NAME_WIDTH = 20  # of a prover, in the terminal
+_THOUSANDS = 1e5  # tokens: beyond, a narrow column says `142 k`
 _MILLIONS = 1e7  # tokens: eight digits are hard to read
 _SMALL = 1e-3
+_WIDE, _ROOMY = 100, 110  # columns from which the comparison, and the provers' table, show all
 _PLAIN_PERCENT = 200  # beyond, decimals say nothing
 _TIMES = ((1, "ms"), (1_000, "s"), (60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
 
@@ -47,6 +50,12 @@ def duration(ms: float) -> str:
     """Write a time in the largest unit of which it holds two."""
     size, unit = unit_of(ms)
     return f"{digits(ms / size)} {unit}"
+
+
+def _short(gwei: float) -> str:
+    """Write an amount in tokens in seven signs."""
+    value = gwei / GWEI
+    return f"{digits(value / 1e3)} k" if _THOUSANDS <= abs(value) < _MILLIONS else tokens(gwei)
 
 
 def unit_of(ms: float) -> tuple[int, str]:
@@ -255,34 +264,38 @@ class Column(NamedTuple):
     key: str
     how: Say
     optional: bool = False  # left out where it is 0 for all
+    wide: bool = False  # only where there is room
+    adds: bool = True  # may be summed over provers
 
 
 COLUMNS = (
     Column("proofs", "wins", count),
     Column("share", "share", percent),
-    Column("earned", "income_gwei", tokens),
-    Column("spent", "cost_gwei", tokens),
-    Column("profit", "profit_gwei", tokens),
+    Column("earned", "income_gwei", _short),
+    Column("spent", "cost_gwei", _short),
+    Column("profit", "profit_gwei", _short),
     Column("missed", "missed", count, optional=True),
-    Column("slashed", "slashed_gwei", tokens, optional=True),
-    Column("stake", "stake_gwei", tokens, optional=True),
+    Column("slashed", "slashed_gwei", _short, optional=True),
+    Column("stake", "stake_gwei", _short, optional=True),
+    Column("delegated", "pool_gwei", _short, optional=True, wide=True),
+    Column("delegators' APR", "pool_apr_net", percent, optional=True, wide=True, adds=False),
 )
 
 
-def prover_rows(summary: Figures, shown: int = SHOWN) -> tuple[list[Column], list[list[str]]]:
+def prover_rows(summary: Figures, shown: int = SHOWN, *, wide: bool = True) -> tuple[list[Column], list[list[str]]]:
     """Say the provers with the most proofs in one row each, and all others in one row: columns, then rows.
 
     The first element of a row is the name, for which there is no column.
     """
     provers = sorted(summary["provers"], key=lambda row: (-row["wins"], -row["profit_gwei"], row["name"]))
-    columns = [c for c in COLUMNS if not c.optional or any(row[c.key] for row in provers)]
+    columns = [c for c in COLUMNS if (wide or not c.wide) and (not c.optional or any(row[c.key] for row in provers))]
     cut = len(provers) if len(provers) <= shown + 1 else shown
     rows = [
         [row["name"], *(NONE if row[c.key] is None else c.how(row[c.key]) for c in columns)] for row in provers[:cut]
     ]
     others = provers[cut:]
     if others:
-        sums = [c.how(sum(row[c.key] or 0 for row in others)) for c in columns]
+        sums = [c.how(sum(row[c.key] or 0 for row in others)) if c.adds else NONE for c in columns]
         rows.append([f"{len(others):,} others", *sums])
     return columns, rows
 
@@ -291,8 +304,9 @@ def result_table(summary: Figures, width: int = 80) -> RenderableType:
     """Build what the terminal shows after a run, for a terminal of `width` columns, 80 or more."""
     seeds: list[int] = summary["seeds"]
     told = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds, means ± standard error"
+    words = textwrap.fill(in_words(summary).replace(" %", "\N{NO-BREAK SPACE}%"), width)  # which rich would break
     head = Text.assemble((summary["scenario"], "bold"), " under ", (summary["mechanism"], "bold"), f", {told}")
-    return Group(head, Text(in_words(summary), style="green"), "", _figures(summary, width), "", _provers(summary))
+    return Group(head, Text(words, style="green"), "", _figures(summary, width), "", _provers(summary, width))
 
 
 def print_result(summary: Figures, console: Console | None = None) -> None:
@@ -319,8 +333,8 @@ def _figures(summary: Figures, width: int) -> Table:
     return table
 
 
-def _provers(summary: Figures) -> Table:
-    columns, rows = prover_rows(summary)
+def _provers(summary: Figures, width: int) -> Table:
+    columns, rows = prover_rows(summary, wide=width >= _ROOMY)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     table.add_column("prover, tokens", no_wrap=True)
     for column in columns:
@@ -330,7 +344,6 @@ def _provers(summary: Figures) -> Table:
     return table
 
 
-_WIDE = 100  # columns from which the comparison shows all
 _ONLY_WIDE = ("over-\npaid", "at a\nloss")
 COMPARED: _Items = (
     ("settled", "proofs.settled", count),

@@ -249,3 +249,16 @@ def test_figures_need_neither_polars_nor_charts() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "proofyard.lab.metrics" in loaded
     assert not {"polars", "altair", "vl_convert"} & set(loaded)
+
+
+def test_who_left_with_a_profit_does_not_count_as_earning(make: Any) -> None:
+    provers = make.provers_of(3, income_gwei=[5, 5, 0], active=[1, 0, 1])
+    s = summary([make.run_of(make.jobs_of(1), provers)])
+    assert s["profitable"] == {"count": 1, "share": pytest.approx(1 / 3), "at_a_loss": 0, "active": 2}
+
+
+def test_a_proof_that_did_not_count_has_no_time(make: Any) -> None:
+    """Proven, contested and lost; a second one stands and is not final yet."""
+    jobs = make.jobs_of(2, phase=[Phase.LOST, Phase.PROVEN], asked_ms=[0, 0], proven_ms=[900, 40])
+    s = summary([make.run_of(jobs, make.provers_of(1))])
+    assert s["time_to_proof_ms"] == {"p50": 40, "p90": 40, "p99": 40}

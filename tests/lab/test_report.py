@@ -84,17 +84,15 @@ def test_page_holds_everything_and_loads_nothing(make: Any) -> None:
         assert said in page.said
 
 
-def test_every_chart_compiles_in_both_themes(make: Any) -> None:
-    themes = json.loads(report.template("themes.json"))
-    for provers in (5, 40):  # rows and points
-        runs = [make.drawn_run(1, provers, staked=True)]
-        for figure in report.figures(runs, summary(runs)):
-            assert figure.chart is not None, figure.title
-            spec = figure.chart.to_dict()  # validates
-            for config in themes.values():
-                svg = vl_convert.vegalite_to_svg(spec, config=config)
-                assert svg.count("<path") > 5, figure.title
-                assert "NaN" not in svg
+@pytest.mark.parametrize(("provers", "theme"), [(5, "light"), (40, "dark")])  # a row for each, or a point
+def test_every_chart_compiles(make: Any, provers: int, theme: str) -> None:
+    config = json.loads(report.template("themes.json"))[theme]
+    runs = [make.drawn_run(1, provers, staked=True)]
+    for figure in report.figures(runs, summary(runs)):
+        assert figure.chart is not None, figure.title
+        svg = vl_convert.vegalite_to_svg(figure.chart.to_dict(), config=config)  # to_dict validates
+        assert svg.count("<path") > 5, figure.title
+        assert "NaN" not in svg
 
 
 def test_theme_colours_are_as_many_as_named_provers_and_others() -> None:
@@ -155,11 +153,39 @@ def test_shares_over_time_add_up_and_follow_the_winner(make: Any) -> None:
     assert {(row["low"], row["high"]) for row in rows} >= {(0, 1)}
 
 
+def test_a_prover_has_one_colour_in_all_charts(make: Any) -> None:
+    """Also where the first of them holds no stake."""
+    stake = np.array([[0, 5, 6], [0, 7, 5]], np.int64) * 10**9
+    run = make.run_of(
+        make.jobs_of(6, prover=[0, 0, 0, 1, 1, 2]), make.provers_of(3, wins=[3, 2, 1], income_gwei=[3, 2, 1]),
+        samples=make.samples_of(2, 3, 10_000, stake_gwei=stake), horizon_ms=10_000,
+    )  # fmt: skip
+    shares, *_, own, _, _, _ = report.figures([run], summary([run]))
+    assert shares.chart is not None
+    assert own.chart is not None
+    domains = [
+        chart.to_dict()["layer"][0]["encoding"]["color"]["scale"]["domain"] for chart in (shares.chart, own.chart)
+    ]
+    assert domains == [[report.OTHERS, "prover-1", "prover-2", "prover-3"]] * 2
+    assert {row["prover"] for row in own.chart.to_dict()["layer"][0]["data"]["values"]} == {"prover-2", "prover-3"}
+
+
+def test_stake_that_only_the_unnamed_hold_is_drawn(make: Any) -> None:
+    stake = np.zeros((3, 9), np.int64)
+    stake[:, 8] = 10**12
+    samples = make.samples_of(3, 9, 9_000, stake_gwei=stake)
+    run = make.run_of(make.jobs_of(8, prover=range(8)), make.provers_of(9, wins=[1] * 8 + [0]), samples=samples)
+    own = next(figure for figure in report.figures([run], summary([run])) if figure.title == "Own stake")
+    assert own.chart is not None
+    assert {row["prover"] for row in own.chart.to_dict()["layer"][0]["data"]["values"]} == {"prover-9"}
+
+
 def test_labels_keep_their_order_and_distance() -> None:
     placed = report._apart([0.5, 0.5, 0.5, 0.99], 1.0)
     assert placed == sorted(placed)
     assert min(np.diff(placed)) >= 17 / report.HEIGHT - 1e-9
     assert placed[-1] <= 1
+    assert report._apart([0.0, 0.0], 1.0)[0] == 0
 
 
 @pytest.mark.usefixtures("_no_bundle")

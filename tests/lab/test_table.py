@@ -113,7 +113,8 @@ def test_rows_of_provers_add_up(make: Any) -> None:
     wins = next(k for k, column in enumerate(columns, 1) if column.key == "wins")
     assert len(rows) == table.SHOWN + 1
     assert sum(int(row[wins].replace(",", "")) for row in rows) == s["proofs"]["settled"]
-    assert len(table.prover_rows(summary([make.drawn_run(3, 13)]))[1]) == 13  # no row for "1 others"
+    _, thirteen = table.prover_rows(summary([make.drawn_run(3, 13)]))
+    assert {row[0] for row in thirteen} == {f"prover-{k}" for k in range(1, 14)}  # no row for "1 others"
 
 
 def test_columns_without_content_are_left_out(make: Any) -> None:
