@@ -49,6 +49,13 @@ if not TYPE_CHECKING:
         return types.int64(types.int64, types.int64), codegen
 
     @intrinsic
+    def _low_word(typingctx, a, b):
+        def codegen(context, builder, signature, args):
+            return builder.mul(args[0], args[1])  # wraps: Numba's own product may not
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic
     def _unsigned_divide(typingctx, a, b):
         def codegen(context, builder, signature, args):
             return builder.udiv(args[0], args[1])
@@ -62,21 +69,25 @@ if not TYPE_CHECKING:
     @overload(mul_div)
     def _compiled_mul_div(a, b, c):
         def divide(a, b, c):
-            high = _high_word(a, b)
-            low = a * b  # the low 64 bits, wrapped
+            high, low = _high_word(a, b), _low_word(a, b)
             if high == 0:
                 quotient = _unsigned_divide(low, c)
                 return quotient if quotient >= 0 else MAX_INT
             if high >= c:
                 return MAX_INT
-            rest = high  # long division, a bit at a time: rest < c < 2**63
+            rest = high  # long division, a bit at a time: 0 <= rest < c
             quotient = 0
             for bit in range(63, -1, -1):
-                rest = rest * 2 + ((low >> bit) & 1)  # below 2**64: compared as unsigned
-                if rest < 0 or rest >= c:
-                    rest -= c
-                    quotient |= 1 << bit
-            return quotient if quotient >= 0 else MAX_INT
+                digit = (low >> bit) & 1
+                missing = c - rest - digit  # 2 * rest + digit >= c, said without a sum that could pass 2**63
+                if rest < missing:
+                    rest = rest * 2 + digit
+                    continue
+                if bit == 63:
+                    return MAX_INT
+                rest -= missing
+                quotient |= 1 << bit
+            return quotient
 
         return divide
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 else:
     from numba.extending import register_jitable
 
-    spec = register_jitable(no_cfunc_wrapper=True)  # nobody calls a part of a rule from C: a fifth less to compile
+    from proofyard.core.parts import PartCompiler
+
+    spec = register_jitable(no_cfunc_wrapper=True, pipeline_class=PartCompiler)
 
 __all__ = ["spec"]

@@ -1,7 +1,7 @@
 """Wide products: exact against Python's integers, the same compiled."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
@@ -26,6 +26,7 @@ def compiled_bips(amount: int, bips: int) -> int:
     return bips_of(amount, bips)
 
 
+@settings(max_examples=2_000)
 @given(AMOUNTS, AMOUNTS, st.integers(1, 2**63 - 1))
 def test_mul_div_is_the_exact_quotient_capped(a: int, b: int, c: int) -> None:
     exact = min(a * b // c, MAX_INT)
