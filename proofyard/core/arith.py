@@ -83,7 +83,7 @@ if not TYPE_CHECKING:
                 if rest < missing:
                     rest = rest * 2 + digit
                     continue
-                if bit == 63:
+                if bit == 63:  # noqa: PLR2004 - the quotient needs 64 bits
                     return MAX_INT
                 rest -= missing
                 quotient |= 1 << bit
