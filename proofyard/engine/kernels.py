@@ -120,7 +120,7 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int) -> bool:
         detail = w.size[job & r.size_mask]
         word = dice.word_of(dice.job_die(r.seed, job, dice.WORD))
         j.asked, j.assigned, j.worker, j.helper = now, -1, -1, -1
-    elif kind == Kind.DECLINE or kind == Kind.EXPIRE:  # the rule may draw again
+    elif kind == Kind.DECLINE or kind == Kind.EXPIRE or kind == Kind.CLOSE:  # the rule may draw, or draw again
         word = dice.word_of(dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORD))
     holder, phase = j.assigned, w.book.phase[job]
     watched = holder >= 0 and (kind != Kind.PROVE or phase != Phase.ASSIGNED)
