@@ -22,6 +22,7 @@ EVENTS = (40, 70, 100)  # of one trace, after its starting point
 LONGEST = 240  # events of one trace from genesis on
 MARKETS = ((2, 3), (4, 12), (5, 20), (8, 30))  # actors, jobs
 POOR = 5  # one actor in so many has nothing
+SWITCHED = 4  # in a market with other parameters, one event in so many is of any kind
 BEGINNING = 3  # traces after which every kind has been seen
 LOOKS = 30  # events between looks at ties
 KEPT = 600  # starting points
@@ -93,7 +94,7 @@ class Fuzzer:
         for _ in range(dice.choice(EVENTS)):
             if len(market.events) >= LONGEST or (draw.over and dice.randrange(4)):
                 break
-            self.step(market, draw.next(self._kinds()))
+            self.step(market, draw.next(self._kinds(market)))
             if not dice.randrange(LOOKS):
                 ties.look(market, dice, self.found.tied)
         ties.look(market, dice, self.found.tied)
@@ -103,13 +104,14 @@ class Fuzzer:
     def _enter(self, market: Market, draw: Plausible) -> None:
         """Let the actors make offers and stakes first, as they do in a market that works."""
         for kind in (Kind.OFFER, Kind.STAKE, Kind.DELEGATE):
-            if kind in self._kinds():
+            if kind in self._kinds(market):
                 for _ in range(2 * market.setup.actors):
                     self.step(market, draw.account(kind, market.now))
 
-    def _kinds(self) -> tuple[Kind, ...]:
-        """Kinds that are worth drawing: those in use, all of them in the beginning."""
-        if len(self.found.traces) < BEGINNING:
+    def _kinds(self, market: Market) -> tuple[Kind, ...]:
+        """Kinds that are worth drawing: those in use; at times all, because a switch may give another one a use."""
+        switched = market.setup.rule is not self.rule and not self.dice.randrange(SWITCHED)
+        if switched or len(self.found.traces) < BEGINNING:
             return tuple(Kind)
         return tuple(kind for kind in Kind if kind in self.found.used)
 
