@@ -164,6 +164,7 @@ def _follow(w: World, now: int, job: int) -> None:
     if phase == Phase.ASSIGNED:
         prover = w.book.prover[job]
         if w.jobs[job].worker != prover:
+            _credit(w, job, prover)  # what it was paid in advance is its own, whoever proves in the end
             begin(w, now, job, prover)
         elif w.jobs[job].alarm == 0:
             alarm(w, job, w.book.deadline[job] + 1)
@@ -176,6 +177,15 @@ def _follow(w: World, now: int, job: int) -> None:
 
 
 @inlined
+def _credit(w: World, job: int, prover: int) -> None:
+    """Count what was paid for `job` since the last time as income of `prover`."""
+    r = w.registers[0]
+    if prover < r.provers:
+        w.provers[prover].income += w.book.paid[job] - w.jobs[job].credited
+        w.jobs[job].credited = w.book.paid[job]
+
+
+@inlined
 def _close(w: World, now: int, job: int) -> None:
     """Count a job that is final, and ask for the next one if requests wait for each other."""
     r = w.registers[0]
@@ -185,7 +195,7 @@ def _close(w: World, now: int, job: int) -> None:
     j.alarm = 0  # one may still be queued
     won = w.book.phase[job] == Phase.SETTLED
     if prover >= 0 and prover < r.provers:
-        w.provers[prover].income += w.book.paid[job]
+        _credit(w, job, prover)
         w.provers[prover].wins += won
     if j.worker >= 0 and (not won or prover < 0):
         w.provers[j.worker].wasted += j.work

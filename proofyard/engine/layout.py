@@ -56,6 +56,7 @@ JOB = np.dtype(
         ("proven", np.int64),  # ticks, when the proof that counts was accepted, 0 never
         ("turns", np.int64),  # how often it was given to somebody
         ("helper", np.int64),  # who proves it for the worker, -1 the worker itself
+        ("credited", np.int64),  # gwei of what was paid for it that is in somebody's income already
     ],
     align=True,
 )
