@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 the run failed, 2 bad input. What a verb needs is imported inside it, so that `--help` is quick.
 """
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 app = App(
     name="proofyard",
     help="Design, attack and run markets for zero-knowledge proofs.",
+    help_format="rich",
     version=__version__,
     version_flags=["--version"],
     result_action="return_value",
@@ -48,6 +50,13 @@ def _runs(scenario: "Scenario", seeds: int, *, quiet: bool, traced: bool = False
     from proofyard.lab.runs import run_seeds
 
     return run_seeds(scenario, seeds, quiet=quiet, traced=traced)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse an --out folder that is somebody else's before the run, not after it."""
+    from proofyard.lab import output
+
+    output.check_place(out)
 
 
 @app.command
@@ -82,6 +91,7 @@ def simulate(
     json
         Print the summary as JSON instead of the table.
     """
+    _start_quickly()
     from proofyard import scenario as scenarios
     from proofyard.core.errors import BadInput
     from proofyard.lab import metrics
@@ -89,6 +99,8 @@ def simulate(
     if seeds < 1:
         raise BadInput("--seeds", "a whole number from 1", seeds)
     chosen = scenarios.read(scenario, _changes(settings), mechanism)
+    if out is not None:
+        _check_place(out)
     runs = _runs(chosen, seeds, quiet=json, traced=trace is not None)
     summary = metrics.summary(runs)
     if out is not None:
@@ -142,11 +154,13 @@ def compare(
     from proofyard.lab import metrics
 
     world = scenarios.read_variants(scenario, _changes(settings), mechanisms)
-    summaries = [metrics.summary(_runs(chosen, seeds, quiet=json)) for chosen in world]
+    if out is not None:
+        _check_place(out)
+    summaries = [metrics.summary(_runs(chosen, seeds, quiet=json)) | {"variant": name} for name, chosen in world]
     if out is not None:
         from proofyard.lab import output
 
-        output.write_comparison(out, summaries, claim=world[0].claim)
+        output.write_comparison(out, summaries, claim=world[0][1].claim)
     if json:
         _print_json(summaries)
         return
@@ -240,6 +254,23 @@ def _print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _start_quickly() -> None:
+    """Keep Numba from importing, on the way, packages this program never uses; collect garbage less often.
+
+    Where SciPy and coverage are installed, Numba loads SciPy's linear algebra for products of matrices and coverage for
+    its own tests: together a third of the time to the first result. Only the command does this, not the library.
+    """
+    gc.set_threshold(100_000)
+    unused = [name for name in ("scipy.linalg.cython_blas", "coverage") if name not in sys.modules]
+    for name in unused:
+        sys.modules[name] = None  # pyright: ignore[reportArgumentType] - the way to say: not to be found
+    try:
+        import numba.np.arraymath  # pyright: ignore[reportUnusedImport] # noqa: F401
+    finally:
+        for name in unused:
+            del sys.modules[name]
 
 
 def main() -> None:

@@ -361,18 +361,18 @@ def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | Non
 
 def read_variants(
     path: Path, changes: dict[str, str] | None = None, mechanisms: list[str] | None = None
-) -> list[Scenario]:
-    """Read the scenario once per variant: the rules given, else the scenario's own variants after itself.
+) -> list[tuple[str, Scenario]]:
+    """Read the scenario once for each of the rules given, else once as it is and once per variant of its own.
 
-    Each is named after its variant, or after its rule. Raises BadInput.
+    Returns what each is called with it; "" where the rule says it all. Raises BadInput.
     """
-    base = read(path, changes)
     if mechanisms:
-        return [read(path, {**(changes or {}), "name": text}, text) for text in mechanisms]
+        return [("", read(path, changes, text)) for text in mechanisms]
+    base = read(path, changes)
     if not base.variants:
         raise BadInput(str(path), "rules to compare (-m RULE, several times) or [[variants]] in the scenario", "none")
-    others = [read(path, {**(changes or {}), **v.set, "name": v.name}, v.mechanism) for v in base.variants]
-    return [base.model_copy(update={"name": "as it is"}), *others]
+    others = [(v.name, read(path, {**(changes or {}), **v.set}, v.mechanism)) for v in base.variants]
+    return [("as it is", base), *others]
 
 
 def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = None) -> Scenario:

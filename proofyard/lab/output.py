@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,16 +34,35 @@ def write(out_dir: Path, runs: Sequence[Run], summary: Figures, claim: str = "")
     """
     from proofyard.lab.report import report  # noqa: PLC0415 - see above
 
+    def fill(draft: Path) -> None:
+        (draft / "summary.json").write_text(as_json(summary) + "\n", encoding="utf-8")
+        provers_frame(runs).write_parquet(draft / "provers.parquet")
+        jobs_frame(runs).write_parquet(draft / "jobs.parquet")
+        (draft / "report.html").write_text(report(runs, summary, claim), encoding="utf-8")
+
+    _write_set(out_dir, fill)
+
+
+def write_comparison(out_dir: Path, summaries: Sequence[Figures], claim: str = "") -> None:
+    """Write summary.json (a list) and report.html of several rules into `out_dir`, as `write` does. Raises BadInput."""
+    from proofyard.lab.report import compare_report  # noqa: PLC0415 - see above
+
+    def fill(draft: Path) -> None:
+        (draft / "summary.json").write_text(as_json(list(summaries)) + "\n", encoding="utf-8")
+        (draft / "report.html").write_text(compare_report(summaries, claim), encoding="utf-8")
+
+    _write_set(out_dir, fill)
+
+
+def _write_set(out_dir: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write files into a folder beside `out_dir`, which then takes its name."""
     place = Path(os.path.realpath(out_dir))
     check_place(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         try:
-            (draft / "summary.json").write_text(as_json(summary) + "\n", encoding="utf-8")
-            provers_frame(runs).write_parquet(draft / "provers.parquet")
-            jobs_frame(runs).write_parquet(draft / "jobs.parquet")
-            (draft / "report.html").write_text(report(runs, summary, claim), encoding="utf-8")
+            fill(draft)
             draft.chmod(0o755)
             _swap(draft, place)
         finally:
@@ -52,7 +71,7 @@ def write(out_dir: Path, runs: Sequence[Run], summary: Figures, claim: str = "")
         raise BadInput("--out", "a folder that can be written", f"{out_dir} ({error.strerror})") from None
 
 
-def as_json(summary: Figures) -> str:
+def as_json(summary: Figures | list[Figures]) -> str:
     """Write a summary as JSON text; None becomes null."""
     return json.dumps(summary, indent=2, allow_nan=False)
 
@@ -78,6 +97,8 @@ def _is_ours(path: Path) -> bool:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
+    if isinstance(found, list) and found:  # of a comparison
+        found = found[0]  # pyright: ignore[reportUnknownVariableType]
     return isinstance(found, dict) and _OURS.issubset(found)  # pyright: ignore[reportUnknownArgumentType]
 
 

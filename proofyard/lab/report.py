@@ -89,13 +89,13 @@ def compare_report(summaries: Sequence[Figures], claim: str = "") -> str:
     """Write the page of several rules in one world: price, time to proof and concentration, one point per rule."""
     seeds = len(summaries[0]["seeds"])
     under = f"{len(summaries)} rules, the same {seeds} seed{'s' * (seeds > 1)}"
-    told = (f"<b>{html.escape(s['mechanism'])}</b>: {html.escape(table.in_words(s))}" for s in summaries)
+    told = (f"<b>{html.escape(table.label(s))}</b>: {html.escape(table.in_words(s))}" for s in summaries)
     parts: list[Figure | str] = [
         _against(summaries, "Price against time to proof", "time_to_proof_ms.p90", "time to proof, p90"),
         _against(summaries, "Price against concentration", "concentration.hhi", "HHI of proofs"),
     ]
     head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in table.COMPARED]
-    rows = [[s["mechanism"], *(table.say(s, path, how) for _, path, how in table.COMPARED)] for s in summaries]
+    rows = [[table.label(s), *(table.say(s, path, how) for _, path, how in table.COMPARED)] for s in summaries]
     parts.append(_section("The rules", table.html_rows("rule", head, rows)))
     return _page(summaries[0]["scenario"], html.escape(under), "<br>".join(told), claim, parts)
 
@@ -341,7 +341,7 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
         x, y = (table.at(s, path) or 0) / size, (table.at(s, "price_gwei.mean") or 0) / GWEI
         dx, dy = (2 * (table.at(s["spread"], key) or 0) for key in (path, "price_gwei.mean"))
         rows.append({
-            "rule": s["mechanism"], "x": x, "y": y,
+            "rule": table.label(s), "x": x, "y": y,
             "left": x - dx / size, "right": x + dx / size, "low": y - dy / GWEI, "high": y + dy / GWEI,
         })  # fmt: skip
     rows.sort(key=lambda row: row["y"])

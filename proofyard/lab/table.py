@@ -358,6 +358,17 @@ COMPARED: _Items = (
 )
 
 
+def label(summary: Figures) -> str:
+    """Return what one of several runs is called: its variant, or its rule."""
+    return summary.get("variant") or summary["mechanism"]
+
+
+def print_comparison(summaries: Sequence[Figures], console: Console | None = None) -> None:
+    """Print the table of several rules."""
+    console = console or Console()
+    console.print(compare_table(summaries, console.width))
+
+
 def compare_table(summaries: Sequence[Figures], width: int = 80) -> Table:
     """Build one row per rule for a terminal of `width` columns; figures that no rule defines have no column."""
     wide = width >= _WIDE
@@ -370,7 +381,7 @@ def compare_table(summaries: Sequence[Figures], width: int = 80) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for summary in summaries:
         means = {**summary, "spread": None}  # no room for errors here; the page has them
-        table.add_row(Text(summary["mechanism"]), *(say(means, path, how) for _, path, how in shown))
+        table.add_row(Text(label(summary)), *(say(means, path, how) for _, path, how in shown))
     return table
 
 

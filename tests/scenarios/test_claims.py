@@ -118,7 +118,7 @@ def apr_net(result: Run) -> float:
 @pytest.mark.parametrize("seed", SEEDS[:2])
 def test_what_the_remedies_do(seed: int) -> None:
     world = scenario.read_variants(FOLDER / "three-operators.toml", {"horizon": "60d"})
-    base, unbond, free, cap, bought, equal = (simulate(variant, seed=seed) for variant in world)
+    base, unbond, free, cap, bought, equal = (simulate(variant, seed=seed) for _, variant in world)
     # Operators alone slashed: delegators lose nothing, the operators' own stake pays, and just as many jobs are missed.
     for result in (unbond, free):
         assert result.provers.pool_slashed_gwei.sum() == 0

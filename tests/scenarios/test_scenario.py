@@ -18,7 +18,7 @@ def test_every_shipped_scenario_is_valid_and_says_what_it_is_for(path: Path) -> 
     assert chosen.name == path.stem
     assert rule_of(chosen).name
     assert path.stem == "minimal" or (chosen.claim and chosen.source)
-    for variant in scenario.read_variants(path, changes, None if chosen.variants else [chosen.mechanism]):
+    for _, variant in scenario.read_variants(path, changes, None if chosen.variants else [chosen.mechanism]):
         assert rule_of(variant).name
 
 
