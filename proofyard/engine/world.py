@@ -131,8 +131,8 @@ def _drawn(distribution: Sizes, seed: int, jobs: int) -> tuple[Ints, Ints]:
     return drawn, difficulty[column]
 
 
-def cast_of(scenario: Scenario, trace: Trace | None) -> Cast:
-    """Lay the provers of all classes out in one row each. Raises BadInput."""
+def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) -> Cast:
+    """Lay all provers out in one row each; `per_unit`: they ask a price per unit of size. Raises BadInput."""
     classes = scenario.provers
     count = sum(group.count for group in classes)
     if count > MOST_PROVERS:
@@ -141,7 +141,7 @@ def cast_of(scenario: Scenario, trace: Trace | None) -> Cast:
     models = [None if trace is not None else in_unit(hardware(g.hardware), unit) for g in classes]
     rate = [_rate(scenario, g) for g in classes]
     size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
-    asks = [_ask(scenario, k, g, models[k], rate[k], size, trace) for k, g in enumerate(classes)]
+    asks = [_ask(scenario, k, models[k], rate[k], size, trace, per_unit=per_unit) for k in range(len(classes))]
     counts = [g.count for g in classes]
     stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
 
@@ -192,14 +192,25 @@ def _rate(scenario: Scenario, group: ProverClass) -> float:
 
 
 def _ask(
-    scenario: Scenario, k: int, group: ProverClass, model: Hardware | None, rate: float, size: int, trace: Trace | None
+    scenario: Scenario,
+    k: int,
+    model: Hardware | None,
+    rate: float,
+    size: int,
+    trace: Trace | None,
+    *,
+    per_unit: bool,
 ) -> int:
-    """Price one prover of a class asks, gwei: what it states, or its cost of the median job, shaded by its policy."""
+    """Price one prover of class `k` asks, gwei: what it states, or its cost of the median job, shaded by its policy.
+
+    For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
+    """
+    group = scenario.provers[k]
     if group.ask != "cost":
         base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
     else:
         time = proving_ms(model, size) if model is not None else _median_time(trace, group.hardware)
-        base = rate * time / MS_PER_HOUR
+        base = rate * time / MS_PER_HOUR / (size if per_unit else 1)
     return max(1, int(base * (1.0 + policy(group.policy).shade)))
 
 
@@ -241,7 +252,7 @@ class Stage:
 def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0) -> Stage:
     """Build the world of one seed and fill in everybody's money. Raises BadInput."""
     measured = trace_of(scenario)
-    cast = cast_of(scenario, measured)
+    cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
     requests = requests_of(scenario, seed, cast.count, measured)
     jobs, actors = len(requests.arrive), cast.count + 1
     delegators = scenario.delegators.count if scenario.delegators else 0

@@ -75,6 +75,7 @@ from proofyard.core import (
 
 SOURCE = "taikoxyz/taiko-mono ProverPool.sol and TaikoL1 libraries @42bbc5f98f (alpha-4, 2023-08-03)"
 FAMILY = "staked pool"
+PRICE_PER_UNIT = True  # OFFER asks a price per gas, not per proof
 STAKE_NAMES_POSITION = True  # STAKE states the whole new position, not an addition to it
 
 MAX_SEATS = 256  # room in the arrays; the contract also reserves more (1024) than the 32 it uses
