@@ -11,7 +11,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -129,7 +129,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """List the rules of the catalogue, in its order."""
-    return [entry(name) for name in mechanisms.NAMES]
+    return [_shipped(name) for name in mechanisms.NAMES]
 
 
 def entry(name: str) -> Entry:
@@ -156,6 +156,9 @@ def entry(name: str) -> Entry:
         ],
         kinds=kinds_in(source),
     )
+
+
+_shipped = cache(entry)  # the play takes a while; shipped rules do not change under way
 
 
 def field_notes(source: str, name: str) -> list[FieldNote]:
@@ -228,8 +231,8 @@ def observe(rule: Rule, kinds: Sequence[Kind] = tuple(Kind), seed: int = 0) -> t
     dice = np.random.default_rng(seed)
     seen: dict[tuple[Phase, Kind], set[Phase]] = {}
     for play in range(PLAYS):
-        game = _Game(_varied(rule, dice) if play % 4 else rule, kinds or tuple(Kind), dice)
-        for source, kind, target in game.play():
+        played = _varied(rule, dice) if play % 4 else rule
+        for source, kind, target in _Game(played, kinds or tuple(Kind), dice).play():
             seen.setdefault((source, kind), set()).add(target)
     return tuple((source, kind, tuple(sorted(seen[source, kind]))) for source, kind in sorted(seen))
 
@@ -241,7 +244,7 @@ def _varied(rule: Rule, dice: np.random.Generator) -> Rule:
     for name in rule.params._fields:
         if dice.integers(changed) == 0:
             wanted[name] = int(dice.choice([value for value in SMALL if value != getattr(defaults, name)]))
-    values: dict[str, int] = {}
+    values = dict[str, int]()
     for name, value in [*wanted.items(), *wanted.items()]:
         try:
             with_params(rule.name, rule.module, values | {name: value})
@@ -351,18 +354,16 @@ def show(one: Entry, console: Console | None = None) -> None:
         _head(console, "Rules")
         for paragraph in paragraphs(one.sections["Rules"]):
             console.print(Padding(Text(paragraph), (0, 0, 0, 2), expand=False))
-    if one.parameters:
-        _head(console, "Parameters")
-        console.print(_parameters(one))
+    _head(console, "Parameters")
+    console.print(_parameters(one) if one.parameters else Text("  none"))
     if one.state:
         _head(console, "State, besides the book")
         console.print(_state(one))
     _head(console, "Life of a job")
     console.print(Padding(life_tree(one.transitions), (0, 0, 0, 2), expand=False))
     console.print(Text("  ■ the end   ↑ goes on as above", style="dim"))
-    standing = [kind.name for kind in one.kinds if kind < Kind.REQUEST]
-    if standing:
-        console.print(Text.assemble(("Other events: ", "dim"), ", ".join(standing)))
+    standing = ", ".join(kind.name for kind in one.kinds if kind < Kind.REQUEST)
+    console.print(Text.assemble(("Other events: ", "dim"), standing or "none"))
 
 
 def _head(console: Console, title: str) -> None:

@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proofyard import conformance, mechanisms, scenario
+from proofyard import scenario
 from proofyard.core import BadInput
 from proofyard.lab import metrics, runs, skeleton
-
-
-def test_rule_conforms(tmp_path: Path) -> None:
-    rule, *_ = skeleton.write("by_lot", tmp_path)
-    report = conformance.run(mechanisms.rule(str(rule)), quick=True)
-    assert report.ok, report.text()
 
 
 def test_scenario_runs_and_its_claim_comes_out(tmp_path: Path) -> None:
@@ -29,7 +23,7 @@ def test_scenario_runs_and_its_claim_comes_out(tmp_path: Path) -> None:
     assert rows["fast 1"]["slashed_gwei"] == 0
 
 
-def test_its_test_passes(tmp_path: Path) -> None:
+def test_its_test_passes_and_with_it_conformance(tmp_path: Path) -> None:
     _, _, test = skeleton.write("by_lot", tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test.name]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

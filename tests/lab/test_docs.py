@@ -1,0 +1,117 @@
+"""The generated pages are up to date and tell all there is; what is written by hand keeps its promises."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from proofyard import mechanisms, scenario
+from proofyard.core import Kind
+from proofyard.lab import docs, skeleton
+
+STALE = "is out of date: run `make docs` and commit what changed"
+RULE = '''
+from proofyard.core import Ints, Kind, ask, move, pay, refund, slash
+
+
+def give(b, pot: Ints, job, winner, amount):
+    """Give it to the winner."""
+    move(pot, job, b.cash, winner, amount)
+
+
+def lose(p, s, e):
+    """Lose."""
+    refund(s.book, e.job)
+    slash(s.book, 0, s.bond, e.job, s.book.burnt, 0, s.bond[e.job])
+
+
+def apply(p, s, e):
+    b = s.book
+    if e.kind == Kind.REQUEST:
+        ask(b, e, e.amount)
+    elif e.kind != Kind.PROVE:
+        lose(p, s, e)
+    else:
+        give(b, s.bond, e.job, e.actor, p.bond)
+        move(b.escrow, e.job, b.burnt if p.burns == 1 else b.reserve, 0, b.escrow[e.job])
+    Kind.EXPIRE
+'''
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, str]:
+    return docs.pages()
+
+
+def test_pages_are_up_to_date(pages: dict[Path, str]) -> None:
+    for path, text in pages.items():
+        assert path.exists(), f"{path.name} {STALE}"
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} {STALE}"
+    assert set((docs.ROOT / "mechanisms").glob("*.md")) <= set(pages), f"docs/mechanisms {STALE}"
+
+
+def test_written_where_told_and_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docs, "pages", lambda root: {root / "mechanisms" / "race.md": "text\n"})
+    (tmp_path / "mechanisms").mkdir()
+    (tmp_path / "mechanisms" / "gone.md").write_text("of a rule that is no more")
+    assert [path.name for path in docs.write(tmp_path)] == ["race.md", "gone.md"]
+    assert docs.write(tmp_path) == []
+    assert [path.name for path in (tmp_path / "mechanisms").iterdir()] == ["race.md"]
+
+
+@pytest.mark.parametrize("name", mechanisms.NAMES)
+def test_every_rule_says_who_pays_whom_and_when(pages: dict[Path, str], name: str) -> None:
+    page = pages[docs.ROOT / "mechanisms" / f"{name}.md"]
+    rows = re.findall(r"^\| ([A-Z, ]*) \| .* \| `.*` \| `.*` \| `.*` \|$", page, re.MULTILINE)
+    assert rows
+    assert all(set(row.split(", ")) <= {kind.name for kind in Kind} for row in rows)
+
+
+def test_known_failures_are_on_the_page_of_their_rule(pages: dict[Path, str]) -> None:
+    notes = list((docs.ROOT / "failures").glob("*.md"))
+    assert notes
+    for path in notes:
+        assert path.read_text(encoding="utf-8").strip() in pages[docs.ROOT / "mechanisms" / path.name]
+
+
+def test_movements_of_money_are_read_from_the_source() -> None:
+    assert docs.payments(RULE).splitlines()[2:] == [
+        "| EXPIRE | `lose`: Lose. | `escrow[e.job]` | `cash[requester[e.job]]` | `escrow[e.job]` |",
+        "| EXPIRE |  | `bond[e.job]` | `burnt` | `bond[e.job]` |",
+        "| REQUEST |  | `cash[e.actor]` | `escrow[e.job]` | `e.amount` |",
+        "| PROVE |  | `bond[e.job]` | `cash[e.actor]` | `p.bond` |",
+        "| PROVE |  | `escrow[e.job]` | `burnt if p.burns == 1 else reserve` | `escrow[e.job]` |",
+    ]
+
+
+def test_every_key_of_a_scenario_has_a_meaning(pages: dict[Path, str]) -> None:
+    page = pages[docs.ROOT / "scenario.md"]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    for key, kind, _, meaning in rows:
+        assert kind, key
+        assert meaning, f"say in docs/templates/keys.toml, or beside it in scenario.py, what {key} means"
+    told = [key for key, *_ in rows]
+    tables = [
+        model for model in scenario.Table.__subclasses__() if model not in {scenario.Policy, scenario.DelegatorPolicy}
+    ]
+    assert sorted(told) == sorted(key for model in tables for key in model.model_fields)
+
+
+def test_links_lead_somewhere(pages: dict[Path, str]) -> None:
+    for path in {*pages, *docs.ROOT.glob("*.md")}:
+        text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", text):
+            file = (path.parent / target).resolve() if target else path
+            assert file.exists(), f"{path.name}: {target}"
+            assert not anchor or anchor in anchors(file), f"{path.name}: {target}#{anchor}"
+
+
+def anchors(path: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_tutorial_shows_what_the_command_writes() -> None:
+    tutorial = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
+    for name, text in skeleton.files("by_lot").items():
+        assert text.strip() in tutorial, f"{name} in docs/write-a-rule.md is not what `proofyard new by_lot` writes"
