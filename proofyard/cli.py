@@ -25,6 +25,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]

@@ -28,6 +28,7 @@ from proofyard.core import (
     find,
     find_by_scan,
     move,
+    mul_div,
     refund,
     slash,
     spec,
@@ -65,6 +66,7 @@ class State(NamedTuple):
     waiting: Once  # actors in the heap
     total: Once  # weight of all seats
     churn: Once
+    joined: ByActor  # 1 once it has a seat or a place in the heap
 
 
 @spec
@@ -183,6 +185,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.REQUEST:
+        if p.reward > e.amount:
+            return Verdict.TOO_DEAR
+        if (total_weight(s.tree) if p.seats == 0 else s.total[0]) == 0:
+            return Verdict.NO_PROVER
         ask(b, e, p.reward)
         assign(b, e.job, draw(p, s, e.word), e.time + p.window)
     elif e.kind == Kind.PROVE:
@@ -193,13 +199,14 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     elif e.kind == Kind.EXPIRE:
         prover = b.prover[e.job]
         held = int(s.stake[prover])
-        lost = min(max(held * p.slash_ppm // 1_000_000, p.slash_min), held)
+        lost = min(max(mul_div(held, p.slash_ppm, 1_000_000), p.slash_min), held)
         b.phase[e.job] = Phase.LOST
         refund(b, e.job)
         slash(b, prover, s.stake, prover, b.burnt, 0, lost)
         reweigh(p, s, prover, -lost)
     elif e.kind == Kind.STAKE:
-        if s.stake[e.actor] == 0:
+        if s.joined[e.actor] == 0:
+            s.joined[e.actor] = 1
             join(p, s, e.actor)
         move(b.cash, e.actor, s.stake, e.actor, e.amount)
         reweigh(p, s, e.actor, e.amount)

@@ -1,7 +1,5 @@
 """The same trace once more: in plain Python with guarded rows, and compiled as the engine runs it."""
 
-import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +8,7 @@ from numba import njit
 from proofyard.conformance.market import Broken, Market, Trace
 from proofyard.conformance.sheet import Layout, Sheet, tell_changes
 from proofyard.core.book import Ints
-from proofyard.core.errors import BadInput
 from proofyard.core.event import Event, Verdict
-from proofyard.core.rule import Rule
 from proofyard.engine.bind import bind
 from proofyard.engine.memory import call, layout_of, pointer_to
 
@@ -81,17 +77,6 @@ def _difference(market: Market, cells: Ints, verdict: int) -> str | None:
         return None
     cell = int(np.flatnonzero(cells != market.cells)[0])
     return f"{market.layout.name(cell)} is {market.cells[cell]} in plain Python and {cells[cell]} compiled"
-
-
-def tell_why(rule: Rule, error: BadInput) -> str:
-    """Make one sentence of Numba's reasons: the line of the rule it stumbled over, and over what."""
-    lines = [line.strip() for line in str(error.__cause__ or error).splitlines()]
-    name = Path(str(rule.module.__file__)).name
-    places = [match[1] for line in lines if (match := re.search(rf'File ".*{re.escape(name)}", line (\d+)', line))]
-    after = max((k for k, line in enumerate(lines) if "raised a specific error" in line), default=-1)
-    reasons = (line for line in lines[after + 1 :] if line and "Error: Failed in nopython" not in line)
-    where = f"{name}, line {places[-1]}" if places else name
-    return f"{where}: Numba cannot compile this: {next(reasons, 'no reason given').rstrip('.')}."
 
 
 def repeat(trace: Trace) -> None:

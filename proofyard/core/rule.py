@@ -87,10 +87,10 @@ def with_params(name: str, module: ModuleType, values: dict[str, Any], field: st
     return Rule(name, module, params)
 
 
-def load(path: Path) -> ModuleType:
+def load(path: Path, field: str = "mechanism") -> ModuleType:
     """Import a rule from a file anywhere on disk and check its form. Raises BadInput, never a traceback."""
     if not path.is_file():
-        raise BadInput("mechanism", "a rule file", f"{path}, which does not exist")
+        raise BadInput(field, "a rule file", f"{path}, which does not exist")
     source = path.read_text(encoding="utf-8")
     try:
         compile(source, str(path), "exec")
@@ -98,7 +98,7 @@ def load(path: Path) -> ModuleType:
         raise BadInput(f"{path}, line {error.lineno}", "valid Python", error.msg) from None
     loader = importlib.util.spec_from_file_location(f"proofyard_rule_{path.stem}", path)
     if loader is None or loader.loader is None:
-        raise BadInput("mechanism", "a file that ends in .py", path)
+        raise BadInput(field, "a file that ends in .py", path)
     module = importlib.util.module_from_spec(loader)
     sys.modules[loader.name] = module
     try:

@@ -5,6 +5,7 @@ tuples from pointers and calls `apply`; the engine calls that entry with a conte
 """
 
 import importlib.util
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,17 @@ def _sources_of(rule: Rule) -> list[Path]:
     return sorted({own} | {path for path in beside if path.parent == own.parent and path.is_file()})
 
 
+def _why(rule: Rule, error: Exception, wanted: str) -> tuple[str, str, str]:
+    """Make the parts of one sentence of Numba's reasons: the line of the rule it stumbled over, and over what."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    name = Path(str(rule.module.__file__)).name
+    places = [match[1] for line in lines if (match := re.search(rf'File ".*{re.escape(name)}", line (\d+)', line))]
+    after = max((k for k, line in enumerate(lines) if "raised a specific error" in line), default=-1)
+    reasons = (line for line in lines[after + 1 :] if line and "Error: Failed in nopython" not in line)
+    where = f"{name}, line {places[-1]}" if places else name
+    return where, wanted, next(reasons, "no reason given").rstrip(".")
+
+
 def compile_rule(rule: Rule) -> int:
     """Compile `rule` (or take it from the cache) and return the address of its entry.
 
@@ -75,10 +87,8 @@ def compile_rule(rule: Rule) -> int:
             loader.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            reason = str(error).strip().splitlines()
-            line = next((text for text in reversed(reason) if "rror" in text or "File" in text), reason[0])
-            wanted = "the subset of Python that Numba compiles (integers, arrays, loops)"
-            raise BadInput(f"mechanism {rule.name}", wanted, line.strip()) from error
+            wanted = "the subset of Python that Numba compiles: integers, loops over range(len(…)), arrays by index"
+            raise BadInput(*_why(rule, error, wanted)) from error
     return int(module.entry.address)
 
 
