@@ -6,7 +6,17 @@ from pathlib import Path
 from proofyard.core.errors import BadInput
 from proofyard.core.rule import Rule, check_form, load, nearest, parse_call, with_params
 
-NAMES = ("race", "staked_pool", "bonded", "bought_proof", "proo_phi", "dutch", "sealed_bid", "operator_pool")
+NAMES = (
+    "race",
+    "staked_pool",
+    "bonded",
+    "bought_proof",
+    "standing_auction",
+    "proo_phi",
+    "dutch",
+    "sealed_bid",
+    "operator_pool",
+)
 
 
 def rule(text: str, field: str = "mechanism") -> Rule:
