@@ -15,6 +15,8 @@ NAMES = (
     "proo_phi",
     "dutch",
     "sealed_bid",
+    "contest",
+    "reverse_auction",
     "operator_pool",
 )
 
