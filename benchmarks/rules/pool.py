@@ -171,10 +171,13 @@ def join(p: Params, s: State, actor: int) -> None:
 
 @spec
 def draw(p: Params, s: State, word: int) -> int:
-    """Holder of the ticket `word`."""
+    """Holder of the ticket `word`, -1 if nobody has a stake."""
+    total = total_weight(s.tree) if p.seats == 0 else s.total[0]
+    if total == 0:
+        return -1
     if p.seats == 0:
-        return find(s.tree, ticket_of(word, total_weight(s.tree)))
-    return s.seat_actor[find_by_scan(s.seat_weight, ticket_of(word, s.total[0]))]
+        return find(s.tree, ticket_of(word, total))
+    return s.seat_actor[find_by_scan(s.seat_weight, ticket_of(word, total))]
 
 
 @spec
@@ -187,10 +190,11 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if e.kind == Kind.REQUEST:
         if p.reward > e.amount:
             return Verdict.TOO_DEAR
-        if (total_weight(s.tree) if p.seats == 0 else s.total[0]) == 0:
+        prover = draw(p, s, e.word)
+        if prover < 0:
             return Verdict.NO_PROVER
         ask(b, e, p.reward)
-        assign(b, e.job, draw(p, s, e.word), e.time + p.window)
+        assign(b, e.job, prover, e.time + p.window)
     elif e.kind == Kind.PROVE:
         b.paid[e.job] = p.reward
         b.phase[e.job] = Phase.SETTLED
