@@ -8,6 +8,7 @@ from proofyard.core.rule import Rule, check_form, load, nearest, parse_call, wit
 
 NAMES = (
     "race",
+    "alpha2_race",
     "staked_pool",
     "bonded",
     "bought_proof",
