@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workload import REWARD, RULES, Inputs, Outcome, Workload
-from proofyard.core import Kind, shape
+from proofyard.core import Kind, Phase, shape
 from proofyard.core.rule import load, with_params
 from proofyard.engine import kernels, layout
 from proofyard.engine.bind import bind
@@ -17,7 +17,7 @@ CHUNK = 65_536  # provers that stake in one call
 HEAP = 4096  # events waiting at first; it grows
 ONE = 65_536  # Q16
 FOREVER = 2**61
-RESULT_COLUMNS = ("busy", "wasted", "missed", "income", "wins", "bought")  # of the table of provers in a result
+RESULT_COLUMNS = ("busy", "wasted", "missed", "advance")  # of the table of provers in a result
 
 
 class Market:
@@ -85,7 +85,9 @@ class Market:
         cpu = time.process_time() - start
         rows = world.provers
         money = self.state.stake[: self.work.provers] if self.work.kind == "pool" else rows["busy"]
-        return Outcome(money.copy(), rows["wins"].copy(), rows["missed"].copy(), cpu)
+        book = self.state.book
+        won = book.prover[book.phase == Phase.SETTLED]
+        return Outcome(money.copy(), np.bincount(won, minlength=self.work.provers), rows["missed"].copy(), cpu)
 
     def bytes_per_prover(self) -> tuple[float, float]:
         """Size of the state and the world, without what grows with the jobs; and of it the columns of the result."""
@@ -102,8 +104,8 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
     registers = np.zeros(1, layout.REGISTERS)
     for name, value in {"seed": work.seed, "jobs": jobs, "listed": jobs, "horizon": FOREVER, "provers": count}.items():
         registers[name] = value
-    provers = np.zeros(count, layout.PROVER)
-    provers["setup"], provers["slot"], provers["slots"] = given.mean, given.off[:-1], given.cap
+    provers = layout.rows(layout.PROVER, count)
+    provers["setup"] = given.mean
     provers["online_at_start"], provers["helper"] = 1, -1
     empty = np.zeros(0, np.int64)
     fields: dict[str, Any] = dict.fromkeys(layout.World._fields, empty) | {
@@ -116,6 +118,7 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
         "difficulty": np.full(1, ONE),
         "max_fee": np.full(1, REWARD),
         "requester": np.full(1, count),
+        "first_slot": given.off,
         "slots": np.zeros(given.off[-1], np.int64),
         "noise": given.table.copy(),
         "row": np.zeros(1, np.int64),

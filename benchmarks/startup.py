@@ -100,7 +100,7 @@ def warm_starts(repeats: int) -> dict[str, Timing]:
 def _simulate(folder: str, **environment: str) -> Timing:
     out = Path(folder) / "out"
     shutil.rmtree(out, ignore_errors=True)
-    return timed([str(PROOFYARD), "simulate", str(MINIMAL), "--out", str(out)], **environment)
+    return timed([str(PROOFYARD), "simulate", str(MINIMAL)], **environment)
 
 
 def memory(provers: int) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ import difflib
 import importlib.util
 import re
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,8 @@ def load(path: Path, field: str = "mechanism") -> ModuleType:
         compile(source, str(path), "exec")
     except SyntaxError as error:
         raise BadInput(f"{path}, line {error.lineno}", "valid Python", error.msg) from None
-    loader = importlib.util.spec_from_file_location(f"proofyard_rule_{path.stem}", path)
+    place = zlib.crc32(str(path.resolve()).encode())  # two files of one name are two rules
+    loader = importlib.util.spec_from_file_location(f"proofyard_rule_{path.stem}_{place:08x}", path)
     if loader is None or loader.loader is None:
         raise BadInput(field, "a file that ends in .py", path)
     module = importlib.util.module_from_spec(loader)

@@ -4,6 +4,7 @@ The engine is compiled once and knows no rule. For each rule a small entry is ge
 tuples from pointers and calls `apply`; the engine calls that entry with a context address and seven integers.
 """
 
+import ast
 import importlib.util
 import re
 import sys
@@ -19,15 +20,13 @@ from proofyard.core.rule import Rule
 from proofyard.engine import cache
 from proofyard.engine.memory import words_of
 
-_ENTRY = '''"""Generated: the rule {name} behind one address."""
-import sys
+_ENTRY = '''"""Generated: the rule {name} behind one address; `rule_module` is put here by whoever imports this file."""
 from numba import cfunc, types
 from proofyard.core.event import Event
 from proofyard.engine.memory import layout_of, pointer_to
-_rule = sys.modules[{module!r}]
-apply = _rule.apply
-_state = layout_of(_rule.State)
-state_at, params_at = pointer_to(_state), pointer_to(layout_of(_rule.Params, first=_state.words))
+apply = rule_module.apply
+_state = layout_of(rule_module.State)
+state_at, params_at = pointer_to(_state), pointer_to(layout_of(rule_module.Params, first=_state.words))
 event_at = pointer_to(layout_of(Event, fixed=False))
 
 @cfunc(types.int64(types.int64, types.int64), cache=True, error_model="numpy")
@@ -46,12 +45,28 @@ class Bound:
 
 
 def _sources_of(rule: Rule) -> list[Path]:
-    """Files the rule is made of: its own, and every loaded module beside it (for a rule outside the package)."""
+    """Files the rule is made of: its own, and for a rule outside the package every file beside it that it imports."""
     own = Path(str(rule.module.__file__))
-    if rule.module.__name__.startswith("proofyard."):
-        return [own]
-    beside = {Path(f) for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    return sorted({own} | {path for path in beside if path.parent == own.parent and path.is_file()})
+    found = {own}
+    waiting = [own] if not rule.module.__name__.startswith("proofyard.") else []
+    while waiting:
+        for name in _imported(waiting.pop()):
+            path = Path(str(getattr(sys.modules.get(name), "__file__", "")))
+            if path.parent == own.parent and path not in found and path.is_file():
+                found.add(path)
+                waiting.append(path)
+    return sorted(found)
+
+
+def _imported(path: Path) -> list[str]:
+    """List the modules that the file at `path` imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+    return names
 
 
 def _why(rule: Rule, error: Exception, wanted: str) -> tuple[str, str, str]:
@@ -76,12 +91,13 @@ def compile_rule(rule: Rule) -> int:
         path = cache.folder() / f"{name}.py"
         if not path.exists():
             draft = path.with_suffix(f".{id(rule)}.tmp")
-            draft.write_text(_ENTRY.format(name=rule.name, module=rule.module.__name__), encoding="utf-8")
+            draft.write_text(_ENTRY.format(name=rule.name), encoding="utf-8")
             draft.replace(path)
         loader = importlib.util.spec_from_file_location(name, path)
         if loader is None or loader.loader is None:
             raise Fault(f"{path} cannot be imported.")
         module = importlib.util.module_from_spec(loader)
+        module.__dict__["rule_module"] = rule.module
         sys.modules[name] = module
         try:
             loader.loader.exec_module(module)

@@ -64,32 +64,32 @@ def _why_stop(w: World, arrival: int, first: int) -> int:
 
 
 @inlined
-def _next(w: World, arrival: int, first: int) -> tuple[int, int]:
-    """Take the next event: its kind (or _NOTHING, _EPOCH, _STALE) and its job; the clock moves to it."""
+def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
+    """Take the next event: its kind (or _NOTHING, _EPOCH, _STALE), its job and prover; the clock moves to it."""
     r = w.registers[0]
     if arrival < first:
         r.now = arrival
         job = r.next_job
         r.next_job += 1
         r.live += 1
-        return integer(Kind.REQUEST), job
+        return integer(Kind.REQUEST), job, integer(-1)
     r.now = first
     key = w.heap[1]
     r.heap_size = queue.pop(w.heap, r.heap_size, r.salt)
-    what, job = queue.what_of(key), queue.job_of(key)
+    what, job, prover = queue.what_of(key), queue.job_of(key), queue.prover_of(key)
     if what == queue.FINISH:
-        stale = w.jobs[job].worker < 0 or w.book.phase[job] >= Phase.PROVEN
-        return integer(_STALE) if stale else integer(Kind.PROVE), job
+        stale = w.jobs[job].worker != prover or w.book.phase[job] >= Phase.PROVEN
+        return integer(_STALE) if stale else integer(Kind.PROVE), job, prover
     if what == queue.ALARM:
-        return _timer(w, first, job), job
+        return _timer(w, first, job), job, integer(-1)
     if what == queue.EPOCH:
         if first + r.epoch <= r.horizon:
             r.heap_size = queue.push(w.heap, r.heap_size, first + r.epoch, key, r.salt)
-        return integer(_EPOCH), job
+        return integer(_EPOCH), job, prover
     if what == queue.DECLINE:
         stale = w.book.phase[job] != Phase.ASSIGNED
-        return integer(_STALE) if stale else integer(Kind.DECLINE), job
-    return integer(Kind.REQUEST), job
+        return integer(_STALE) if stale else integer(Kind.DECLINE), job, prover
+    return integer(Kind.REQUEST), job, integer(-1)
 
 
 @inlined
@@ -109,11 +109,14 @@ def _timer(w: World, now: int, job: int) -> int:
 
 
 @inlined
-def _answer(rule: int, context: int, w: World, kind: int, job: int) -> bool:
-    """Let the rule answer the event of `kind` about `job`, keep the accounts, and say whether to follow the job up."""
+def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int) -> bool:
+    """Let the rule answer the event of `kind` about `job`, keep the accounts, and say whether to follow the job up.
+
+    `prover` is who acts, where a prover does: taken from the queue, it is known before the job's row is.
+    """
     r = w.registers[0]
     j = w.jobs[job]
-    now, actor, amount, detail, word = r.now, j.worker, 0, 0, 0
+    now, actor, amount, detail, word = r.now, prover, 0, 0, 0
     if kind == Kind.REQUEST:
         actor = w.requester[job & r.requester_mask]
         amount = w.max_fee[job & r.fee_mask]
@@ -164,7 +167,8 @@ def _follow(w: World, now: int, job: int) -> None:
     if phase == Phase.ASSIGNED:
         prover = w.book.prover[job]
         if w.jobs[job].worker != prover:
-            _credit(w, job, prover)  # what it was paid in advance is its own, whoever proves in the end
+            if w.book.paid[job] != w.jobs[job].credited:
+                _credit(w, job, prover)  # what it was paid in advance is its own, whoever proves in the end
             begin(w, now, job, prover)
         elif w.jobs[job].alarm == 0:
             alarm(w, job, w.book.deadline[job] + 1)
@@ -176,27 +180,27 @@ def _follow(w: World, now: int, job: int) -> None:
         alarm(w, job, w.book.deadline[job] + 1)
 
 
-@inlined
+@aside
 def _credit(w: World, job: int, prover: int) -> None:
     """Count what was paid for `job` since the last time as income of `prover`."""
     r = w.registers[0]
     if prover < r.provers:
-        w.provers[prover].income += w.book.paid[job] - w.jobs[job].credited
+        w.provers[prover].advance += w.book.paid[job] - w.jobs[job].credited
         w.jobs[job].credited = w.book.paid[job]
 
 
 @inlined
 def _close(w: World, now: int, job: int) -> None:
-    """Count a job that is final, and ask for the next one if requests wait for each other."""
+    """Count a job out that is final, and ask for the next one if requests wait for each other.
+
+    Who won it and what it was paid stands in the book; results read it there.
+    """
     r = w.registers[0]
     j = w.jobs[job]
     prover = w.book.prover[job]
     r.live -= 1
     j.alarm = 0  # one may still be queued
     won = w.book.phase[job] == Phase.SETTLED
-    if prover >= 0 and prover < r.provers:
-        _credit(w, job, prover)
-        w.provers[prover].wins += won
     if j.worker >= 0 and (not won or prover < 0):
         w.provers[j.worker].wasted += j.work
     _ask_next(w, now)
@@ -259,13 +263,13 @@ def run(rule: int, context: int, world: int, budget: int) -> int:
         why = _why_stop(w, arrival, first)
         if why != RUNNING:
             return why
-        kind, job = _next(w, arrival, first)
+        kind, job, prover = _next(w, arrival, first)
         if kind == _EPOCH:
             return EPOCH_DUE
         if kind == _STALE:
             continue
         r.events += 1
-        if kind == _NOTHING or _answer(rule, context, w, kind, job):
+        if kind == _NOTHING or _answer(rule, context, w, kind, job, prover):
             _follow(w, r.now, job)
     return PAUSED
 

@@ -14,36 +14,33 @@ DONE, EPOCH_DUE, PAUSED, TRACE_FULL, QUEUE_FULL = range(5)  # why `kernels.run` 
 RUNNING = -1  # why it goes on
 VERDICTS = 16  # columns of `counts`
 
-PROVER = np.dtype(
-    [
-        ("setup", np.int64),  # ticks of work whatever the size
-        ("pace", np.int64),  # ticks of work per unit of size, times 2**32
-        ("model", np.int64),  # row of the noise table, column of the measured times
-        ("slot", np.int64),  # its first slot
-        ("slots", np.int64),  # proofs at once
-        ("free_at", np.int64),  # ticks, when its first slot is free
-        ("busy", np.int64),  # ticks of work done
-        ("wasted", np.int64),  # of these, not paid
-        ("missed", np.int64),  # assigned jobs it did not prove in time
-        ("income", np.int64),  # gwei
-        ("wins", np.int64),  # jobs settled as prover of record
-        ("first_toggle", np.int64),  # its row in `toggles`: [first, last)
-        ("last_toggle", np.int64),
-        ("online_at_start", np.int64),
-        ("gone_until", np.int64),  # ticks; it left the market until then
-        ("crash_ppm", np.int64),  # share of its proofs that never finish
-        ("withhold_ppm", np.int64),  # share of its assignments it lets go
-        ("declines", np.int64),  # 1: declines what it cannot finish in time
-        ("skips", np.int64),  # 1: does not begin an assigned job it cannot finish in time
-        ("proves_late", np.int64),  # 1: hands in a proof after the deadline while the job is open to all
-        ("helper", np.int64),  # first prover it may buy a proof from, -1 none
-        ("helpers", np.int64),  # how many from there on
-        ("helper_delay", np.int64),  # ticks to set a bought proof up
-        ("helper_price", np.int64),  # gwei per bought proof
-        ("bought", np.int64),  # proofs bought
-    ],
-    align=True,
+LINE = 64  # bytes in a line of the cache
+
+# The first line holds what every assignment and every result needs; the others are read for those who have them.
+_FIELDS = (
+    "setup",  # ticks of work whatever the size
+    "pace",  # ticks of work per unit of size, times 2**32
+    "model",  # row of the noise table, column of the measured times
+    "special",  # 1: it may be off line, gone, crash or withhold; see the second line
+    "free_at",  # ticks, when its first slot is free
+    "busy",  # ticks of work done
+    "advance",  # gwei, paid for jobs that were not final yet
+    "declines",  # 1: declines what it cannot finish in time
+    "first_toggle",  # its row in `toggles`: [first, last)
+    "last_toggle",
+    "online_at_start",
+    "gone_until",  # ticks; it left the market until then
+    "crash_ppm",  # share of its proofs that never finish
+    "withhold_ppm",  # share of its assignments it lets go
+    "wasted",  # ticks of work not paid
+    "missed",  # assigned jobs it did not prove in time
+    "skips",  # 1: does not begin an assigned job it cannot finish in time
+    "helper",  # first prover it may buy a proof from, -1 none
+    "helpers",  # how many from there on
+    "helper_delay",  # ticks to set a bought proof up
+    "helper_price",  # gwei per bought proof
 )
+PROVER = np.dtype({"names": _FIELDS, "formats": [np.int64] * len(_FIELDS), "itemsize": 3 * LINE})
 JOB = np.dtype(
     [
         ("asked", np.int64),  # ticks
@@ -103,6 +100,7 @@ class World(NamedTuple):
     difficulty: Words  # Q16, per job or one
     max_fee: Words  # gwei, per job or one
     requester: Words  # actor, per job or one
+    first_slot: Words  # per prover, and one more: where its slots begin
     slots: Words  # when each slot is free
     toggles: Words  # when provers go on or off line
     noise: Words  # Q16, 1024 quantiles per model
@@ -115,6 +113,13 @@ class World(NamedTuple):
     trace: Words  # buffer of accepted events, seven words each
     counts: Words  # per kind and verdict
     slashes: Words  # log: count, then (time, actor, gwei) each
+
+
+def rows(record: np.dtype[Any], count: int) -> Rows:
+    """Make `count` zeroed records that begin at a line of the cache."""
+    room = np.zeros(count * record.itemsize + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + count * record.itemsize].view(record)
 
 
 world_at: Any = pointer_to(layout_of(World, {"registers": REGISTERS, "provers": PROVER, "jobs": JOB}))

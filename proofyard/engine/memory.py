@@ -57,9 +57,10 @@ class Table(types.Type):
 class Row(types.Type):
     """One record: its address; `columns` maps each field to its place."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.columns = {name: k for k, name in enumerate(names)}
-        super().__init__(f"Row({', '.join(names)})")
+    def __init__(self, record: np.dtype[Any]) -> None:
+        self.columns = {name: place[1] // _BYTES for name, place in (record.fields or {}).items()}
+        self.width = record.itemsize // _BYTES  # in words
+        super().__init__(f"Row({record})")
 
 
 CELLS = Cells()
@@ -74,7 +75,7 @@ def layout_of(
     for name, hint in get_type_hints(tuple_type, include_extras=True).items():
         plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if records and name in records:
-            layout[name] = (Table(Row(tuple(records[name].names or ()))), at)
+            layout[name] = (Table(Row(records[name])), at)
             at += 2
         elif plain is int:
             layout[name] = (types.int64, at)
@@ -220,7 +221,7 @@ def _set_cell(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 @lower_builtin(operator.getitem, Table, types.Integer)
 def _get_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     span = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
-    width = len(sig.return_type.columns)
+    width = sig.return_type.width
     return _at(builder, span.data, builder.mul(args[1], ir.Constant(_WORD, width)))
 
 

@@ -105,7 +105,7 @@ class Population:
     def _leave(self, now: int) -> None:
         """Those who lose money leave; those whose time away is over come back."""
         rows, cast = self.stage.world.provers, self.stage.cast
-        income = rows["income"] - self.stage.state.book.slashed[: cast.count]
+        income = self.stage.income() - self.stage.state.book.slashed[: cast.count]
         online = np.full(cast.count, now) - self.away_ms(now)
         books = Books(now, income, self.costs(rows["busy"], online))
         self.history.append(books)
@@ -130,6 +130,7 @@ class Population:
     def _go(self, now: int, provers: Ints, until: Ints) -> None:
         """Leave until a time and take the stake along."""
         self.stage.world.provers["gone_until"][provers] = until
+        self.stage.world.provers["special"][provers] = 1
         self.left_at[provers] = now
         stake = self.stage.optional("stake")
         if stake is not None:

@@ -15,7 +15,7 @@ def race(w: World, now: int, job: int) -> None:
     j = w.jobs[job]
     best, who, best_work = queue.NEVER, -1, 0
     if j.worker >= 0:
-        if j.finish > now and j.finish < queue.NEVER and w.provers[j.worker].proves_late != 0:
+        if j.finish > now and j.finish < queue.NEVER:
             best, who, best_work = j.finish, j.worker, j.work  # still at it, though late
         else:
             w.provers[j.worker].wasted += j.work
@@ -36,7 +36,7 @@ def race(w: World, now: int, job: int) -> None:
         end = when_online(w, p, now, time)
         if end >= queue.NEVER:
             continue
-        slot, second = first_slot(w, p)
+        slot, second = first_slot(w, i)
         occupy(w, p, slot, second, end)
         w.ends[i] = end
         p.busy += time
@@ -45,7 +45,7 @@ def race(w: World, now: int, job: int) -> None:
             best, who, best_work = end, i, time
     if who >= 0 and who != j.worker:
         w.provers[who].wasted -= best_work
-        if j.worker >= 0 and w.provers[j.worker].proves_late != 0:
+        if j.worker >= 0:
             w.provers[j.worker].wasted += j.work
     if r.stop_on_win != 0 and who >= 0:
         _stop_losers(w, now, who, best)
@@ -69,7 +69,7 @@ def _stop_losers(w: World, now: int, winner: int, end: int) -> None:
         if i == winner or w.ends[i] <= end:
             w.ends[i] = 0
             continue
-        for slot in range(p.slot, p.slot + p.slots):
+        for slot in range(w.first_slot[i], w.first_slot[i + 1]):
             if w.slots[slot] == w.ends[i]:
                 saved = w.ends[i] - max(end, now)
                 p.busy -= saved

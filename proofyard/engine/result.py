@@ -55,7 +55,7 @@ class Samples(NamedTuple):
     tracked: Ints  # shape (tracked,): which provers the next columns follow, at most 64
     stake_gwei: Ints  # own stake
     pool_gwei: Ints  # delegated stake
-    wins: Ints  # so far
+    wins: Ints  # proofs accepted so far that settled
     seat: Ints  # seat held at that moment, 0 none (all zero for rules without seats)
 
 

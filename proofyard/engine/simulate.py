@@ -148,7 +148,7 @@ class _Sampler:
         held = st.cast.stake + st.cast.delegated
         self.tracked = np.sort(np.argsort(-held, kind="stable")[:TRACKED])
         self.locking = [a for f, a in shape.named(st.state) if f.money and not f.path.startswith("book.")]
-        self.rows: list[tuple[int, int, Ints, Ints, Ints, Ints]] = []
+        self.rows: list[tuple[int, int, Ints, Ints, Ints]] = []
         self.pool_sum = np.zeros(st.cast.count, np.float64)
 
     def take(self, now: int) -> None:
@@ -167,7 +167,6 @@ class _Sampler:
             sum(int(values.sum()) for values in self.locking),
             followed(self.stage.optional("stake")),
             followed(pool),
-            followed(self.stage.world.provers["wins"]),
             followed(self.stage.optional("seat")),
         ))  # fmt: skip
 
@@ -178,9 +177,28 @@ class _Sampler:
 
     def table(self) -> Samples:
         """Return all samples as columns."""
-        time, locked, stake, pool, wins, seat = zip(*self.rows, strict=True)
-        stacked = (np.stack(column) for column in (stake, pool, wins, seat))
-        return Samples(np.array(time), np.array(locked), self.tracked, *stacked)
+        time, locked, stake, pool, seat = zip(*self.rows, strict=True)
+        wins = _wins_by(self.stage, self.tracked, np.array(time))
+        return Samples(
+            np.array(time), np.array(locked), self.tracked, np.stack(stake), np.stack(pool), wins, np.stack(seat)
+        )
+
+
+def _winners(st: Stage) -> Ints:
+    """List the prover of record of every settled job that has one."""
+    book = st.state.book
+    won = (book.phase == Phase.SETTLED) & (book.prover >= 0) & (book.prover < st.cast.count)
+    return book.prover[won]
+
+
+def _wins_by(st: Stage, tracked: Ints, time: Ints) -> Ints:
+    """Count the proofs of the tracked provers accepted by each moment, shape (samples, tracked)."""
+    book, proven = st.state.book, st.world.jobs["proven"]
+    counts = np.zeros((len(time), len(tracked)), np.int64)
+    for k, prover in enumerate(tracked.tolist()):
+        mine = (book.prover == prover) & (book.phase == Phase.SETTLED)
+        counts[:, k] = np.searchsorted(np.sort(proven[mine]), time, side="right")
+    return counts
 
 
 def _jobs(st: Stage) -> Jobs:
@@ -240,10 +258,10 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
 
     return Provers(
         group=st.cast.group,
-        capacity=rows["slots"].copy(),
-        wins=rows["wins"].copy(),
+        capacity=np.diff(st.world.first_slot),
+        wins=np.bincount(_winners(st), minlength=count),
         missed=rows["missed"].copy(),
-        income_gwei=rows["income"].copy(),
+        income_gwei=st.income(),
         cost_gwei=people.costs(rows["busy"], online).astype(np.int64),
         slashed_gwei=st.state.book.slashed[:count].copy(),
         stake_gwei=optional("stake"),

@@ -18,7 +18,7 @@ def work_of(w: World, p: Any, job: int, die: Any) -> int:
     base = p.setup + ((p.pace * w.size[job & r.size_mask]) >> 32)
     base = (base * w.difficulty[job & r.difficulty_mask]) >> 16
     work = (base * w.noise[(p.model << 10) + dice.column_of(die)]) >> 16
-    if p.crash_ppm != 0 and integer(dice.mix(die) % np.uint64(1_000_000)) < p.crash_ppm:
+    if p.special != 0 and p.crash_ppm != 0 and integer(dice.mix(die) % np.uint64(1_000_000)) < p.crash_ppm:
         return -work
     return work
 
@@ -26,6 +26,8 @@ def work_of(w: World, p: Any, job: int, die: Any) -> int:
 @inlined
 def when_online(w: World, p: Any, start: int, work: int) -> int:
     """When work begun at `start` is done: a prover that goes off line loses the proof and begins again when back."""
+    if p.special == 0:
+        return start + work
     start = max(start, p.gone_until)
     k = p.first_toggle
     if k == p.last_toggle:
@@ -60,6 +62,8 @@ def _through_toggles(w: World, p: Any, start: int, work: int) -> int:
 @inlined
 def is_online(w: World, p: Any, now: int) -> bool:
     """Say whether `p` is in the market and on line at `now`."""
+    if p.special == 0:
+        return True
     if p.gone_until > now:
         return False
     if p.first_toggle == p.last_toggle:
@@ -68,11 +72,11 @@ def is_online(w: World, p: Any, now: int) -> bool:
 
 
 @inlined
-def first_slot(w: World, p: Any) -> tuple[int, int]:
-    """Index of the slot of `p` that is free first, and when the next one is."""
-    best = p.slot
+def first_slot(w: World, prover: int) -> tuple[int, int]:
+    """Index of the slot of `prover` that is free first, and when the next one is."""
+    best = w.first_slot[prover]
     first, second = w.slots[best], queue.NEVER
-    for k in range(best + 1, p.slot + p.slots):
+    for k in range(best + 1, w.first_slot[prover + 1]):
         free = w.slots[k]
         earlier = free < first
         second = first if earlier else min(second, free)
@@ -121,10 +125,10 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     deadline = w.book.deadline[job]
     if j.first_deadline == 0:
         j.first_deadline = deadline
-    if work == 0 or (p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
+    if work == 0 or (p.special != 0 and p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
         alarm(w, job, deadline + 1)
         return
-    slot, second = first_slot(w, p)
+    slot, second = first_slot(w, prover)
     time = abs(work)
     end = when_online(w, p, max(now, w.slots[slot]), time)
     if end > deadline and (p.declines != 0 or p.helper >= 0) and _avoid(w, now, job, prover, deadline):
@@ -158,14 +162,13 @@ def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
             continue
         h = w.provers[k]
         work = work_of(w, h, job, dice.job_die(r.seed, job, dice.WORK))
-        slot, second = first_slot(w, h)
+        slot, second = first_slot(w, k)
         end = when_online(w, h, max(now + p.helper_delay, w.slots[slot]), work) if work > 0 else queue.NEVER
         if end <= deadline:
             occupy(w, h, slot, second, end)
             h.busy += work
             w.jobs[job].helper = k
             w.jobs[job].finish = end
-            p.bought += 1
             finish(w, job, prover, end)
             return True
     if p.declines != 0:

@@ -11,7 +11,7 @@ from proofyard import mechanisms
 from proofyard.core import shape
 from proofyard.core.book import MAX_GWEI, Ints
 from proofyard.core.errors import BadInput
-from proofyard.core.event import Kind
+from proofyard.core.event import Kind, Phase
 from proofyard.core.rule import Rule, parse_call, with_params
 from proofyard.engine import kernels, layout, queue
 from proofyard.engine.bind import Bound, bind
@@ -244,6 +244,14 @@ class Stage:
         """The first actor that delegates."""
         return self.cast.count + 1
 
+    def income(self) -> Ints:
+        """Sum up what each prover has been paid for proofs so far, gwei."""
+        book, rows = self.state.book, self.world.provers
+        income: Ints = rows["advance"].copy()
+        mine = (book.phase >= Phase.SETTLED) & (book.prover >= 0) & (book.prover < self.cast.count)
+        np.add.at(income, book.prover[mine], (book.paid - self.world.jobs["credited"])[mine])
+        return income
+
     def optional(self, name: str) -> Ints | None:
         """Return an array the rule may have (`stake`, `seat`, `pool`, …), if it has it."""
         return getattr(self.state, name, None)
@@ -328,7 +336,9 @@ def _world(
 ) -> layout.World:
     """Fill the engine's arrays."""
     jobs = len(requests.arrive)
-    provers, slots, flips = _provers(scenario, cast, seed)
+    provers, flips = _provers(scenario, cast, seed)
+    capacity = np.array([g.capacity for g in cast.classes])[cast.group]
+    first_slot = np.concatenate(([0], np.cumsum(capacity)))
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
     noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
     world = layout.World(
@@ -343,7 +353,8 @@ def _world(
         difficulty=requests.difficulty,
         max_fee=np.full(1, scenario.gwei(scenario.workload.max_fee, "workload.max_fee")),
         requester=requests.requester,
-        slots=slots,
+        first_slot=first_slot,
+        slots=np.zeros(int(first_slot[-1]), np.int64),
         toggles=flips,
         noise=np.concatenate(noise),
         measured=_measured(cast, measured),
@@ -376,15 +387,11 @@ def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, me
     return rows
 
 
-def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], Ints, Ints]:
-    """Rows of the provers, their slots, and all their on and off times."""
-    rows = np.zeros(cast.count, layout.PROVER)
-    capacity = np.array([g.capacity for g in cast.classes])[cast.group]
-    rows["slots"] = capacity
-    rows["slot"] = np.cumsum(capacity) - capacity
+def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], Ints]:
+    """Rows of the provers, and all their on and off times."""
+    rows = layout.rows(layout.PROVER, cast.count)
     rows["model"] = cast.group
     rows["online_at_start"] = 1
-    rows["proves_late"] = 1
     rows["helper"] = -1
     flips: list[Ints] = []
     base = 0
@@ -396,11 +403,11 @@ def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], I
         plan = schedule(group.online)
         for prover in mine.tolist():
             online, times = toggles(plan, seed, prover, 2 * scenario.horizon)
-            rows[prover]["online_at_start"] = online
+            rows[prover]["online_at_start"], rows[prover]["special"] = online, 1
             rows[prover]["first_toggle"], rows[prover]["last_toggle"] = base, base + len(times)
             base += len(times)
             flips.append(times)
-    return rows, np.zeros(int(capacity.sum()), np.int64), np.concatenate(flips) if flips else np.zeros(0, np.int64)
+    return rows, np.concatenate(flips) if flips else np.zeros(0, np.int64)
 
 
 def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, k: int) -> None:
@@ -412,6 +419,7 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
         rows["crash_ppm"][mine] = model.crash_ppm
     does = policy(group.policy)
     rows["withhold_ppm"][mine] = int(does.withhold * PPM)
+    rows["special"][mine] |= (rows["crash_ppm"][mine] > 0) | (does.withhold > 0)
     rows["declines"][mine] = does.declines
     rows["skips"][mine] = group.hopeless == "skip"
     if group.outsource is not None:

@@ -30,7 +30,7 @@ def rule(text: str, field: str = "mechanism") -> Rule:
     name, values = parse_call(text, field)
     if name.endswith(".py"):
         path = Path(name)
-        return with_params(path.stem, load(path), values, field)
+        return with_params(path.stem, load(path, field), values, field)
     if name not in NAMES:
         raise BadInput(field, f"a mechanism ({nearest(name, list(NAMES))})", name)
     module = importlib.import_module(f"proofyard.mechanisms.{name}")

@@ -75,6 +75,16 @@ def test_an_edited_neighbour_is_seen_too(tmp_path: Path) -> None:
     assert answer(path) == "0 10"
 
 
+def test_two_files_of_one_name_are_two_rules(tmp_path: Path) -> None:
+    functions = set()
+    for folder in ("one", "two"):
+        path = tmp_path / folder / "halves.py"
+        path.parent.mkdir()
+        path.write_text(RULE.replace("// 2", "// 2" if folder == "one" else "// 5"), encoding="utf-8")
+        functions.add(compile_rule(mechanisms.rule(str(path))))
+    assert len(functions) == 2
+
+
 def test_what_numba_cannot_compile_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "wordy.py"
     path.write_text(RULE.replace("e.amount // 2 * p.share", "sum(int(x) for x in str(e.amount))"), encoding="utf-8")
