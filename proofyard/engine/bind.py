@@ -85,7 +85,8 @@ def compile_rule(rule: Rule) -> int:
 
     Raises BadInput when Numba cannot compile the rule: it then uses Python beyond the shared subset.
     """
-    name = f"entry_{rule.name}_{cache.digest_of(_sources_of(rule))}"
+    own = rule.module.__name__.rsplit(".", 1)[-1]  # for a user's file it tells the path too: compiled code names it
+    name = f"entry_{own}_{cache.digest_of(_sources_of(rule))}"
     module = sys.modules.get(name)
     if module is None:
         path = cache.folder() / f"{name}.py"
