@@ -35,7 +35,7 @@ stake = "5"
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ('every = "12s"', 'evry = "12s"', "workload.evry: wanted a known key (nearest: every), got evry."),
+        ('every = "12s"', 'everi = "12s"', "workload.everi: wanted a known key (nearest: every), got everi."),
         (
             'every = "12s"',
             'every = "12"',
