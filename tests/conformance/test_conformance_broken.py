@@ -16,7 +16,7 @@ FAULTS = {
     "late_at_deadline": ("ties", "at its very deadline was answered LATE"),
     "mints_money": ("money", "+1 gwei appeared since genesis"),
     "never_ends": ("stuck", "is still OPEN after"),
-    "numba_cannot": ("compiled", "numba_cannot.py, line 24: Numba cannot compile this: list(int64)"),
+    "numba_cannot": ("compiled", "numba_cannot.py, line 24: wanted the subset of Python that Numba compiles"),
     "overdraws": ("life", "put 1"),
     "overflows": ("compiled", "in plain Python and"),
     "pays_too_much": ("money", "book.escrow["),
