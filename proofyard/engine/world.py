@@ -456,10 +456,10 @@ def _measured(cast: Cast, trace: Trace | None) -> Ints:
 def _start_queue(scenario: Scenario, world: layout.World) -> None:
     """Queue the first epoch, and the first requests of a closed loop."""
     r = world.registers[0]
-    first = [(int(r["epoch"]), queue.pack(queue.EPOCH, 0, 0))] if r["epoch"] <= r["horizon"] else []
+    first = [(int(r["epoch"]), queue.key_of(queue.EPOCH, 0, 0))] if r["epoch"] <= r["horizon"] else []
     if r["listed"] == 0:
         clients = min(scenario.workload.clients, int(r["jobs"]))
-        first += [(int(world.arrive[job]), queue.pack(queue.ASK, job, 0)) for job in range(clients)]
+        first += [(int(world.arrive[job]), queue.key_of(queue.ASK, job, 0)) for job in range(clients)]
         r["next_job"], r["live"] = clients, clients
     for k, (time, key) in enumerate(sorted(first)):
         world.heap[2 * k], world.heap[2 * k + 1] = time, key

@@ -7,16 +7,17 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
 from proofyard.engine.world import rule_of
 from proofyard.scenario import Scenario
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 TRACE_FORMAT = 1
 
@@ -42,6 +43,10 @@ def _progress(*, quiet: bool) -> "Generator[_Watch]":
     if quiet or not sys.stderr.isatty():
         yield _Watch(None)
         return
+    from rich.console import Console  # noqa: PLC0415 - a run that shows no bar does not wait for it
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Watch(bar)
@@ -50,7 +55,7 @@ def _progress(*, quiet: bool) -> "Generator[_Watch]":
 class _Watch:
     """Makes the progress function of each seed."""
 
-    def __init__(self, bar: Bar | None) -> None:
+    def __init__(self, bar: "Bar | None") -> None:
         self.bar = bar
 
     def __call__(self, seed: int) -> Progress | None:
