@@ -50,6 +50,11 @@ def folder() -> Path:
     return place
 
 
+def is_cold() -> bool:
+    """Say whether the engine has yet to be compiled for these sources."""
+    return next(folder().rglob("kernels.run-*.nbi"), None) is None
+
+
 def _remove_old(current: Path) -> None:
     """Remove folders of other versions that nobody has used for `KEEP_DAYS`."""
     oldest = time.time() - KEEP_DAYS * 86_400

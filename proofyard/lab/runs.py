@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from proofyard.engine import cache
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
 from proofyard.engine.world import rule_of
@@ -28,6 +29,8 @@ def run_seeds(scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced:
     Raises BadInput, Fault.
     """
     rule = rule_of(scenario)
+    if cache.is_cold():
+        print("compiling the engine, once for all rules: about ten seconds", file=sys.stderr)  # noqa: T201
     numbers = [scenario.seed + k for k in range(seeds)]
     with _progress(quiet=quiet) as watch:
         first = simulate(scenario, rule, numbers[0], traced=traced, progress=watch(0))  # compiles, once

@@ -9,7 +9,8 @@ Source  eth-act/zkevm-benchmark-runs, layout `data/proving/<hardware>/mainnet-<f
 import csv
 import json
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -110,3 +111,23 @@ def _count(path: Path, record: dict[str, object], key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise BadInput(str(path), f"a whole number {key}", "none" if value is None else repr(value))
     return value
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Import an archive folder into a CSV: `python -m proofyard.worlds.archive FOLDER FILE`; returns the exit code."""
+    if len(arguments) != 2:  # noqa: PLR2004 - the folder and the file
+        print("usage: python -m proofyard.worlds.archive FOLDER FILE", file=sys.stderr)  # noqa: T201 - a command
+        return 2
+    folder, file = arguments
+    try:
+        rows = import_archive(folder)
+        write_csv(rows, file)
+    except BadInput as error:
+        print(f"proofyard: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    print(f"wrote {len(rows):,} proofs to {file}")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """Binding: a rule file anywhere runs compiled, an edit is seen at once, and what cannot compile is one sentence."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_what_numba_cannot_compile_is_one_sentence(tmp_path: Path) -> None:
     path.write_text(RULE.replace("e.amount // 2 * p.share", "sum(int(x) for x in str(e.amount))"), encoding="utf-8")
     with pytest.raises(BadInput) as caught:
         compile_rule(mechanisms.rule(str(path)))
-    assert "wordy.py, line 19: wanted the subset of Python that Numba compiles" in str(caught.value)
+    assert re.match(r"wordy.py, line \d+: wanted the subset of Python that Numba compiles", str(caught.value))
     assert "\n" not in str(caught.value)
 
 

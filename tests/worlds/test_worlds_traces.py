@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proofyard.core.errors import BadInput
 from proofyard.worlds import ABSENT, CRASH, import_archive, read, write_csv
+from proofyard.worlds.archive import main as import_main
 
 HEADER = "block,gas_used,hardware,client,zkvm,status,proving_time_ms"
 GOOD = ["7,100,8x5090,reth,zisk-v1,ok,50", "8,200,8x5090,reth,zisk-v1,crash,", "7,100,1xL40s,reth,sp1-v5,ok,90"]
@@ -200,3 +201,15 @@ def test_bad_archives(tmp_path: Path) -> None:
         import_archive(tmp_path)
     with pytest.raises(BadInput, match="can be written"):
         write_csv([], tmp_path / "none" / "out.csv")
+
+
+def test_the_importer_runs_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "proving" / "8x5090" / "mainnet-1-2" / "reth" / "zisk-v1"
+    place.mkdir(parents=True)
+    record = {"metadata": {"block_used_gas": 21_000}, "proving": {"crashed": {"reason": "out of memory"}}}
+    (place / "rpc_block_1.json").write_text(json.dumps(record), encoding="utf-8")
+    assert import_main([str(tmp_path / "proving"), str(tmp_path / "out.csv")]) == 0
+    assert capsys.readouterr().out == f"wrote 1 proofs to {tmp_path / 'out.csv'}\n"
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()[1] == "1,21000,8x5090,reth,zisk-v1,crash,,,"
+    assert import_main([str(tmp_path / "nowhere"), str(tmp_path / "out.csv")]) == 2
+    assert import_main([]) == 2
