@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proofyard.core.parts import PartCompiler
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 else:
     import numpy as np
     from numba import njit
+    from numba.extending import register_jitable
 
     integer = np.int64
 
     entry = njit(nogil=True, cache=True, error_model="numpy")
-    inlined = njit(forceinline=True, error_model="numpy")
-    aside = njit(error_model="numpy")
+    _part = {"error_model": "numpy", "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
+    inlined = register_jitable(forceinline=True, **_part)
+    aside = register_jitable(**_part)

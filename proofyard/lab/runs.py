@@ -30,7 +30,7 @@ def run_seeds(scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced:
     """
     rule = rule_of(scenario)
     if cache.is_cold():
-        print("compiling the engine, once for all rules: about ten seconds", file=sys.stderr)  # noqa: T201
+        print("compiling the engine, once for all rules: five to ten seconds", file=sys.stderr)  # noqa: T201
     numbers = [scenario.seed + k for k in range(seeds)]
     with _progress(quiet=quiet) as watch:
         first = simulate(scenario, rule, numbers[0], traced=traced, progress=watch(0))  # compiles, once
