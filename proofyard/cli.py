@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+gc.set_threshold(100_000)  # before the imports: a tenth of the time to the first line goes into looking for garbage
 
-from proofyard import __version__
+from cyclopts import App, Parameter  # noqa: E402
+
+from proofyard import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from proofyard.engine.result import Run
@@ -258,12 +260,11 @@ def _print_json(value: Any) -> None:
 
 
 def _start_quickly() -> None:
-    """Keep Numba from importing, on the way, packages this program never uses; collect garbage less often.
+    """Keep Numba from importing, on the way, packages this program never uses.
 
     Where SciPy and coverage are installed, Numba loads SciPy's linear algebra for products of matrices and coverage for
     its own tests: together a third of the time to the first result. Only the command does this, not the library.
     """
-    gc.set_threshold(100_000)
     unused = [name for name in ("scipy.linalg.cython_blas", "coverage") if name not in sys.modules]
     for name in unused:
         sys.modules[name] = None  # pyright: ignore[reportArgumentType] - the way to say: not to be found
