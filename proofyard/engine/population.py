@@ -11,7 +11,8 @@ import numpy as np
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Verdict
 from proofyard.engine import queue
-from proofyard.engine.world import EVENT_WORDS, MS_PER_HOUR, Floats, Stage, delegations
+from proofyard.engine.cast import MS_PER_HOUR, Floats
+from proofyard.engine.world import EVENT_WORDS, Stage, delegations
 from proofyard.worlds.dice import uniform, word
 
 DELEGATOR_STREAM = 7  # of the dice

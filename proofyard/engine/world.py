@@ -15,23 +15,19 @@ from proofyard.core.event import Kind, Phase
 from proofyard.core.rule import Rule, parse_call, with_params
 from proofyard.engine import kernels, layout, queue
 from proofyard.engine.bind import Bound, bind
+from proofyard.engine.cast import Cast, cast_of, median_time
 from proofyard.engine.memory import words_of
-from proofyard.scenario import DelegatorPolicy, Outsource, ProverClass, Scenario, Stake, delegator_policy, policy
+from proofyard.scenario import DelegatorPolicy, Outsource, Scenario, delegator_policy, policy
 from proofyard.worlds.dice import word
-from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
+from proofyard.worlds.hardware import proving_ms
 from proofyard.worlds.schedules import online_ms, schedule, toggles
 from proofyard.worlds.sizes import Sizes, sizes
 from proofyard.worlds.traces import CRASH, Trace, read
 
-Floats = NDArray[np.float64]
-
-MS_PER_HOUR = 3_600_000
-MICRO = 1_000_000
 ONE = 65_536  # Q16
 PPM = 1_000_000
 DIFFICULTY_STREAM, PROPOSER_STREAM = 5, 6  # of the dice; 0 is the engine's
 EVENT_WORDS = 7
-MOST_PROVERS = 2**queue.PROVER_BITS - 1
 SLASH_LOG = 100_000
 
 
@@ -43,27 +39,6 @@ class Requests(NamedTuple):
     difficulty: Ints  # Q16
     requester: Ints  # actor
     row: Ints  # of the measured proofs
-
-
-@dataclass(frozen=True)
-class Cast:
-    """The provers of a scenario, one row each, as arrays of length `count`."""
-
-    names: tuple[str, ...]
-    group: Ints
-    classes: list[ProverClass]
-    hardware: list[Hardware | None]  # per class; None: times come from the trace
-    stake: Ints  # gwei
-    cash: Ints  # gwei, besides the stake
-    delegated: Ints  # gwei
-    rate: Floats  # cost, gwei per hour
-    ask: Ints  # gwei
-    declared: Ints  # capacity
-
-    @property
-    def count(self) -> int:
-        """Number of provers."""
-        return len(self.names)
 
 
 def rule_of(scenario: Scenario) -> Rule:
@@ -129,98 +104,6 @@ def _drawn(distribution: Sizes, seed: int, jobs: int) -> tuple[Ints, Ints]:
     kernels.draw_from_table(seed, size, drawn)
     column = (word(seed, DIFFICULTY_STREAM, np.arange(jobs)) >> np.uint64(54)).astype(np.int64)
     return drawn, difficulty[column]
-
-
-def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) -> Cast:
-    """Lay all provers out in one row each; `per_unit`: they ask a price per unit of size. Raises BadInput."""
-    classes = scenario.provers
-    count = sum(group.count for group in classes)
-    if count > MOST_PROVERS:
-        raise BadInput("provers", f"at most {MOST_PROVERS:_} provers in all", count)
-    unit = "gas" if trace is not None else sizes(scenario.workload.size).unit
-    models = [None if trace is not None else in_unit(hardware(g.hardware), unit) for g in classes]
-    rate = [_rate(scenario, g) for g in classes]
-    size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
-    asks = [_ask(scenario, k, models[k], rate[k], size, trace, per_unit=per_unit) for k in range(len(classes))]
-    counts = [g.count for g in classes]
-    stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
-
-    def each(values: list[Any], kind: type[Any] = np.int64) -> NDArray[Any]:
-        return np.repeat(np.array(values, kind), counts)
-
-    return Cast(
-        names=tuple(name for k, g in enumerate(classes) for name in _names(k, g)),
-        group=each(list(range(len(classes)))),
-        classes=classes,
-        hardware=models,
-        stake=stakes,
-        cash=each([scenario.gwei(g.cash, f"provers[{k}].cash") for k, g in enumerate(classes)]),
-        delegated=each([scenario.gwei(g.delegated, f"provers[{k}].delegated") for k, g in enumerate(classes)]),
-        rate=each(rate, np.float64),
-        ask=each(asks),
-        declared=each([max(1, int(g.capacity * policy(g.policy).overstate)) for g in classes]),
-    )
-
-
-def _names(k: int, group: ProverClass) -> list[str]:
-    """Name the provers of a class: its name, numbered where there are several."""
-    name = group.name or f"class {k + 1}"
-    return [name] if group.count == 1 else [f"{name} {i + 1}" for i in range(group.count)]
-
-
-def _stakes(scenario: Scenario, k: int, group: ProverClass) -> Ints:
-    """Stake of each prover of a class, gwei."""
-    field = f"provers[{k}].stake"
-    if not isinstance(group.stake, Stake):
-        return np.full(group.count, scenario.gwei(group.stake, field))
-    weight = (1.0 + np.arange(group.count)) ** -group.stake.zipf
-    return (weight / weight.sum() * scenario.gwei(group.stake.total, field)).astype(np.int64)
-
-
-def _rate(scenario: Scenario, group: ProverClass) -> float:
-    """Cost of one prover of a class while it is billed, gwei per hour."""
-    cost = group.cost
-    needs_model = cost.per_hour is None or cost.energy is None
-    model = hardware(group.hardware) if needs_model else None
-    rent = cost.per_hour if cost.per_hour is not None else model.cards * model.micro_usd_low if model else 0
-    watts = cost.energy if cost.energy is not None else model.watts if model else 0
-    usd = float(scenario.token.usd)
-    if usd <= 0:
-        raise BadInput("token.usd", "a price above zero", scenario.token.usd)
-    micro_usd = rent + watts * cost.tariff / 1_000
-    return micro_usd / MICRO / usd * 10**scenario.token.decimals
-
-
-def _ask(
-    scenario: Scenario,
-    k: int,
-    model: Hardware | None,
-    rate: float,
-    size: int,
-    trace: Trace | None,
-    *,
-    per_unit: bool,
-) -> int:
-    """Price one prover of class `k` asks, gwei: what it states, or its cost of the median job, shaded by its policy.
-
-    For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
-    """
-    group = scenario.provers[k]
-    if group.ask != "cost":
-        base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
-    else:
-        time = proving_ms(model, size) if model is not None else _median_time(trace, group.hardware)
-        base = rate * time / MS_PER_HOUR / (size if per_unit else 1)
-    return max(1, int(base * (1.0 + policy(group.policy).shade)))
-
-
-def _median_time(trace: Trace | None, setup: str) -> int:
-    """Median of the measured times of `setup`, ms; 1 where it never finished."""
-    if trace is None:
-        return 1
-    times = trace.time_ms[:, trace.column(setup)]
-    done = times[times > 0]
-    return int(np.median(done)) if len(done) else 1
 
 
 @dataclass(frozen=True)
@@ -449,7 +332,7 @@ def _measured(cast: Cast, trace: Trace | None) -> Ints:
     columns: list[Ints] = []
     for group in cast.classes:
         times = trace.time_ms[:, trace.column(group.hardware)]
-        columns.append(np.where(times == CRASH, -_median_time(trace, group.hardware), times))
+        columns.append(np.where(times == CRASH, -median_time(trace, group.hardware), times))
     return np.ascontiguousarray(np.stack(columns, axis=1)).ravel()
 
 

@@ -1,0 +1,134 @@
+"""Who takes part: the provers of all classes of a scenario, laid out in one row each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofyard.core.book import Ints
+from proofyard.core.errors import BadInput
+from proofyard.engine import queue
+from proofyard.scenario import ProverClass, Scenario, Stake, policy
+from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
+from proofyard.worlds.sizes import sizes
+from proofyard.worlds.traces import Trace
+
+Floats = NDArray[np.float64]
+
+MS_PER_HOUR = 3_600_000
+MICRO = 1_000_000
+MOST_PROVERS = 2**queue.PROVER_BITS - 1
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The provers of a scenario, one row each, as arrays of length `count`."""
+
+    names: tuple[str, ...]
+    group: Ints
+    classes: list[ProverClass]
+    hardware: list[Hardware | None]  # per class; None: times come from the trace
+    stake: Ints  # gwei
+    cash: Ints  # gwei, besides the stake
+    delegated: Ints  # gwei
+    rate: Floats  # cost, gwei per hour
+    ask: Ints  # gwei
+    declared: Ints  # capacity
+
+    @property
+    def count(self) -> int:
+        """Number of provers."""
+        return len(self.names)
+
+
+def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) -> Cast:
+    """Lay all provers out in one row each; `per_unit`: they ask a price per unit of size. Raises BadInput."""
+    classes = scenario.provers
+    count = sum(group.count for group in classes)
+    if count > MOST_PROVERS:
+        raise BadInput("provers", f"at most {MOST_PROVERS:_} provers in all", count)
+    unit = "gas" if trace is not None else sizes(scenario.workload.size).unit
+    models = [None if trace is not None else in_unit(hardware(g.hardware), unit) for g in classes]
+    rate = [_rate(scenario, g) for g in classes]
+    size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
+    asks = [_ask(scenario, k, models[k], rate[k], size, trace, per_unit=per_unit) for k in range(len(classes))]
+    counts = [g.count for g in classes]
+    stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
+
+    def each(values: list[Any], kind: type[Any] = np.int64) -> NDArray[Any]:
+        return np.repeat(np.array(values, kind), counts)
+
+    return Cast(
+        names=tuple(name for k, g in enumerate(classes) for name in _names(k, g)),
+        group=each(list(range(len(classes)))),
+        classes=classes,
+        hardware=models,
+        stake=stakes,
+        cash=each([scenario.gwei(g.cash, f"provers[{k}].cash") for k, g in enumerate(classes)]),
+        delegated=each([scenario.gwei(g.delegated, f"provers[{k}].delegated") for k, g in enumerate(classes)]),
+        rate=each(rate, np.float64),
+        ask=each(asks),
+        declared=each([max(1, int(g.capacity * policy(g.policy).overstate)) for g in classes]),
+    )
+
+
+def _names(k: int, group: ProverClass) -> list[str]:
+    """Name the provers of a class: its name, numbered where there are several."""
+    name = group.name or f"class {k + 1}"
+    return [name] if group.count == 1 else [f"{name} {i + 1}" for i in range(group.count)]
+
+
+def _stakes(scenario: Scenario, k: int, group: ProverClass) -> Ints:
+    """Stake of each prover of a class, gwei."""
+    field = f"provers[{k}].stake"
+    if not isinstance(group.stake, Stake):
+        return np.full(group.count, scenario.gwei(group.stake, field))
+    weight = (1.0 + np.arange(group.count)) ** -group.stake.zipf
+    return (weight / weight.sum() * scenario.gwei(group.stake.total, field)).astype(np.int64)
+
+
+def _rate(scenario: Scenario, group: ProverClass) -> float:
+    """Cost of one prover of a class while it is billed, gwei per hour."""
+    cost = group.cost
+    needs_model = cost.per_hour is None or cost.energy is None
+    model = hardware(group.hardware) if needs_model else None
+    rent = cost.per_hour if cost.per_hour is not None else model.cards * model.micro_usd_low if model else 0
+    watts = cost.energy if cost.energy is not None else model.watts if model else 0
+    usd = float(scenario.token.usd)
+    if usd <= 0:
+        raise BadInput("token.usd", "a price above zero", scenario.token.usd)
+    micro_usd = rent + watts * cost.tariff / 1_000
+    return micro_usd / MICRO / usd * 10**scenario.token.decimals
+
+
+def _ask(
+    scenario: Scenario,
+    k: int,
+    model: Hardware | None,
+    rate: float,
+    size: int,
+    trace: Trace | None,
+    *,
+    per_unit: bool,
+) -> int:
+    """Price one prover of class `k` asks, gwei: what it states, or its cost of the median job, shaded by its policy.
+
+    For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
+    """
+    group = scenario.provers[k]
+    if group.ask != "cost":
+        base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
+    else:
+        time = proving_ms(model, size) if model is not None else median_time(trace, group.hardware)
+        base = rate * time / MS_PER_HOUR / (size if per_unit else 1)
+    return max(1, int(base * (1.0 + policy(group.policy).shade)))
+
+
+def median_time(trace: Trace | None, setup: str) -> int:
+    """Median of the measured times of `setup`, ms; 1 where it never finished."""
+    if trace is None:
+        return 1
+    times = trace.time_ms[:, trace.column(setup)]
+    done = times[times > 0]
+    return int(np.median(done)) if len(done) else 1
