@@ -58,7 +58,7 @@ def _why_stop(w: World, arrival: int, first: int) -> int:
         return DONE
     if r.tracing != 0 and _EVENT * (r.traced + _ROOM) > len(w.trace):
         return TRACE_FULL
-    if 2 * (r.heap_size + _ROOM) > len(w.heap):
+    if 2 * (r.heap_size + _ROOM + r.every_proof * len(w.racers)) > len(w.heap):
         return QUEUE_FULL
     return RUNNING
 
@@ -78,7 +78,9 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
     r.heap_size = queue.pop(w.heap, r.heap_size, r.salt)
     what, job, prover = queue.what_of(key), queue.job_of(key), queue.prover_of(key)
     if what == queue.FINISH:
-        stale = w.jobs[job].worker != prover or w.book.phase[job] >= Phase.PROVEN
+        phase = w.book.phase[job]
+        alone = r.every_proof == 0
+        stale = phase >= Phase.SETTLED or (alone and (phase >= Phase.PROVEN or w.jobs[job].worker != prover))
         return integer(_STALE) if stale else integer(Kind.PROVE), job, prover
     if what == queue.ALARM:
         return _timer(w, first, job), job, integer(-1)
@@ -131,7 +133,8 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
     if _act(rule, context, w, kind, now, actor, job, amount, detail, word) != Verdict.OK:
         return _refused(w, now, kind, job)
     if kind == Kind.PROVE:
-        j.proven = now
+        if r.every_proof == 0 or j.proven == 0:
+            j.proven = now
         if j.helper >= 0:
             _buy(rule, context, w, now, job)
     elif kind == Kind.EXPIRE and phase == Phase.ASSIGNED and holder >= 0:
@@ -201,7 +204,7 @@ def _close(w: World, now: int, job: int) -> None:
     r.live -= 1
     j.alarm = 0  # one may still be queued
     won = w.book.phase[job] == Phase.SETTLED
-    if j.worker >= 0 and (not won or prover < 0):
+    if j.worker >= 0 and r.every_proof == 0 and (not won or prover < 0):
         w.provers[j.worker].wasted += j.work
     _ask_next(w, now)
 

@@ -73,6 +73,7 @@ REGISTERS = np.dtype(
         ("epoch", np.int64),  # ticks between epochs, 0 none
         ("horizon", np.int64),  # ticks, no request arrives and no epoch falls due later
         ("stop_on_win", np.int64),  # 1: who lost a race stops working at once
+        ("every_proof", np.int64),  # 1: all who race hand in their proofs, and the rule pays more than the first
         ("size_mask", np.int64),  # 0: one size for all jobs, -1: one each; likewise below
         ("difficulty_mask", np.int64),
         ("fee_mask", np.int64),

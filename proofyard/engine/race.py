@@ -1,4 +1,7 @@
-"""Jobs open to all, compiled: everybody with a free slot starts, the earliest proof counts, the rest is wasted."""
+"""Jobs open to all, compiled: everybody with a free slot starts, the earliest proof counts, the rest is wasted.
+
+Under a rule with EVERY_PROOF everybody hands in what is done by the deadline, and only what is late is wasted.
+"""
 
 import numpy as np
 
@@ -13,11 +16,12 @@ def race(w: World, now: int, job: int) -> None:
     """Everybody with a free slot starts; the earliest finish will be handed in; the others' work is wasted."""
     r = w.registers[0]
     j = w.jobs[job]
+    deadline = w.book.deadline[job]
     best, who, best_work = queue.NEVER, -1, 0
     if j.worker >= 0:
         if j.finish > now and j.finish < queue.NEVER:
             best, who, best_work = j.finish, j.worker, j.work  # still at it, though late
-        else:
+        elif r.every_proof == 0:
             w.provers[j.worker].wasted += j.work
     soonest = queue.NEVER
     row = np.uint64(r.seed) + dice.RACE_KEY + np.uint64(job * r.provers + 1) * dice.GAMMA
@@ -41,20 +45,22 @@ def race(w: World, now: int, job: int) -> None:
         w.ends[i] = end
         p.busy += time
         p.wasted += time
+        if r.every_proof != 0 and work > 0 and end <= deadline:
+            p.wasted -= time
+            finish(w, job, i, end)
         if work > 0 and end < best:
             best, who, best_work = end, i, time
-    if who >= 0 and who != j.worker:
+    if r.every_proof == 0 and who >= 0 and who != j.worker:
         w.provers[who].wasted -= best_work
         if j.worker >= 0:
             w.provers[j.worker].wasted += j.work
-    if r.stop_on_win != 0 and who >= 0:
+    if r.every_proof == 0 and r.stop_on_win != 0 and who >= 0:
         _stop_losers(w, now, who, best)
     j.worker, j.finish, j.work = who, best, best_work
     j.turns += who >= 0
-    deadline = w.book.deadline[job]
     if j.first_deadline == 0:
         j.first_deadline = deadline
-    if best <= deadline:
+    if r.every_proof == 0 and best <= deadline:
         finish(w, job, who, best)
     else:
         alarm(w, job, min(deadline, max(soonest, now) if who < 0 else deadline) + 1)

@@ -128,7 +128,10 @@ class Stage:
         return self.cast.count + 1
 
     def income(self) -> Ints:
-        """Sum up what each prover has been paid for proofs so far, gwei."""
+        """Sum up what each prover has been paid for proofs so far, gwei; a rule that pays several keeps `earned`."""
+        earned = self.optional("earned")
+        if earned is not None:
+            return earned[: self.cast.count].copy()
         book, rows = self.state.book, self.world.provers
         income: Ints = rows["advance"].copy()
         mine = (book.phase >= Phase.SETTLED) & (book.prover >= 0) & (book.prover < self.cast.count)
@@ -158,6 +161,7 @@ def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_roo
     registers = world.registers[0]
     registers["salt"] = salt
     registers["tracing"] = trace_room > 0
+    registers["every_proof"] = getattr(rule.module, "EVERY_PROOF", False)
     world = world._replace(trace=np.zeros(EVENT_WORDS * trace_room, np.int64))
     text = scenario.delegators.policy if scenario.delegators else "stay"
     return Stage(

@@ -1,6 +1,7 @@
 """Runs: what each part of a world does, by cases small enough to work out by hand."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,19 @@ def test_a_busy_prover_leaves_the_next_race_to_others() -> None:
     # At 0 both start, fast is first at 90 s. At 60 s both are busy: the job waits until fast is free at 90 s.
     assert run.jobs.prover[:2].tolist() == [0, 0]
     assert run.jobs.proven_ms[:2].tolist() == [90_000, 180_001]  # it looks again just after 90 s
+
+
+def test_under_a_rule_that_pays_every_proof_all_hand_in_what_is_in_time() -> None:
+    racers = [prover("fast"), prover("slow", "40s"), prover("late", "41s")]
+    run = simulate(scenario(f"{Path(__file__).parent / 'shared_reward.py'}", provers=racers))
+    assert run.verdicts["PROVE", "OK"] == 20
+    assert run.jobs.proven_ms.tolist() == [60_000 * k + 30_000 for k in range(10)]  # the first
+    assert run.provers.income_gwei.tolist() == [5 * 10**9, 5 * 10**9, 0]
+    assert run.provers.busy_ms.tolist() == [300_000, 400_000, 410_000]  # nobody stops because another was first
+    assert run.provers.wasted_ms.tolist() == [0, 0, 410_000]
+    assert run.provers.wins.tolist() == [10, 0, 0]  # of record
+    many = simulate(scenario(f"{Path(__file__).parent / 'shared_reward.py'}", provers=[prover(count=5_000)]))
+    assert many.verdicts["PROVE", "OK"] == 50_000  # more than the queue has room for at first
 
 
 def test_an_assigned_prover_works_first_come_first_served() -> None:
