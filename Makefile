@@ -41,7 +41,7 @@ $(UV_READY):
 	@touch $@
 
 $(READY): $(UV_READY) pyproject.toml uv.lock
-	$(UV) sync --quiet --frozen --python "$$(.venv-uv/bin/python -c 'import sys; print(sys._base_executable)')"
+	$(UV) sync --quiet --frozen --all-extras --python "$$(.venv-uv/bin/python -c 'import sys; print(sys._base_executable)')"
 	@touch $@
 
 .PHONY: demo

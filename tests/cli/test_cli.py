@@ -1,5 +1,6 @@
 """The command as a user meets it: files, tables, exit codes, one sentence for every mistake."""
 
+import importlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from proofyard.cli import VERBS
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = ROOT / "scenarios" / "minimal.toml"
@@ -194,6 +197,15 @@ def test_a_rule_that_leaks_fails_the_check_with_exit_code_1(tmp_path: Path) -> N
 
 def test_help_names_every_verb_with_an_example() -> None:
     shown = proofyard("--help").stdout
-    for verb in ("simulate", "compare", "check", "mechanisms", "new"):
+    for verb, _, line in VERBS:
         assert verb in shown
-        assert "Example: proofyard" in proofyard(verb, "--help").stdout
+        page = proofyard(verb, "--help").stdout
+        assert "Example: proofyard" in page
+        assert line.split()[0] in shown
+
+
+def test_the_line_of_a_verb_in_help_is_the_first_of_its_docstring() -> None:
+    for _, place, line in VERBS:
+        module, name = place.split(":")
+        verb = getattr(importlib.import_module(f"proofyard.cli.{module}"), name)
+        assert (verb.__doc__ or "").splitlines()[0] == line

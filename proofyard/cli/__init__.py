@@ -1,0 +1,69 @@
+"""The command `proofyard`: one file a verb; each is a few lines that read the input, call the library and print.
+
+Exit codes: 0 done, 1 the run failed, 2 bad input. A verb is imported when it is called, and what it needs is imported
+inside it, so that `--help` is quick.
+"""
+
+import gc
+import sys
+
+gc.set_threshold(100_000)  # before the imports: a tenth of the time to the first line goes into looking for garbage
+
+from cyclopts import App  # noqa: E402
+
+from proofyard import __version__  # noqa: E402
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = App(
+    name="proofyard",
+    help="Design, attack and run markets for zero-knowledge proofs.",
+    help_format="rich",
+    version=__version__,
+    version_flags=["--version"],
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+
+# Verb, where it lives, and its line in `--help` (the first line of its docstring; a test holds them together).
+VERBS = (
+    ("simulate", "simulate:simulate", "Run a scenario and print the result table."),
+    ("compare", "compare:compare", "Run one world under several rules on common seeds; one table, one page."),
+    ("check", "check:check", "Run the conformance suite on a rule: a file of your own, or a name from the catalogue."),
+    (
+        "mechanisms",
+        "mechanisms:list_mechanisms",
+        "List the catalogue, or show one rule: its source, parameters and life cycle.",
+    ),
+    ("new", "new:new", "Write a rule of your own to start from: the rule, a scenario for it and a test."),
+)
+
+for _verb, _place, _line in VERBS:  # a verb that is called shows its whole docstring, not the line
+    _help = {} if _verb in sys.argv[1:2] else {"help": _line}
+    app.command(f"proofyard.cli.{_place}", name=_verb, **_help)
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one sentence and an exit code."""
+    from cyclopts import CycloptsError
+
+    try:
+        app(print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        _fail(f"{error}".strip().splitlines()[-1], BAD_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was written.", INTERRUPTED)
+    except Exception as error:
+        from proofyard.core.errors import BadInput, Fault
+
+        if isinstance(error, BadInput):
+            _fail(str(error), BAD_INPUT)
+        if isinstance(error, Fault | OSError):
+            _fail(str(error), FAILED)
+        raise
+
+
+def _fail(sentence: str, code: int) -> None:
+    """Print one sentence and leave."""
+    print(f"proofyard: {sentence}", file=sys.stderr)
+    raise SystemExit(code)

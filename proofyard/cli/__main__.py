@@ -1,0 +1,6 @@
+"""`python -m proofyard.cli`."""
+
+from proofyard.cli import main
+
+if __name__ == "__main__":
+    main()

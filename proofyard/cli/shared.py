@@ -1,0 +1,65 @@
+"""What several verbs share: options, how a run shows its progress, JSON for machines."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from proofyard.engine.result import Run
+    from proofyard.scenario import Scenario
+
+Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]
+Mechanisms = Annotated[list[str] | None, Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+def changes(settings: list[str] | None) -> dict[str, str]:
+    """Split `--set key=value` options."""
+    from proofyard.core.errors import BadInput
+
+    changes: dict[str, str] = {}
+    for text in settings or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise BadInput("--set", "key=value, e.g. workload.every=6s", repr(text))
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def runs(scenario: "Scenario", seeds: int, *, quiet: bool, traced: bool = False) -> "list[Run]":
+    """Run `seeds` seeds of a scenario with a progress line."""
+    from proofyard.lab.runs import run_seeds
+
+    return run_seeds(scenario, seeds, quiet=quiet, traced=traced)
+
+
+def check_place(out: Path) -> None:
+    """Refuse an --out folder that is somebody else's before the run, not after it."""
+    from proofyard.lab import output
+
+    output.check_place(out)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` for machines."""
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def start_quickly() -> None:
+    """Keep Numba from importing, on the way, packages this program never uses.
+
+    Where SciPy and coverage are installed, Numba loads SciPy's linear algebra for products of matrices and coverage for
+    its own tests: together a third of the time to the first result. Only the command does this, not the library.
+    """
+    unused = [name for name in ("scipy.linalg.cython_blas", "coverage") if name not in sys.modules]
+    for name in unused:
+        sys.modules[name] = None  # pyright: ignore[reportArgumentType] - the way to say: not to be found
+    try:
+        import numba.np.arraymath  # pyright: ignore[reportUnusedImport] # noqa: F401
+    finally:
+        for name in unused:
+            del sys.modules[name]

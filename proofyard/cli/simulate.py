@@ -1,0 +1,69 @@
+"""`proofyard simulate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from proofyard.cli.shared import Json, Settings, changes, check_place, print_json, runs, start_quickly
+
+
+def simulate(
+    scenario: Path,
+    *,
+    out: Path | None = None,
+    trace: Path | None = None,
+    mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
+    settings: Settings = None,
+    seeds: int = 1,
+    json: Json = False,
+) -> None:
+    """Run a scenario and print the result table.
+
+    Example: proofyard simulate scenarios/race-fitted.toml --out build/race --set workload.every=30s
+
+    Parameters
+    ----------
+    scenario
+        TOML file that describes the experiment.
+    out
+        Folder for summary.json, provers.parquet, jobs.parquet and report.html.
+    trace
+        File for the trace: genesis, rule and every accepted event.
+    mechanism
+        Another rule than the scenario's, with parameters: 'staked_pool(window_ms=60000)'.
+    settings
+        key=value, put over the scenario's own; may be given several times.
+    seeds
+        How many seeds to run, from the scenario's own on.
+    json
+        Print the summary as JSON instead of the table.
+    """
+    start_quickly()
+    from proofyard import scenario as scenarios
+    from proofyard.core.errors import BadInput
+    from proofyard.lab import metrics
+
+    if seeds < 1:
+        raise BadInput("--seeds", "a whole number from 1", seeds)
+    chosen = scenarios.read(scenario, changes(settings), mechanism)
+    if out is not None:
+        check_place(out)
+    done = runs(chosen, seeds, quiet=json, traced=trace is not None)
+    summary = metrics.summary(done)
+    if out is not None:
+        from proofyard.lab import output
+
+        output.write(out, done, summary, claim=chosen.claim)
+    if trace is not None:
+        from proofyard.lab.runs import write_trace
+
+        write_trace(trace, chosen, done[0])
+    if json:
+        print_json(summary)
+        return
+    from proofyard.lab import table
+
+    table.print_result(summary)
+    if out is not None:
+        print(f"report: {out / 'report.html'}")
