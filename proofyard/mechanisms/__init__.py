@@ -17,7 +17,11 @@ NAMES = (
     "dutch",
     "sealed_bid",
     "contest",
+    "lottery",
     "reverse_auction",
+    "random_assignment",
+    "staked_allocation",
+    "primary_fallback",
     "operator_pool",
 )
 
