@@ -13,7 +13,7 @@ from proofyard.core.lifecycle import TRANSITIONS
 Complaint: TypeAlias = tuple[str, str] | None
 
 TIMERS = (Kind.CLOSE, Kind.EXPIRE, Kind.SETTLE)
-MOVING_KINDS = (Kind.REQUEST, Kind.PROVE, Kind.CONTEST, Kind.DECLINE, *TIMERS)
+MOVING_KINDS = (Kind.REQUEST, Kind.PROVE, Kind.CONTEST, Kind.DECLINE, Kind.VOTE, *TIMERS)
 PAYING = (Kind.STAKE, Kind.DELEGATE, Kind.TRANSFER)  # take at most `amount` from the actor's cash
 RECEIVING = (Kind.OFFER, Kind.UNSTAKE, Kind.UNDELEGATE, Kind.WITHDRAW)  # take nothing from it
 MOVING = {(source, kind, target) for source, kind, targets in TRANSITIONS for target in targets}
@@ -60,7 +60,7 @@ def _phases(layout: Layout, before: Ints, after: Ints, event: Event) -> Complain
     for other in np.flatnonzero(was != now).tolist():
         old, new = int(was[other]), int(now[other])
         direct = about_job and other == job and (old, kind, new) in MOVING
-        if not direct and (other == job or (old, new) not in BY_TIMER):
+        if not direct and ((about_job and other == job) or (old, new) not in BY_TIMER):
             names = [Phase(p).name if p in list(Phase) else str(p) for p in (old, new)]
             return "life", f"{kind.name} took job {other} from {names[0]} to {names[1]}, which is not in the table"
     if about_job and was[job] == now[job] and (was[job], kind, now[job]) not in MOVING:
