@@ -23,7 +23,7 @@ JOBS = (Kind.REQUEST, Kind.PROVE, Kind.CLOSE, Kind.BID, Kind.CONTEST, Kind.DECLI
 JOB_WEIGHTS = (22, 30, 14, 10, 8, 8)  # CLOSE stands for the timer of whatever phase the job is in
 PHASES = {
     kind: tuple(source for source, by, _ in TRANSITIONS if by == kind)
-    for kind in (Kind.PROVE, Kind.BID, Kind.CONTEST, Kind.DECLINE)
+    for kind in (Kind.PROVE, Kind.BID, Kind.CONTEST, Kind.DECLINE, Kind.VOTE)
 }
 SIZES = (1, 1_000, 21_000, 1_000_000, 6_000_000, 30_000_000)
 CAPACITIES = (1, 1, 2, 3, 8, 32, 64, 128)
@@ -32,6 +32,7 @@ ODD_DETAILS = (0, -1, 1, 2**31, 2**40, 2**61, 2**62 - 1)
 PAUSES = (0, 0, 0, 1, 12, 1_000, 12_000, 60_000)
 LAST_TIME = 2**58  # ms; later than any chain of windows a rule could add up
 ABOUT_ACCOUNTS = 30  # percent of events, where the rule has any
+VOTES = 60  # percent of the others, where the rule has votes: a ballot takes many
 NONSENSE = 12  # percent of events with something impossible in them
 
 
@@ -64,6 +65,8 @@ class Plausible:
         accounts = [kind for kind in ACCOUNT if kind in known]
         if accounts and dice.randrange(100) < ABOUT_ACCOUNTS:
             return self.account(dice.choice(accounts), time)
+        if Kind.VOTE in known and dice.randrange(100) < VOTES:
+            return self._about_job(Kind.VOTE, time, known)
         return self._about_job(dice.choices(JOBS, JOB_WEIGHTS)[0], time, known)
 
     def _time(self) -> int:
@@ -178,7 +181,17 @@ class Plausible:
             amount = self._price(actor, job)
         elif kind == Kind.PROVE:
             detail, word = dice.randrange(5), dice.choice((1, 1, 1, 2, 2, 3))
+        elif kind == Kind.VOTE:
+            actor = self._actor()
+            detail, word = self._ballot(job)
         return Event(kind, time, actor, job, amount, detail, word)
+
+    def _ballot(self, job: int) -> tuple[int, int]:
+        """Draw a vote: mostly on the ballot the committee is called to, and as an honest member would cast it."""
+        dice, state = self.dice, self.market.sheet.state
+        ballot, choice = (int(getattr(state, name, (0,) * (job + 1))[job]) for name in ("ballot", "choice"))
+        detail = ballot if dice.randrange(5) else dice.randrange(max(1, ballot - 2), ballot + 8)
+        return detail, choice if dice.randrange(4) else dice.choice((0, 1, 2))
 
     def _price(self, actor: int, job: int) -> int:
         """Draw a bid: often below what the requester put aside or another by-job number says."""

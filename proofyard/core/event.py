@@ -19,9 +19,11 @@ An event is seven integers. What `amount` and `detail` mean depends on the kind:
 | CONTEST    | contester |                            |                              |       |
 | EXPIRE     | -         |                            |                              | yes   |
 | SETTLE     | -         |                            |                              | yes   |
+| VOTE       | voter     |                            | ballot, e.g. round and step  |       |
 
 A timer has no author: whoever runs the market makes it once `deadline[job]` has passed. `word` is uniform in
-[0, 2**62), drawn by the caller and recorded; for PROVE it names what was proven (the claimed result).
+[0, 2**62), drawn by the caller and recorded; for PROVE it names what was proven (the claimed result), for VOTE what
+is voted for, 0 for nothing.
 """
 
 from enum import IntEnum
@@ -46,6 +48,7 @@ class Kind(IntEnum):
     CONTEST = 12
     EXPIRE = 13
     SETTLE = 14
+    VOTE = 15
 
 
 class Phase(IntEnum):

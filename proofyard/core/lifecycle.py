@@ -14,11 +14,13 @@ TRANSITIONS: tuple[tuple[Phase, Kind, tuple[Phase, ...]], ...] = (
     (Phase.ASSIGNED, Kind.DECLINE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
     (Phase.ASSIGNED, Kind.PROVE, (Phase.PROVEN, Phase.SETTLED)),
     (Phase.ASSIGNED, Kind.EXPIRE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
+    (Phase.ASSIGNED, Kind.VOTE, (Phase.ASSIGNED,)),
     (Phase.OPEN, Kind.PROVE, (Phase.PROVEN, Phase.SETTLED)),
-    (Phase.OPEN, Kind.EXPIRE, (Phase.OPEN, Phase.PROVEN, Phase.SETTLED, Phase.LOST)),
+    (Phase.OPEN, Kind.EXPIRE, (Phase.ASSIGNED, Phase.OPEN, Phase.PROVEN, Phase.SETTLED, Phase.LOST)),
     (Phase.PROVEN, Kind.PROVE, (Phase.PROVEN,)),
     (Phase.PROVEN, Kind.CONTEST, (Phase.CONTESTED,)),
-    (Phase.PROVEN, Kind.SETTLE, (Phase.PROVEN, Phase.SETTLED)),
+    (Phase.PROVEN, Kind.VOTE, (Phase.ASSIGNED, Phase.PROVEN, Phase.SETTLED)),
+    (Phase.PROVEN, Kind.SETTLE, (Phase.ASSIGNED, Phase.PROVEN, Phase.SETTLED, Phase.LOST)),
     (Phase.CONTESTED, Kind.PROVE, (Phase.PROVEN,)),
     (Phase.CONTESTED, Kind.SETTLE, (Phase.PROVEN, Phase.SETTLED, Phase.LOST)),
 )
@@ -50,7 +52,7 @@ def check(b: Book, e: Event) -> Verdict:
 @spec
 def _check_job(b: Book, e: Event) -> Verdict:
     """Check an event about a job that was asked for."""
-    if e.kind > Kind.SETTLE:
+    if e.kind > Kind.VOTE:
         return Verdict.UNKNOWN
     phase = b.phase[e.job]
     if (_LEGAL[e.kind] >> phase) & 1 == 0:
@@ -58,7 +60,8 @@ def _check_job(b: Book, e: Event) -> Verdict:
     over = e.time > b.deadline[e.job]
     if e.kind == Kind.CLOSE or e.kind == Kind.EXPIRE or e.kind == Kind.SETTLE:
         return Verdict.OK if over else Verdict.EARLY
-    if phase == Phase.ASSIGNED and b.prover[e.job] != e.actor and b.prover[e.job] != ANYONE:
+    mine = b.prover[e.job] == e.actor or b.prover[e.job] == ANYONE or e.kind == Kind.VOTE
+    if phase == Phase.ASSIGNED and not mine:
         return Verdict.NOT_YOURS
     return Verdict.LATE if over else Verdict.OK
 

@@ -311,6 +311,9 @@ class _Game:
             return Event(kind, self.now, self.pick(range(ACTORS)), job, amount, size, word)
         time = max(self.now, int(self.book.deadline[job]) + 1) if kind in TIMERS else self.now
         holder = int(self.book.prover[job])
+        if kind == Kind.VOTE and hasattr(self.state, "ballot"):  # as an honest member of the committee would
+            ballot, choice = int(self.state.ballot[job]), int(self.state.choice[job])
+            return Event(kind, time, self.pick(range(ACTORS)), job, 0, ballot, choice)
         actor = holder if holder >= 0 and self.pick(range(3)) else self.pick(range(ACTORS))
         return Event(kind, time, actor, job, self.pick(REQUEST_GWEI), self.pick(range(5)), self.pick((1, 2)))
 

@@ -68,9 +68,16 @@ def test_amounts_are_positive_and_bounded(amount: int, verdict: Verdict) -> None
     assert check(book_in(Phase.NONE), event(Kind.STAKE, amount=amount)) == verdict
 
 
-@pytest.mark.parametrize("kind", [-1, 15, 99])
+@pytest.mark.parametrize("kind", [-1, 16, 99])
 def test_kinds_that_do_not_exist_are_unknown(kind: int) -> None:
     assert check(book_in(Phase.ASSIGNED), Event(kind, 0, PROVER, JOB, 1, 0, 0)) == Verdict.UNKNOWN
+
+
+def test_anybody_may_vote_on_a_job_in_somebodys_hands_until_its_deadline() -> None:
+    book = book_in(Phase.ASSIGNED)
+    assert check(book, event(Kind.VOTE, actor=RIVAL)) == Verdict.OK
+    assert check(book, event(Kind.VOTE, actor=RIVAL, time=DEADLINE + 1)) == Verdict.LATE
+    assert check(book_in(Phase.OPEN), event(Kind.VOTE, actor=RIVAL)) == Verdict.WRONG_PHASE
 
 
 def test_assign_gives_the_job_to_one() -> None:
