@@ -25,6 +25,7 @@ from proofyard.engine.layout import (
 )
 from proofyard.engine.memory import call
 from proofyard.engine.race import race
+from proofyard.engine.vote import call_ballot
 from proofyard.engine.work import alarm, begin
 
 _NOTHING, _EPOCH = -1, -2  # instead of a kind: only look at the job; hand the epoch to Python
@@ -58,7 +59,7 @@ def _why_stop(w: World, arrival: int, first: int) -> int:
         return DONE
     if r.tracing != 0 and _EVENT * (r.traced + _ROOM) > len(w.trace):
         return TRACE_FULL
-    if 2 * (r.heap_size + _ROOM + r.every_proof * len(w.racers)) > len(w.heap):
+    if 2 * (r.heap_size + _ROOM + r.every_proof * len(w.racers) + len(w.vote_at)) > len(w.heap):
         return QUEUE_FULL
     return RUNNING
 
@@ -91,6 +92,9 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
     if what == queue.DECLINE:
         stale = w.book.phase[job] != Phase.ASSIGNED
         return integer(_STALE) if stale else integer(Kind.DECLINE), job, prover
+    if what == queue.VOTE:
+        stale = w.vote_at[prover] != first
+        return integer(_STALE) if stale else integer(Kind.VOTE), job, prover
     return integer(Kind.REQUEST), job, integer(-1)
 
 
@@ -125,8 +129,11 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
         detail = w.size[job & r.size_mask]
         word = dice.word_of(dice.job_die(r.seed, job, dice.WORD))
         j.asked, j.assigned, j.worker, j.helper = now, -1, -1, -1
-    elif kind == Kind.DECLINE or kind == Kind.EXPIRE or kind == Kind.CLOSE:  # the rule may draw, or draw again
+    elif kind != Kind.PROVE:  # the rule may draw, or draw again
         word = dice.word_of(dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORD))
+        if kind == Kind.VOTE:
+            detail, word = w.ballot[job], w.choice[job]
+            w.vote_at[prover] = -1
     holder, phase = j.assigned, w.book.phase[job]
     watched = holder >= 0 and (kind != Kind.PROVE or phase != Phase.ASSIGNED)
     slashed = _slashed(w, holder) if watched else 0
@@ -139,6 +146,8 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
             _buy(rule, context, w, now, job)
     elif kind == Kind.EXPIRE and phase == Phase.ASSIGNED and holder >= 0:
         w.provers[holder].missed += 1
+    elif kind == Kind.VOTE and w.ballot[job] == w.called[job] and w.book.deadline[job] + 1 == j.alarm:
+        return False  # counted, and nothing came of it yet
     if watched and _slashed(w, holder) != slashed:
         _log_slash(w, now, holder, _slashed(w, holder) - slashed)
     return True
@@ -159,6 +168,8 @@ def _refused(w: World, now: int, kind: int, job: int) -> bool:
     if kind == Kind.PROVE:
         w.jobs[job].finish = queue.NEVER
         return True
+    if kind == Kind.VOTE:
+        return False
     r.stuck += 1
     return False
 
@@ -181,6 +192,17 @@ def _follow(w: World, now: int, job: int) -> None:
         _close(w, now, job)
     elif phase != Phase.NONE:
         alarm(w, job, w.book.deadline[job] + 1)
+
+
+@aside
+def _look_further(w: World, now: int, job: int) -> None:
+    """Follow up what the event about `job` did beyond it: to another job, or by calling a ballot."""
+    if len(w.woken) > 0 and w.woken[0] > 0:
+        other = w.woken[0] - 1
+        if w.book.phase[other] < Phase.SETTLED and w.jobs[other].alarm != w.book.deadline[other] + 1:
+            _follow(w, now, other)
+    if len(w.ballot) > 0 and w.ballot[job] != w.called[job]:
+        call_ballot(w, now, job)
 
 
 @aside
@@ -274,6 +296,8 @@ def run(rule: int, context: int, world: int, budget: int) -> int:
         r.events += 1
         if kind == _NOTHING or _answer(rule, context, w, kind, job, prover):
             _follow(w, r.now, job)
+            if r.linked != 0:
+                _look_further(w, r.now, job)
     return PAUSED
 
 

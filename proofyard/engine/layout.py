@@ -39,6 +39,7 @@ _FIELDS = (
     "helpers",  # how many from there on
     "helper_delay",  # ticks to set a bought proof up
     "helper_price",  # gwei per bought proof
+    "vote_delay",  # ticks its votes take on average
 )
 PROVER = np.dtype({"names": _FIELDS, "formats": [np.int64] * len(_FIELDS), "itemsize": 3 * LINE})
 JOB = np.dtype(
@@ -72,6 +73,7 @@ REGISTERS = np.dtype(
         ("tracing", np.int64),  # 1: record accepted events
         ("epoch", np.int64),  # ticks between epochs, 0 none
         ("horizon", np.int64),  # ticks, no request arrives and no epoch falls due later
+        ("linked", np.int64),  # 1: the rule has `woken` or `ballot`, to be looked at after every event
         ("stop_on_win", np.int64),  # 1: who lost a race stops working at once
         ("every_proof", np.int64),  # 1: all who race hand in their proofs, and the rule pays more than the first
         ("size_mask", np.int64),  # 0: one size for all jobs, -1: one each; likewise below
@@ -93,6 +95,13 @@ class World(NamedTuple):
     book: Book
     pool_slashed: Words  # taken from those who delegate to each actor, or empty; likewise
     leaving_slashed: Words  # from those on their way out
+    may_prove: Words  # per job: bit `seat - 1` of each prover that may, or empty: anybody may
+    seat: Words  # of each actor, from 1, where there is `may_prove`; 0 none
+    woken: Words  # 1 + the other job that the last event moved on, 0 none; empty where a rule has no such thing
+    ballot: Words  # per job: the ballot its committee (who has a `seat`) is called to, 0 none; empty: nobody votes
+    choice: Words  # per job: what an honest member votes for, 0 nothing
+    called: Words  # per job: the last ballot whose votes were cast; empty where nobody votes
+    vote_at: Words  # per prover: when its vote arrives, -1 never; likewise
     registers: Rows  # REGISTERS, one row
     provers: Rows  # PROVER
     jobs: Rows  # JOB

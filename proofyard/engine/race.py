@@ -1,14 +1,18 @@
 """Jobs open to all, compiled: everybody with a free slot starts, the earliest proof counts, the rest is wasted.
 
-Under a rule with EVERY_PROOF everybody hands in what is done by the deadline, and only what is late is wasted.
+Under a rule with EVERY_PROOF everybody hands in what is done by the deadline, and only what is late is wasted. If such
+a rule's state has `may_prove` (by job, bit `seat - 1` of each who may), only those start; whoever withholds a share of
+its assignments sits out that share of these races, by dice of its own.
 """
+
+from typing import Any
 
 import numpy as np
 
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined
 from proofyard.engine.layout import World
-from proofyard.engine.work import alarm, finish, first_slot, is_online, occupy, when_online, work_of
+from proofyard.engine.work import alarm, finish, first_slot, is_online, occupy, when_online, withholds, work_of
 
 
 @inlined
@@ -34,7 +38,7 @@ def race(w: World, now: int, job: int) -> None:
         if i == j.worker or not is_online(w, p, now):
             continue
         work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
-        if work == 0:
+        if work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job, row)):
             continue
         time = abs(work)
         end = when_online(w, p, now, time)
@@ -64,6 +68,14 @@ def race(w: World, now: int, job: int) -> None:
         finish(w, job, who, best)
     else:
         alarm(w, job, min(deadline, max(soonest, now) if who < 0 else deadline) + 1)
+
+
+@aside
+def _takes_part(w: World, p: Any, prover: int, job: int, row: Any) -> bool:
+    """Say whether `prover` may prove, where the rule names who may, and does not sit this one out."""
+    if len(w.may_prove) > 0 and (w.seat[prover] == 0 or (w.may_prove[job] >> (w.seat[prover] - 1)) & 1 == 0):
+        return False
+    return p.withhold_ppm == 0 or not withholds(dice.mix(row + np.uint64(prover) * dice.GAMMA), p)
 
 
 @aside

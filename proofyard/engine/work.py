@@ -125,7 +125,7 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     deadline = w.book.deadline[job]
     if j.first_deadline == 0:
         j.first_deadline = deadline
-    if work == 0 or (p.special != 0 and p.withhold_ppm != 0 and _withholds(r.seed, job, p)):
+    if work == 0 or (p.special != 0 and p.withhold_ppm != 0 and withholds(dice.job_die(r.seed, job, dice.WORK), p)):
         alarm(w, job, deadline + 1)
         return
     slot, second = first_slot(w, prover)
@@ -146,10 +146,9 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
 
 
 @aside
-def _withholds(seed: int, job: int, p: Any) -> bool:
-    """Say whether `p` lets this assignment go."""
-    die = dice.mix(dice.job_die(seed, job, dice.WORK) + dice.STREAM)
-    return integer(die % np.uint64(1_000_000)) < p.withhold_ppm
+def withholds(die: Any, p: Any) -> bool:
+    """Say whether `p` lets this assignment go, by another die made of its own for the work."""
+    return integer(dice.mix(die + dice.STREAM) % np.uint64(1_000_000)) < p.withhold_ppm
 
 
 @aside

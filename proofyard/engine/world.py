@@ -232,6 +232,13 @@ def _world(
         book=state.book,
         pool_slashed=getattr(state, "pool_slashed", np.zeros(0, np.int64)),
         leaving_slashed=getattr(state, "leaving_slashed", np.zeros(0, np.int64)),
+        may_prove=getattr(state, "may_prove", np.zeros(0, np.int64)),
+        seat=getattr(state, "seat", np.zeros(0, np.int64)),
+        woken=getattr(state, "woken", np.zeros(0, np.int64)),
+        ballot=getattr(state, "ballot", np.zeros(0, np.int64)),
+        choice=getattr(state, "choice", np.zeros(0, np.int64)),
+        called=np.zeros(jobs if hasattr(state, "ballot") else 0, np.int64),
+        vote_at=np.zeros(cast.count if hasattr(state, "ballot") else 0, np.int64),
         registers=_registers(scenario, cast, requests, seed, measured),
         provers=provers,
         jobs=np.zeros(jobs, layout.JOB),
@@ -254,6 +261,7 @@ def _world(
         counts=np.zeros(len(Kind) * layout.VERDICTS, np.int64),
         slashes=np.zeros(1 + 3 * SLASH_LOG, np.int64),
     )
+    world.registers[0]["linked"] = hasattr(state, "woken") or hasattr(state, "ballot")
     _start_queue(scenario, world)
     return world
 
@@ -308,6 +316,7 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
     rows["withhold_ppm"][mine] = int(does.withhold * PPM)
     rows["special"][mine] |= (rows["crash_ppm"][mine] > 0) | (does.withhold > 0)
     rows["declines"][mine] = does.declines
+    rows["vote_delay"][mine] = group.vote_delay
     rows["skips"][mine] = group.hopeless == "skip"
     if group.outsource is not None:
         helpers = _helpers(cast, group.outsource, f"provers[{k}].outsource.to")

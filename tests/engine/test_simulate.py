@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from engine.worlds import prover, scenario
 
-from proofyard.core import BadInput, Phase, mul_div, shape
+from proofyard.core import BadInput, Kind, Phase, mul_div, shape
 from proofyard.engine.simulate import Simulation, replay, simulate
 from proofyard.engine.world import rule_of
 
@@ -54,6 +54,34 @@ def test_under_a_rule_that_pays_every_proof_all_hand_in_what_is_in_time() -> Non
     assert run.provers.wins.tolist() == [10, 0, 0]  # of record
     many = simulate(scenario(f"{Path(__file__).parent / 'shared_reward.py'}", provers=[prover(count=5_000)]))
     assert many.verdicts["PROVE", "OK"] == 50_000  # more than the queue has room for at first
+
+
+def test_where_every_proof_counts_withholders_sit_out_their_share_by_dice_of_their_own() -> None:
+    """Two that sit out half each: one, the other, both or none hand in, a quarter of 2 000 jobs each (3 sigma)."""
+    crew = [prover(name, policy="withhold(0.5)") for name in ("one", "two")]
+    work = {"requests": 2_000, "every": "60s"}
+    run = simulate(scenario(f"{Path(__file__).parent / 'shared_reward.py'}", horizon="2d", workload=work, provers=crew))
+    lost = int((run.jobs.phase == Phase.LOST).sum())
+    assert abs(lost - 500) < 3 * (2_000 * 0.25 * 0.75) ** 0.5
+    assert abs(run.verdicts["PROVE", "OK"] - 2_000) < 3 * (4_000 * 0.25) ** 0.5
+
+
+def test_only_those_start_who_may_prove() -> None:
+    """A primary that never comes, and a committee of one of the two others, drawn anew for every job."""
+    rule = "primary_fallback(committee = 1, window_ms = 40_000, fallback_ms = 40_000, bond_gwei = 0)"
+    crew = [prover("absent", policy="withhold(1)"), prover("one"), prover("two")]
+    run = simulate(scenario(rule, workload={"requests": 20, "every": "120s"}, provers=crew))
+    assert run.verdicts["PROVE", "OK"] == int((run.jobs.phase == Phase.SETTLED).sum())  # one proof a job, none refused
+    assert run.provers.wasted_ms.tolist() == [0, 0, 0]
+
+
+def test_a_rule_that_draws_when_it_settles_has_a_word_for_it() -> None:
+    run = simulate(scenario("lottery(window_ms = 40_000)", provers=[prover(count=4)]), traced=True)
+    trace = np.asarray(run.trace)
+    words = trace[trace[:, 0] == Kind.SETTLE, 6]
+    assert len(set(words.tolist())) == len(words) == 10
+    assert run.provers.income_gwei.sum() == 10 * 10**9
+    assert len(set(run.jobs.prover.tolist())) > 1  # not always the first to hand in
 
 
 def test_an_assigned_prover_works_first_come_first_served() -> None:
