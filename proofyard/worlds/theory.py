@@ -60,3 +60,39 @@ def busy_cards(arrivals_per_s: float, card_seconds: float) -> float:
 def usd_per_gcycle(usd_per_hour: float, mcycles_per_s: float) -> float:
     """Rent of 10^9 guest cycles at full use, USD."""
     return usd_per_hour / (3.6 * mcycles_per_s)
+
+
+# Paying for one proof at least (Bahrani, Neuder, ethresear.ch 22469, sections 2 and 3): a proof costs 1.
+
+
+def lottery_prize(provers: int, probability: float) -> float:
+    """Prize at which `provers` equal provers each prove with `probability` in equilibrium: n p / (1 - (1 - p)^n)."""
+    if probability == 0:
+        return 1.0
+    return provers * probability / -math.expm1(provers * math.log1p(-probability)) if probability < 1 else provers
+
+
+def lottery_probability(provers: int, prize: float) -> float:
+    """Probability with which each proves for `prize`: 0 up to a prize of 1, 1 from `provers` on."""
+    if prize <= 1 or prize >= provers:
+        return float(prize > 1)
+    low, high = 0.0, 1.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if lottery_prize(provers, middle) < prize else (low, middle)
+    return high
+
+
+def lottery_cost(provers: int, probability: float, penalty: float) -> float:
+    """Mean of prize paid and `penalty` where nobody proves: c (1 - p)^n + n p."""
+    return penalty * (1 - probability) ** provers + provers * probability
+
+
+def best_probability(provers: int, penalty: float) -> float:
+    """Probability of proving at which a lottery costs least, 1 - c^(-1 / (n - 1)): n - (n - 1) c^(-1 / (n - 1))."""
+    return -math.expm1(-math.log(penalty) / (provers - 1))
+
+
+def nobody_honest(provers: int, honest: int, asked: int) -> float:
+    """Probability that of `asked` provers drawn without replacement none is among the `honest`."""
+    return math.comb(provers - honest, asked) / math.comb(provers, asked)
