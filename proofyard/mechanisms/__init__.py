@@ -25,6 +25,8 @@ NAMES = (
     "staked_allocation",
     "primary_fallback",
     "operator_pool",
+    "epoch_race",
+    "leader_schedule",
 )
 
 
