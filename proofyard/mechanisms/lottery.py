@@ -3,8 +3,9 @@
 Rules
     REQUEST puts the prize aside. Anybody may prove until the deadline, without stake or offer; each actor's proof
     counts once. After the deadline one of those who proved is drawn, all equally likely, and gets the whole prize
-    (SETTLE); with `split` 1 all share it equally and what cannot be divided goes back. Nobody proved: the prize goes back and the job is LOST; what a block without a proof costs its proposer
-    (the penalty c of the theory) is outside the rule.
+    (SETTLE); with `split` 1 all share it equally and what cannot be divided goes back. Nobody proved: the prize goes
+    back and the job is LOST; what a block without a proof costs its proposer (the penalty c of the theory) is outside
+    the rule.
 
 Units
     Money gwei, time ms. The size of a job is ignored: the prize is per job, as in the model, where a proof costs 1.
@@ -27,8 +28,8 @@ Source
 
 Literal or intended
     The post draws one winner. Notes by others on the second post speak of a prize split among those who proved
-    (`split` 1): worth the same on average, without the risk. Its remark that the second derivative of the cost is always negative is a
-    slip: it is c n (n - 1) (1 - p)^(n - 2), positive, and p* the minimum it says.
+    (`split` 1): worth the same on average, without the risk. Its remark that the second derivative of the cost is
+    always negative is a slip: it is c n (n - 1) (1 - p)^(n - 2), positive, and p* the minimum it says.
 
 Simplified
     RECONSTRUCTION of the second post: only its opening could be read, so deadline, draw and who pays are ours. All are
@@ -150,11 +151,11 @@ def draw(p: Params, s: State, e: Event) -> None:
     """Pay one ticket drawn, or all of them their share, and put all places back."""
     job = e.job
     b = s.book
-    share = b.escrow[job] // s.proofs[job]
+    share = int(b.escrow[job] // s.proofs[job])
     chosen = ticket_of(e.word, s.proofs[job])
     while s.first[job] > 0:
         place = s.first[job] - 1
-        holder = s.holder[place]
+        holder = int(s.holder[place])
         if p.split == 1:
             move(b.escrow, job, b.cash, holder, share)
             b.paid[job] += share
