@@ -465,7 +465,7 @@ def mean_from_the_top(p: Params, coverage: float, epochs: int) -> float:
     for _ in range(epochs):
         total += mass @ weight
         mass = np.bincount(credited, coverage * mass, len(mass)) + np.bincount(left, (1 - coverage) * mass, len(mass))
-    return total / epochs
+    return float(total) / epochs
 
 
 def test_44_percent_is_a_transient() -> None:
