@@ -169,6 +169,7 @@ class ProverClass(Table):
     online: str = "always"
     policy: str = "honest"
     hopeless: Literal["skip", "work"] = "skip"  # an assigned job it cannot finish in time: leave it, or work it off
+    vote_delay: Duration = 100  # its votes arrive so much later on average, evenly from half to one and a half of it
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
     restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
     leave: Exit | None = None

@@ -11,6 +11,7 @@ TRANSITIONS: tuple[tuple[Phase, Kind, tuple[Phase, ...]], ...] = (
     (Phase.NONE, Kind.REQUEST, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN)),
     (Phase.BIDDING, Kind.BID, (Phase.BIDDING, Phase.ASSIGNED)),
     (Phase.BIDDING, Kind.CLOSE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
+    (Phase.BIDDING, Kind.VOTE, (Phase.BIDDING, Phase.ASSIGNED)),
     (Phase.ASSIGNED, Kind.DECLINE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
     (Phase.ASSIGNED, Kind.PROVE, (Phase.PROVEN, Phase.SETTLED)),
     (Phase.ASSIGNED, Kind.EXPIRE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
