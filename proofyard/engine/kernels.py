@@ -89,13 +89,13 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
         if first + r.epoch <= r.horizon:
             r.heap_size = queue.push(w.heap, r.heap_size, first + r.epoch, key, r.salt)
         return integer(_EPOCH), job, prover
+    if what == queue.ASK:
+        return integer(Kind.REQUEST), job, integer(-1)
     if what == queue.DECLINE:
-        stale = w.book.phase[job] != Phase.ASSIGNED
-        return integer(_STALE) if stale else integer(Kind.DECLINE), job, prover
-    if what == queue.VOTE:
-        stale = w.vote_at[prover] != first
-        return integer(_STALE) if stale else integer(Kind.VOTE), job, prover
-    return integer(Kind.REQUEST), job, integer(-1)
+        kind, stale = integer(Kind.DECLINE), w.book.phase[job] != Phase.ASSIGNED
+    else:
+        kind, stale = integer(Kind.VOTE), w.vote_at[prover] != first
+    return integer(_STALE) if stale else kind, job, prover
 
 
 @inlined
@@ -200,7 +200,7 @@ def _look_further(w: World, now: int, job: int) -> None:
     if len(w.woken) > 0 and w.woken[0] > 0:
         other = w.woken[0] - 1
         if w.book.phase[other] < Phase.SETTLED and w.jobs[other].alarm != w.book.deadline[other] + 1:
-            _follow(w, now, other)
+            alarm(w, other, now)  # the next thing the loop does; following it up here would make the loop slower
     if len(w.ballot) > 0 and w.ballot[job] != w.called[job]:
         call_ballot(w, now, job)
 
