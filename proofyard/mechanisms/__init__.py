@@ -12,6 +12,7 @@ NAMES = (
     "staked_pool",
     "bonded",
     "bought_proof",
+    "quote",
     "standing_auction",
     "proo_phi",
     "dutch",
@@ -22,11 +23,14 @@ NAMES = (
     "order_book",
     "random_assignment",
     "matched",
+    "two_tier",
     "staked_allocation",
     "primary_fallback",
     "operator_pool",
     "epoch_race",
     "leader_schedule",
+    "block_fees",
+    "chained_proofs",
 )
 
 
