@@ -28,3 +28,16 @@ def test_drawing_by_stake_works_for_blocks_and_breaks_for_proofs(seed: int) -> N
     assert slashed.provers.slashed_gwei.sum() > 0.75 * slashed.provers.stake_start_gwei.sum()
     assert missed[2] < 0.04
     assert missed[3] == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_eighteen_tokens_a_block_are_burnt_as_fast_as_minted(seed: int) -> None:
+    variants = scenario.read_variants(FOLDER / "monad-fees.toml")
+    monad, slack, launch, kept = (simulate(variant, seed=seed) for _, variant in variants)
+    blocks, token = len(monad.jobs.phase), 10**9
+    assert monad.burnt_gwei == pytest.approx(18 * token * blocks, rel=0.01)
+    assert monad.provers.income_gwei.sum() == 18 * token * blocks  # what was minted
+    assert slack.burnt_gwei == monad.burnt_gwei
+    assert launch.burnt_gwei < 0.75 * launch.provers.income_gwei.sum()  # 18 burnt against 25 minted
+    assert kept.burnt_gwei == 0
+    assert kept.provers.income_gwei.sum() == pytest.approx(36 * token * blocks, rel=0.02)
