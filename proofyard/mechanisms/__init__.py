@@ -22,15 +22,19 @@ NAMES = (
     "reverse_auction",
     "order_book",
     "random_assignment",
+    "coordinator_pull",
     "matched",
     "two_tier",
     "staked_allocation",
     "primary_fallback",
     "operator_pool",
     "epoch_race",
+    "proof_puzzle",
     "leader_schedule",
     "block_fees",
+    "shared_sequencing",
     "chained_proofs",
+    "tendermint",
 )
 
 
