@@ -191,7 +191,17 @@ def _follow(w: World, now: int, job: int) -> None:
     elif phase == Phase.SETTLED or phase == Phase.LOST:
         _close(w, now, job)
     elif phase != Phase.NONE:
+        if phase == Phase.BIDDING and w.jobs[job].worker >= 0:
+            _take_away(w, job)
         alarm(w, job, w.book.deadline[job] + 1)
+
+
+@aside
+def _take_away(w: World, job: int) -> None:
+    """Let nobody work on `job` until it is given to somebody again, who may be the same."""
+    j = w.jobs[job]
+    w.provers[j.worker].wasted += j.work
+    j.worker, j.work = -1, 0
 
 
 @aside
