@@ -21,6 +21,7 @@ NAMES = (
     "lottery",
     "reverse_auction",
     "order_book",
+    "scan_state",
     "random_assignment",
     "coordinator_pull",
     "matched",

@@ -182,7 +182,8 @@ def retarget(p: Params, target: int, elapsed: int) -> int:
 def anchor_reward(p: Params, time: int) -> int:
     """Most a coinbase can mint (anchor_block_reward_at_timestamp), gwei."""
     remaining = max(10 * YEAR_S - p.age_days * DAY_S - time // SECOND, YEAR_S)
-    return mul_div(2 * (p.anchor_s // 10) * p.supply, remaining, 10 * YEAR_S * (YEAR_S + 1))
+    whole = mul_div(2 * (p.anchor_s // 10), p.supply, 1)
+    return min(MAX_GWEI, mul_div(whole, remaining, 10 * YEAR_S * (YEAR_S + 1)))
 
 
 @spec
