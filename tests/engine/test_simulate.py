@@ -84,6 +84,18 @@ def test_a_rule_that_draws_when_it_settles_has_a_word_for_it() -> None:
     assert len(set(run.jobs.prover.tolist())) > 1  # not always the first to hand in
 
 
+def test_a_job_that_waited_may_come_back_to_the_same_prover() -> None:
+    silent = [prover(policy="withhold(1.0)", open_jobs="ignore")]
+    run = simulate(scenario("coordinator_pull", provers=silent, workload={"requests": 1}))
+    assert (run.jobs.phase[0], run.jobs.turns[0], run.provers.missed[0]) == (Phase.LOST, 5, 5)
+    crashing = [{**prover(open_jobs="ignore"), "hardware": "speed(setup='30s', per_mgas='0s', noise=0, crash=0.5)"}]
+    run = simulate(
+        scenario("coordinator_pull", provers=crashing, workload={"every": "20m", "requests": 2_000}, horizon="30d")
+    )
+    assert 0.01 < (run.jobs.phase == Phase.LOST).mean() < 0.06  # a half to the fifth: each turn has dice of its own
+    assert run.provers.wasted_ms[0] == 30_000 * (run.jobs.turns.sum() - (run.jobs.phase == Phase.SETTLED).sum())
+
+
 def test_an_assigned_prover_works_first_come_first_served() -> None:
     run = simulate(scenario(f"{POOL[:-1]}, window_ms = 200_000)", provers=[prover(setup="90s", **STAKED)]))
     # One slot, 90 s each, one job a minute: waits grow by 30 s until a job would miss its 200 s and is left alone.
