@@ -157,6 +157,7 @@ class State(NamedTuple):
     parent: ByJob  # the epoch it is built on, its job + 1; 0 = the proven tip of the time
     mana: ByJob
     pressure: ByJob  # excess mana + mana used of the checkpoint before its first
+    pressure_after: ByJob  # the same of its last
     first: ByJob  # latest proof, its place in the arrays below + 1; 0 = none
     by: Proofs  # prover
     length: Proofs  # checkpoints
@@ -319,17 +320,16 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     if is_stalled(p, e.word):
         return Verdict.NO_PROVER
     pending = last >= 0 and not is_pruned(p, s, last, e.time)
-    pressure = s.tip_pressure[0]
-    if pending:
-        _, _, _, pressure = compute_fees(p, int(s.mana[last]), int(s.pressure[last]), p.checkpoints, p.checkpoints)
-    fee, _, _, _ = compute_fees(p, e.detail, pressure, 0, p.checkpoints)
+    pressure = int(s.pressure_after[last]) if pending else int(s.tip_pressure[0])
+    fee, _, _, after = compute_fees(p, e.detail, pressure, 0, p.checkpoints)
     if fee > e.amount:
         return Verdict.TOO_DEAR
     ask(b, e, fee)
     b.phase[job] = Phase.BIDDING
     b.prover[job] = ANYONE
     b.deadline[job] = (now + 1) * p.epoch_ms - 1
-    s.epoch[job], s.mana[job], s.pressure[job] = now, e.detail, pressure
+    s.epoch[job], s.mana[job] = now, e.detail
+    s.pressure[job], s.pressure_after[job] = pressure, after
     s.parent[job] = last + 1 if pending else 0
     s.latest[0] = job + 1
     return Verdict.OK
