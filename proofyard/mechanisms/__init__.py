@@ -36,6 +36,7 @@ NAMES = (
     "shared_sequencing",
     "chained_proofs",
     "tendermint",
+    "state_updates",
 )
 
 

@@ -76,6 +76,7 @@ BLOCK_MS = 250  # ms
 MAX_MS = 2**48  # ms; sums of times stay far below 2**63
 MAX_COMPUTE = 2**40
 MAX_PARALLEL = 100  # PARALLEL_REQUESTS_UPPER_LIMIT
+MAX_TURNS = 100  # of the matcher while a request waits
 BY_REQUEST, BY_PROVER = 0, 1  # `deadline_by`
 BAD_INPUT = 1  # tier of a proof: an attestation that the input was bad
 NOBODY = -1
@@ -119,6 +120,8 @@ def validate(p: Params) -> tuple[str, str] | None:
         low, high = limits.get(name, (0, MAX_MS))
         if not low <= value <= high:
             return name, f"{low} to {high}"
+    if p.match_ms < p.expiry_ms // MAX_TURNS:
+        return "match_ms", f"at least a hundredth of expiry_ms, {p.expiry_ms // MAX_TURNS}"
     return None
 
 

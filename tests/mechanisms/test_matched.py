@@ -322,8 +322,8 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("penalty", 0), ("window_ms", 0), ("match_ms", 0), ("compute_per_job", 0), ("deadline_by", 2),
-        ("bounty_rate", 10_001), ("self_slash_rate", -1), ("unstake_ms", -1), ("expiry_ms", -1),
+        ("penalty", 0), ("window_ms", 0), ("match_ms", 0), ("match_ms", 599), ("compute_per_job", 0),
+        ("deadline_by", 2), ("bounty_rate", 10_001), ("self_slash_rate", -1), ("unstake_ms", -1), ("expiry_ms", -1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
