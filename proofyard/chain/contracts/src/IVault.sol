@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title What a keeper (a contract that was named when the vault was sealed) may do with the money in the vault.
+/// @dev All amounts are gwei, 1e9 to the token.
+interface IVault {
+    struct Transfer {
+        address from;
+        address to;
+        uint64 amount;
+    }
+
+    function transfer(address from, address to, uint64 amount) external;
+    function transferAll(Transfer[] calldata transfers) external;
+    function lock(address operator, uint64 amount) external;
+    function unlock(address operator, uint64 amount) external;
+    function slash(address operator, uint64 amount) external returns (uint64 taken);
+    function reward(address operator, uint64 amount) external;
+    function paused() external view returns (bool);
+}
