@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proofyard.core.book import Ints
+from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Verdict
 from proofyard.engine import queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
@@ -157,6 +158,10 @@ class Delegation:
     """The delegators: they see each operator's return over a lag and move, some at a time, to the best one."""
 
     def __init__(self, st: Stage, inject: Inject) -> None:
+        if st.policy.chases and st.optional("pool") is not None and st.optional("shares") is None:
+            raise BadInput(
+                "delegators.policy", f"`stay`, since {st.rule.name} has no shares to tell returns by", "chase_apr"
+            )
         self.stage, self.inject, self.policy = st, inject, st.policy
         self.actors = np.arange(st.first_delegator, st.first_delegator + st.delegators)
         self.seen: list[tuple[int, Floats]] = []  # (ms, value of a share by operator)
