@@ -30,6 +30,7 @@ from proofyard.mechanisms.operator_pool import (
     BY_CAPACITY,
     BY_STAKE,
     EQUALLY,
+    EVERYBODY,
     MAX_CAPACITY,
     MAX_SHARES,
     MIN_SHARES,
@@ -363,6 +364,50 @@ def test_a_slash_of_the_operator_only_leaves_delegators_whole() -> None:
     assert taken(pool) == (2_855, 475, 0, 0)
     assert pool.worth(DELEGATOR) == 20_000
     assert operator_pool.compute_claim(pool.s, DELEGATOR) == 10_000
+
+
+@pytest.mark.parametrize("leverage", [1, 2, 5, 40])
+def test_leverage_is_what_an_operator_alone_loses_for_all(leverage: int) -> None:
+    """Field page on chains, 6.1: with fraction f slashed, delegators lose f if shared and nothing otherwise.
+
+    The operator then loses leverage * f, leverage = (own + delegated) / own, for the same absolute loss: coverage is
+    own stake, so that a cap on leverage and slashing the operator alone belong together. f is 1 % here.
+    """
+    own = 1_000_000
+    for who in (EVERYBODY, OPERATOR):
+        pool = Pool(slash_bips=100, slash_who=who)
+        pool.enter(OPERATOR_A, stake=own, pool=own * (leverage - 1))
+        pool.miss()
+        lost = int(pool.b.slashed[OPERATOR_A]), int(pool.s.pool_slashed[OPERATOR_A])
+        shared = (own // 100, own * (leverage - 1) // 100)
+        assert lost == (shared if who == EVERYBODY else (own * leverage // 100, 0))
+
+
+def test_a_loss_beyond_own_stake_is_not_covered() -> None:
+    """Field page on chains, 6.1: with operator-only slashing coverage is own stake; delegation adds none."""
+    pool = Pool(slash_bips=5_000, slash_who=OPERATOR)
+    pool.enter(OPERATOR_A, stake=1_000_000, pool=9_000_000)
+    pool.miss()
+    assert pool.b.slashed[OPERATOR_A] == 1_000_000  # of the 5,000,000 it should be
+    assert pool.s.pool[OPERATOR_A] == 9_000_000
+
+
+@pytest.mark.parametrize(
+    ("chain", "params", "lost"),
+    [
+        ("Cosmos, 5 % double sign", {"slash_bips": 500, "unbonding_ms": 21 * DAY}, (50_000, 150_000)),
+        ("Cosmos, 0.01 % downtime", {"slash_bips": 1, "unbonding_ms": 21 * DAY}, (100, 300)),
+        ("Polkadot 2026", {"slash_bips": 500, "slash_who": OPERATOR}, (200_000, 0)),
+        ("Starknet, Monad, Solana, Espresso", {"slash_bips": 0}, (0, 0)),
+        ("the proposal for provers", {"slash_bips": 500, "slash_who": OPERATOR}, (200_000, 0)),
+    ],
+)
+def test_variants_of_loss_sharing(chain: str, params: dict[str, int], lost: tuple[int, int]) -> None:
+    """Field page on chains, 6.1, as parameters; Cosmos' fractions are the module's usual values, not read per chain."""
+    pool = Pool(**params)
+    pool.enter(OPERATOR_A, stake=1_000_000, pool=3_000_000)
+    pool.miss()
+    assert (pool.b.slashed[OPERATOR_A], pool.s.pool_slashed[OPERATOR_A]) == lost, chain
 
 
 def test_a_flat_slash_is_bounded_by_what_is_there() -> None:
