@@ -35,9 +35,12 @@ CEREMONY_G2 = bytes.fromhex(
     "22febda3c0c0632a56475b4214e5615e11e6dd3f96e6cea2854a87d4dacc5e55"
     "04fc6369f7110fe3d25156c1bb9a72859cf2a04641f99ba4ee413c80da6a5fe4"
 )
-DEVELOPMENT_SECRET = int.from_bytes(hashlib.sha512(b"proofyard development SRS: INSECURE, known to everybody").digest()) % FR
+DEVELOPMENT_SECRET = (
+    int.from_bytes(hashlib.sha512(b"proofyard development SRS: INSECURE, known to everybody").digest()) % FR
+)
 
 Kind: TypeAlias = Literal["auto", "ceremony", "development"]
+
 
 @dataclass(frozen=True)
 class Srs:
@@ -58,6 +61,7 @@ class Srs:
     def name(self) -> str:
         """Say what proofs made with it are worth."""
         return "ceremony" if self.secure else "INSECURE development"
+
 
 def provision(kind: Kind, tell: Tell, servers: tuple[str, ...] = SERVERS) -> Srs:
     """Return a reference string, fetched or made on first use.
@@ -88,10 +92,12 @@ def provision(kind: Kind, tell: Tell, servers: tuple[str, ...] = SERVERS) -> Srs
     tell("WARNING: INSECURE development SRS; proofs made with it prove nothing to anybody else")
     return _opened(make_development(POINTS, tell), secure=False)
 
+
 def _name(kind: str, count: int = POINTS, key: bytes = CEREMONY_G2) -> str:
     """Name the cache folder of a string."""
     tag = "ceremony" if kind == "ceremony" else "development-INSECURE"
     return f"srs/{tag}-{digest(str(count), key if kind == 'ceremony' else str(DEVELOPMENT_SECRET))}"
+
 
 def _opened(folder: Path, *, secure: bool) -> Srs:
     """Check that the files are as long as they were when they were made."""
@@ -103,6 +109,7 @@ def _opened(folder: Path, *, secure: bool) -> Srs:
             f" rm -r '{folder}' and run again."
         )
     return Srs(folder, secure, (folder / "bn254_g2.dat").read_bytes())
+
 
 def make_development(count: int, tell: Tell) -> Path:
     """Make an INSECURE string of `count` points, the same on every machine."""
@@ -116,6 +123,7 @@ def make_development(count: int, tell: Tell) -> Path:
         (draft / "bn254_g2.dat").write_bytes(g2_bytes(bn.multiply(bn.G2, DEVELOPMENT_SECRET)))
 
     return kept(_name("development", count), make, mib=MIB_NEEDED)
+
 
 def fetch(servers: tuple[str, ...], g2: bytes, count: int, tell: Tell) -> Path:
     """Download `count` points of the string whose [τ]₂ is `g2` from the first server that has them, and check them.
@@ -142,6 +150,7 @@ def fetch(servers: tuple[str, ...], g2: bytes, count: int, tell: Tell) -> Path:
 
     return kept(_name("ceremony", count, g2), make, mib=MIB_NEEDED)
 
+
 def checked(packed: bytes, g2: bytes) -> Words:
     """Unpack points and make sure that they are 1, τ, τ², … times the generator, for the τ in `g2`.
 
@@ -165,6 +174,7 @@ def checked(packed: bytes, g2: bytes) -> Words:
         raise Fault("SRS: the points are not the powers of the ceremony's secret")
     return out
 
+
 def _has_ratio(low: Words, high: Words, g2: bytes) -> bool:
     """Say whether `high` is τ times `low`, for the τ in `g2`."""
     from py_ecc import optimized_bn128 as bn  # noqa: PLC0415
@@ -175,12 +185,14 @@ def _has_ratio(low: Words, high: Words, g2: bytes) -> bool:
     tau = (bn.FQ2(numbers[:2]), bn.FQ2(numbers[2:]), bn.FQ2.one())
     return bool(bn.is_on_curve(tau, bn.b2)) and bn.pairing(tau, _affine(a)) == bn.pairing(bn.G2, _affine(b))
 
+
 def _affine(point: "tuple[object, ...]") -> "tuple[object, ...]":
     """Turn Jacobian (x/z², y/z³) into the projective coordinates (x/z, y/z) of py_ecc."""
     from py_ecc import optimized_bn128 as bn  # noqa: PLC0415
 
     x, y, z = point
     return (x * z, y, z * z * z) if z != bn.FQ.zero() else (bn.FQ.one(), bn.FQ.one(), bn.FQ.zero())  # pyright: ignore
+
 
 def g2_bytes(point: object) -> bytes:
     """Write a point of the second group as Barretenberg does."""
@@ -189,6 +201,7 @@ def g2_bytes(point: object) -> bytes:
     x, y = bn.normalize(point)  # pyright: ignore
     return b"".join(int(number).to_bytes(32, "big") for part in (x, y) for number in part.coeffs)
 
+
 def pack(data: bytes) -> bytes:
     """Shorten points of 64 bytes to the 32 bytes in which servers hold them."""
     rows = np.frombuffer(data, np.uint8).reshape(-1, POINT_BYTES)
@@ -196,11 +209,13 @@ def pack(data: bytes) -> bytes:
     out[:, 0] |= (rows[:, -1] & 1) << 7
     return out.tobytes()
 
+
 def _write_g1(folder: Path, made: Words) -> None:
     """Write points as Barretenberg reads them."""
     plain = np.empty_like(made)
     points.to_bytes(made, plain)
     big: NDArray[np.uint64] = np.concatenate([plain[:, 3::-1], plain[:, :3:-1]], axis=1)
     (folder / "bn254_g1.dat").write_bytes(big.astype(">u8").tobytes())
+
 
 __all__ = ["CEREMONY_G2", "POINTS", "Srs", "checked", "fetch", "make_development", "pack", "provision", "to_words"]

@@ -1,0 +1,1 @@
+"""Real proofs: tools and reference string, circuits, backends, parallel proving, capacity and plans."""

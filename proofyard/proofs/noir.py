@@ -1,0 +1,201 @@
+"""Noir circuits proven by Barretenberg (UltraHonk): the proofs of the project.
+
+A malformed child makes `bb prove` write an invalid proof and report success, so no proof leaves before it was verified.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from proofyard.core.errors import BadInput, Fault
+from proofyard.proofs import build
+from proofyard.proofs.backend import Job, Spent
+from proofyard.proofs.build import Circuit, Target
+from proofyard.proofs.inputs import leaf_inputs, node_inputs
+from proofyard.proofs.process import Died, Lines
+from proofyard.proofs.statement import Proof, Statement, state_joined, state_of
+from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
+from proofyard.rollup.ledger import DEPTH
+from proofyard.tools.cache import Tell
+
+JOINED = 2
+# Bytes of a proof: fixed for joining; towards the EVM it grows with the logarithm of the circuit's size.
+RECURSIVE_BYTES = 410 * 32
+EVM_BYTES = range(4_096, 16_384)
+
+
+class Noir:
+    """Makes and verifies proofs on this machine.
+
+    Parameters
+    ----------
+    tools : set up already
+    tell : gets a line before something slow
+    depth : of the tree of accounts
+    threads : of one proof; 0 for all cores
+    """
+
+    name = "noir"
+
+    def __init__(self, tools: Toolchain, tell: Tell, *, depth: int = DEPTH, threads: int = 0) -> None:
+        self.tools, self.depth, self.threads = tools, depth, threads
+        self._tell = tell
+        self._circuits: dict[tuple[int, Target], Circuit] = {}
+        self._maker: Lines | None = None
+        self.spent = Spent()  # of the last proof
+
+    @property
+    def secure(self) -> bool:
+        """False with a development reference string."""
+        return self.tools.secure
+
+    def circuit(self, size: int, target: Target) -> Circuit:
+        """Return the circuit for batches of `size`, or the joining circuit for 0."""
+        if (size, target) not in self._circuits:
+            made = (
+                build.leaf(self.tools, size, target, self._tell, self.depth)
+                if size
+                else build.node(self.tools, target, self._tell, self.depth)
+            )
+            self._circuits[size, target] = made
+        return self._circuits[size, target]
+
+    def prepare(self, size: int, *, joins: bool) -> None:
+        """Build circuits and keys; one batch alone needs no joining circuit."""
+        if joins:
+            build.check_size(size)
+            self.circuit(0, "evm")
+            self.circuit(0, "recursive")
+        self.circuit(size, "recursive" if joins else "evm")
+
+    def prove(self, job: Job) -> Proof:
+        """Prove a batch.
+
+        Raises
+        ------
+        BadInput : it has more transfers than the size, or another depth.
+        Fault : the batch can't be proven (it breaks a rule of the circuit), or the prover failed; Died if it was killed.
+        """
+        circuit = self.circuit(job.size, "evm" if job.last else "recursive")
+        if len(job.batch.steps) > job.size or job.batch.depth != self.depth:
+            wanted = f"at most {job.size} transfers over a tree of depth {self.depth}"
+            raise BadInput("batch", wanted, f"{len(job.batch.steps)} of depth {job.batch.depth}")
+        node_key = 0 if job.last else self.circuit(0, "recursive").key_hash
+        statement = state_of(job.batch, job.payout, node_key)
+        return self._prove(circuit, statement, leaf_inputs(job.batch, statement, job.size))
+
+    def join(self, proofs: Sequence[Proof], *, last: bool = False) -> Proof:
+        """Join two proofs in a row.
+
+        Raises
+        ------
+        BadInput : there aren't two, they don't follow one another, or one of them is invalid.
+        Fault : the prover failed; Died if it was killed.
+        """
+        if len(proofs) != JOINED:
+            raise BadInput("join", "two proofs", len(proofs))
+        statement = state_joined(proofs[0].statement, proofs[1].statement)
+        for place, proof in zip(("left", "right"), proofs, strict=True):
+            if reason := self.why_not(proof):
+                raise BadInput(f"join: {place} proof", "a valid proof", reason)
+        circuit = self.circuit(0, "evm" if last else "recursive")
+        children = [self._circuit_of(proof) for proof in proofs]
+        return self._prove(circuit, statement, node_inputs(statement, proofs, children))
+
+    def _circuit_of(self, proof: Proof) -> Circuit:
+        """Find the circuit a proof names. Raises BadInput for one that isn't ours."""
+        name, _, target = proof.circuit.partition("/")
+        size, _, depth = name.removeprefix("leaf").partition("-d")
+        if target in TARGETS and depth == str(self.depth):
+            if size == "node":
+                return self.circuit(0, "evm" if target == "evm" else "recursive")
+            if size.isdecimal() and 0 < int(size) <= build.MOST:
+                return self.circuit(int(size), "evm" if target == "evm" else "recursive")
+        raise BadInput(
+            "proof.circuit", f"a circuit of depth {self.depth}, e.g. leaf16-d{self.depth}/evm", proof.circuit
+        )
+
+    def _prove(self, circuit: Circuit, statement: Statement, inputs: dict[str, Any]) -> Proof:
+        with tempfile.TemporaryDirectory(prefix="proofyard-") as place:
+            folder = Path(place)
+            witness_ms, witness_cpu_ms = self._witness(circuit, inputs, folder / "witness.gz")
+            code, said, used = self.tools.run_bb(
+                "prove", "-b", circuit.program, "-w", folder / "witness.gz", "-k", circuit.key, "-o", folder,
+                "-t", TARGETS[circuit.target], threads=self.threads,
+            )  # fmt: skip
+            if code:
+                raise Fault(f"bb prove failed on {circuit.name} (exit code {code}): {last_line(said)}")
+            data = (folder / "proof").read_bytes()
+            proof = Proof(self.name, circuit.name, circuit.version, self.secure, statement, data)
+            began = self._verify_files(circuit, folder)
+        self.spent = Spent(witness_ms, used.wall_ms, began[1], witness_cpu_ms + used.cpu_ms + began[2], used.peak_mib)
+        if not began[0] or (statement.to_bytes() != began[3]):
+            raise Fault(f"{circuit.name}: bb made an invalid proof, which was thrown away")
+        return proof
+
+    def _verify_files(self, circuit: Circuit, folder: Path) -> tuple[bool, int, int, bytes]:
+        """Verify `proof` and `public_inputs` in a folder: verdict, ms, CPU ms, the public inputs."""
+        code, _, used = self.tools.run_bb(
+            "verify", "-k", circuit.key, "-p", folder / "proof", "-i", folder / "public_inputs",
+            "-t", TARGETS[circuit.target], threads=1,
+        )  # fmt: skip
+        return code == 0, used.wall_ms, used.cpu_ms, (folder / "public_inputs").read_bytes()
+
+    def _witness(self, circuit: Circuit, inputs: dict[str, Any], out: Path) -> tuple[int, int]:
+        """Make a witness; return wall and CPU ms."""
+        if self._maker is None:
+            self._maker = self.tools.script("witness.mjs")
+        try:
+            answer = self._maker.ask({"program": str(circuit.program), "inputs": inputs, "out": str(out)})
+        except Died:
+            self.close()
+            raise
+        if not answer["ok"]:
+            raise Fault(f"{circuit.name}: no witness, the statement is false: {answer['error']}")
+        return answer["ms"], answer["cpu_ms"]
+
+    def verify(self, proof: Proof) -> bool:
+        """Say whether a proof is valid for the statement it carries."""
+        return not self.why_not(proof)
+
+    def why_not(self, proof: Proof, wanted: Statement | None = None) -> str:
+        """Say why a proof would be refused: cheap checks first, then the pairing; "" for a good one."""
+        if proof.backend != self.name:
+            return f"it is of backend {proof.backend}, not {self.name}"
+        if proof.secure != self.secure:
+            return f"its SRS is {'real' if proof.secure else 'INSECURE'}, ours is {self.tools.srs.name}"
+        if wanted is not None:
+            for name, mine, theirs in zip(wanted._fields, wanted, proof.statement, strict=True):
+                if mine != theirs:
+                    return f"{name} is {theirs:#x}, not {mine:#x}"
+        try:
+            circuit = self._circuit_of(proof)
+        except BadInput as error:
+            return str(error)
+        if proof.version != circuit.version:
+            return f"it is of version {proof.version} of {circuit.name}, ours is {circuit.version}"
+        length, target = len(proof.data), circuit.target
+        if (length != RECURSIVE_BYTES) if target == "recursive" else (length not in EVM_BYTES or length % 32):
+            return f"its {length} bytes are no proof for target {target}"
+        return self._pairing(circuit, proof)
+
+    def _pairing(self, circuit: Circuit, proof: Proof) -> str:
+        with tempfile.TemporaryDirectory(prefix="proofyard-") as place:
+            (Path(place) / "proof").write_bytes(proof.data)
+            (Path(place) / "public_inputs").write_bytes(proof.statement.to_bytes())
+            good = self._verify_files(circuit, Path(place))[0]
+        return "" if good else "it doesn't verify"
+
+    def close(self) -> None:
+        """End the witness maker."""
+        if self._maker is not None:
+            self._maker.close()
+            self._maker = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

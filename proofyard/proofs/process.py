@@ -1,0 +1,126 @@
+"""Run other people's programs: with what they used, a limit to their time, and none left behind."""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple, Self
+
+from proofyard.core.errors import Fault
+
+KIB_PER_RSS = 1024 if sys.platform == "darwin" else 1  # macOS reports bytes, Linux KiB
+_living: dict[int, "subprocess.Popen[Any]"] = {}
+_lock = threading.Lock()
+
+
+class Used(NamedTuple):
+    """What a program used."""
+
+    wall_ms: int
+    cpu_ms: int
+    peak_mib: int
+
+
+class Died(Fault):
+    """A program was killed or crashed, which may be the machine's fault: worth another try."""
+
+
+@atexit.register
+def kill_all() -> None:
+    """End every program that still runs."""
+    with _lock:
+        for process in _living.values():
+            process.kill()
+
+
+def start(command: Sequence[str | Path], environment: Mapping[str, str], **pipes: Any) -> "subprocess.Popen[Any]":
+    """Start a program that ends with us."""
+    process = subprocess.Popen(  # noqa: S603 - our own tools, no shell
+        [str(part) for part in command], env={**os.environ, **environment}, start_new_session=True, **pipes
+    )
+    with _lock:
+        _living[process.pid] = process
+    return process
+
+
+def reap(process: "subprocess.Popen[Any]", began: float) -> Used:
+    """Wait for the end of a program."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    with _lock:
+        _living.pop(process.pid, None)
+    cpu_ms = round(1000 * (usage.ru_utime + usage.ru_stime))
+    return Used(round(1000 * (time.monotonic() - began)), cpu_ms, usage.ru_maxrss // KIB_PER_RSS // 1024)
+
+
+def run(command: Sequence[str | Path], environment: Mapping[str, str], *, limit_s: float) -> tuple[int, str, Used]:
+    """Run a program to its end; return exit code, the end of what it said, and what it used.
+
+    Raises
+    ------
+    Died : a signal ended it, or it took longer than `limit_s`.
+    """
+    began = time.monotonic()
+    with TemporaryFile() as said:
+        process = start(command, environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        timer = threading.Timer(limit_s, process.kill)
+        timer.start()
+        try:
+            used = reap(process, began)
+        finally:
+            timer.cancel()
+        said.seek(max(0, said.tell() - 4_000))
+        text = said.read().decode(errors="replace")
+    name = Path(command[0]).name
+    if process.returncode < 0:
+        why = f"took longer than {limit_s:.0f} s" if used.wall_ms >= 1000 * limit_s else "was killed"
+        signal_name = signal.Signals(-process.returncode).name
+        raise Died(f"{name} {why} ({signal_name}) after {used.wall_ms / 1000:.1f} s and {used.peak_mib} MiB")
+    return process.returncode, text, used
+
+
+class Lines:
+    """A program that answers one line of JSON with one line of JSON."""
+
+    def __init__(self, command: Sequence[str | Path]) -> None:
+        self._began = time.monotonic()
+        self._process = start(command, {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    @property
+    def pid(self) -> int:
+        """The program's own process."""
+        return self._process.pid
+
+    def ask(self, question: object) -> dict[str, Any]:
+        """Ask and wait for the answer. Raises Died if the program has ended."""
+        try:
+            self._process.stdin.write(json.dumps(question).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            raise Died("the witness maker (node) was killed")
+        return json.loads(line)
+
+    def close(self) -> Used:
+        """End the program."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+        return reap(self._process, self._began)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
