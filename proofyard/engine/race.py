@@ -12,7 +12,7 @@ import numpy as np
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined
 from proofyard.engine.layout import World
-from proofyard.engine.work import alarm, finish, first_slot, is_online, occupy, when_online, withholds, work_of
+from proofyard.engine.work import alarm, finish, first_slot, occupy, when_online, withholds, work_of
 
 
 @inlined
@@ -32,13 +32,12 @@ def race(w: World, now: int, job: int) -> None:
     for k in range(len(w.racers)):
         i = w.racers[k]
         p = w.provers[i]
-        if p.free_at > now:
-            soonest = min(soonest, p.free_at)
-            continue
-        if i == j.worker or not is_online(w, p, now):
+        free = p.free_at if p.free_at > now else when_online(w, p, now, 0)
+        if free > now:
+            soonest = min(soonest, free)
             continue
         work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
-        if work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job, row)):
+        if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job, row)):
             continue
         time = abs(work)
         end = when_online(w, p, now, time)

@@ -43,6 +43,14 @@ def test_a_busy_prover_leaves_the_next_race_to_others() -> None:
     assert run.jobs.proven_ms[:2].tolist() == [90_000, 180_001]  # it looks again just after 90 s
 
 
+def test_a_job_that_finds_everybody_off_line_is_raced_for_when_somebody_is_back() -> None:
+    night = [prover(online="nights"), prover("later", "20s", online="nights(start=23)")]
+    asked = {"every": "6h", "requests": 2}  # at 0:00 and 6:00; the night is over at 6:00
+    run = simulate(scenario("race(window_ms=72000000)", horizon="12h", workload=asked, provers=night))
+    assert run.jobs.prover.tolist() == [1, 0]
+    assert run.jobs.proven_ms.tolist() == [20_000, 22 * 3_600_000 + 30_001]  # it looks again just after 22:00
+
+
 def test_under_a_rule_that_pays_every_proof_all_hand_in_what_is_in_time() -> None:
     racers = [prover("fast"), prover("slow", "40s"), prover("late", "41s")]
     run = simulate(scenario(f"{Path(__file__).parent / 'shared_reward.py'}", provers=racers))
