@@ -193,6 +193,8 @@ def _follow(w: World, now: int, job: int) -> None:
     elif phase == Phase.SETTLED or phase == Phase.LOST:
         _close(w, now, job)
     elif phase != Phase.NONE:
+        if phase == Phase.BIDDING and w.jobs[job].worker >= 0:
+            _take_away(w, job)
         alarm(w, job, w.book.deadline[job] + 1)
 
 
@@ -206,6 +208,14 @@ def _take_bids(rule: int, context: int, w: World, now: int, job: int) -> None:
             amount = asked(w, p, integer(Moment.BID), prover, job, queue.NEVER, estimate(w, p, job))
             if amount > 0:
                 _act(rule, context, w, integer(Kind.BID), now, prover, job, amount, 0, 0)
+
+
+@aside
+def _take_away(w: World, job: int) -> None:
+    """Let nobody work on `job` until it is given to somebody again, who may be the same."""
+    j = w.jobs[job]
+    w.provers[j.worker].wasted += j.work
+    j.worker, j.work = -1, 0
 
 
 @aside

@@ -62,7 +62,7 @@ def race(w: World, now: int, job: int) -> None:
         _stop_losers(w, now, who, best)
     j.worker, j.finish, j.work = who, best, best_work
     j.turns += who >= 0
-    if j.first_deadline == 0:
+    if j.first_deadline == 0 and who >= 0:
         j.first_deadline = deadline
     if r.every_proof == 0 and best <= deadline:
         finish(w, job, who, best)

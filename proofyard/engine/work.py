@@ -116,8 +116,9 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     p = w.provers[prover]
     j = w.jobs[job]
     work = work_of(w, p, job, dice.job_die(r.seed, job, dice.WORK))
-    if j.worker >= 0:  # a second turn: other dice
+    if j.turns > 0:  # a second turn: other dice
         work = work_of(w, p, job, dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORK))
+    if j.worker >= 0:
         w.provers[j.worker].wasted += j.work
     j.worker = j.assigned = prover
     j.turns += 1

@@ -305,7 +305,10 @@ class _Game:
 
     def job_event(self, job: int) -> Event:
         """Draw something that may happen to `job`; a timer when it has run out, a proof mostly by whose it is."""
-        kind = Kind(self.pick(self.legal[Phase(int(self.book.phase[job]))] or (Kind.EXPIRE,)))
+        legal = self.legal[Phase(int(self.book.phase[job]))] or [Kind.EXPIRE]
+        if Kind.VOTE in legal and hasattr(self.state, "ballot") and self.pick(range(8)):
+            legal = [Kind.VOTE]  # a ballot takes many
+        kind = Kind(self.pick(legal))
         if kind == Kind.REQUEST:
             amount, size, word = self.pick(REQUEST_GWEI), self.pick((1, 1_000, 10**6)), next(self.words)
             return Event(kind, self.now, self.pick(range(ACTORS)), job, amount, size, word)

@@ -200,7 +200,7 @@ def _measure(run: Run) -> Figures:
 
 
 def payoffs(run: Run) -> Weights:
-    """Say by how much each prover, and last the rollup, is better off, gwei: all its money, less the cost of its work."""
+    """Say how much better off each prover, and last the rollup, is, gwei: all its money, less what its work cost."""
     return np.append(run.provers.gain_gwei - run.provers.cost_gwei, run.requesters_gain_gwei)
 
 

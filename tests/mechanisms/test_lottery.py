@@ -7,6 +7,7 @@ post (22916), which gives the lottery its name, only the opening could be read; 
 import math
 import random
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from proofyard.conformance.compiled import fold
 from proofyard.conformance.market import Market, Setup, Trace
 from proofyard.core import BadInput, Event, Kind, Phase, Verdict
 from proofyard.core.book import Ints
+from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import lottery, rule
 from proofyard.mechanisms.lottery import MAX_PROOFS
+from proofyard.scenario import read
 from proofyard.worlds import theory
 
 WORDS = 2**62
@@ -295,3 +298,14 @@ def test_a_prover_under_two_names_has_two_tickets() -> None:
         m.ok(Kind.SETTLE, job * 1_000 + WINDOW + 1, job=job, word=job * WORDS // 3 + 1)
     assert m.gain(0) + m.gain(1) == 2_000
     assert lottery.EVERY_PROOF
+
+
+def test_the_shipped_scenario_shows_its_claim() -> None:
+    """Ten provers that each sit out 62 %: 4 320 blocks, none proven in (.62)^10 of them, 3.8 proofs paid for."""
+    run = simulate(read(Path(__file__).parents[2] / "scenarios" / "proof-lottery.toml"))
+    none = 0.62**10
+    jobs = len(run.jobs.phase)
+    assert abs((run.jobs.phase == Phase.LOST).mean() - none) < 3 * math.sqrt(none * (1 - none) / jobs)
+    assert abs(run.verdicts["PROVE", "OK"] - 3.8 * jobs) < 3 * math.sqrt(10 * 0.38 * 0.62 * jobs)
+    earned, spent = run.provers.income_gwei.sum(), run.provers.cost_gwei.sum()
+    assert earned == pytest.approx(spent, rel=0.02)

@@ -8,6 +8,7 @@ docstring and met by the rule itself, driven over many jobs with provers that ne
 import math
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from proofyard.conformance.compiled import fold
 from proofyard.conformance.market import Market, Setup, Trace
 from proofyard.core import BadInput, Event, Kind, Phase, Verdict
 from proofyard.core.book import Ints
+from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import primary_fallback, rule
 from proofyard.mechanisms.primary_fallback import MAX_SEATS
+from proofyard.scenario import read_variants
 from proofyard.worlds import theory
 
 WORDS = 2**62
@@ -303,3 +306,15 @@ def test_next_words_cover_the_pairs() -> None:
         pairs[first * 4 >> 62, second * 3 >> 62] += 1
     assert len(pairs) == 12
     assert max(abs(count - 1_000) for count in pairs.values()) < 4 * math.sqrt(1_000)
+
+
+def test_the_shipped_scenario_shows_its_claim() -> None:
+    """3 of 10 absent: all blocks proven with 1.4 paid proofs behind, 2.8 at once; without a committee .3 are not."""
+    path = Path(__file__).parents[2] / "scenarios" / "primary-fallback.toml"
+    behind, at_once, alone = (simulate(s) for _, s in read_variants(path)[:3])
+    for run, paid in ((behind, 0.7 + 0.3 * 3 * 7 / 9), (at_once, 2.8)):
+        assert (run.jobs.phase == Phase.SETTLED).all()
+        proofs = run.jobs.paid_gwei / 10**8
+        assert abs(proofs.mean() - paid) < 3 * proofs.std() / math.sqrt(len(proofs))
+    lost = (alone.jobs.phase == Phase.LOST).mean()
+    assert abs(lost - 0.3) < 3 * math.sqrt(0.21 / len(alone.jobs.phase))

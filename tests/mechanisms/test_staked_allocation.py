@@ -7,6 +7,7 @@ others' notes on it. Every formula here is derived in the rule's docstring.
 
 import math
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from proofyard.conformance.compiled import fold
 from proofyard.conformance.market import Market, Setup, Trace
 from proofyard.core import BadInput, Event, Kind, Phase, Verdict
+from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import rule
+from proofyard.scenario import read
 from proofyard.worlds import theory
 
 WORDS = 2**62
@@ -185,3 +188,14 @@ def test_bond_at_which_a_lottery_is_as_good(penalty: int) -> None:
     per_unit_lost = penalty * unit / -m.gain(0)
     best = theory.best_probability(10**6, penalty)
     assert per_unit_lost == pytest.approx(theory.lottery_cost(10**6, best, penalty) - 1, rel=1e-3)
+
+
+def test_the_shipped_scenario_shows_its_claim() -> None:
+    """Saboteurs with 2 x 100 tokens fail 200 blocks at a bond of 1; at a thousandth of it a fifth, for good."""
+    path = Path(__file__).parents[2] / "scenarios" / "staked-allocation.toml"
+    run = simulate(read(path))
+    assert int((run.jobs.phase == Phase.LOST).sum()) == 200
+    assert int(run.provers.slashed_gwei.sum()) == 200 * 10**9
+    cheap = simulate(read(path, mechanism="staked_allocation(bond_gwei = 1_000_000)"))
+    jobs = len(cheap.jobs.phase)
+    assert abs((cheap.jobs.phase == Phase.LOST).mean() - 0.2) < 3 * math.sqrt(0.16 / jobs)

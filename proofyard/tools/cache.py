@@ -1,0 +1,92 @@
+"""Files that were made once and are kept: a folder is named by a hash of what went into it, and complete or not there.
+
+A folder is made under another name and renamed when it is whole, so an interrupted download or compilation leaves
+nothing that looks finished. Two processes that want the same folder wait for each other.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from proofyard.core.errors import Fault
+
+MIB = 2**20
+
+Tell: TypeAlias = Callable[[str], None]
+
+
+def root() -> Path:
+    """Folder of all caches: `PROOFYARD_CACHE`, else `$XDG_CACHE_HOME/proofyard`, else `~/.cache/proofyard`."""
+    chosen = os.environ.get("PROOFYARD_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proofyard"
+
+
+def digest(*parts: str | bytes) -> str:
+    """Hash texts and bytes, each with its length, to 16 hexadecimal digits."""
+    total = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "little") + data)
+    return total.hexdigest()
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """Hash names and contents of files to 16 hexadecimal digits; their folder doesn't count."""
+    return digest(*(part for path in sorted(paths) for part in (path.name, path.read_bytes())))
+
+
+def kept(name: str, make: Callable[[Path], None], *, mib: int = 0) -> Path:
+    """Return the folder `name` of the cache, made by `make(draft)` if it isn't there yet.
+
+    Parameters
+    ----------
+    name : path below `root()`; it must contain a hash of all that `make` depends on
+    make : fills an empty folder; if it raises, nothing is kept
+    mib : free space it needs, MiB
+
+    Raises
+    ------
+    Fault : too little space on the disk of the cache.
+    """
+    place = root() / name
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with locked(place.with_name(place.name + ".lock")):
+        if not place.is_dir():
+            check_space(place.parent, mib)
+            draft = place.with_name(f"{place.name}.draft")
+            shutil.rmtree(draft, ignore_errors=True)  # what an interrupted run left
+            draft.mkdir()
+            try:
+                make(draft)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+            draft.replace(place)
+    return place
+
+
+def check_space(folder: Path, mib: int) -> None:
+    """Raise Fault unless `mib` MiB are free on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free // MIB
+    if free < mib:
+        raise Fault(
+            f"{folder}: wanted {mib} MiB of free disk space, got {free} MiB; free some, or set PROOFYARD_CACHE to a folder"
+            " on a larger disk."
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Hold an exclusive lock on the file `path`; a process that dies lets go of it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
