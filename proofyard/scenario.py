@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from proofyard.core.book import MAX_GWEI
 from proofyard.core.errors import BadInput
+from proofyard.policies import Policy, module_of, with_values
 from proofyard.worlds.schedules import schedule
 from proofyard.worlds.sizes import sizes
 from proofyard.worlds.text import duration_ms, parse_call, unknown, whole
@@ -120,6 +121,7 @@ class Workload(Table):
     clients: int = Field(default=1, ge=1, le=1_000_000)  # closed_loop: requests in flight
     trace: str | None = None  # CSV of measured proofs
     requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
+    coalition: str = ""  # of the rollup, see [[provers]]
 
 
 class Cost(Table):
@@ -168,6 +170,8 @@ class ProverClass(Table):
     cost: Cost = Cost()
     online: str = "always"
     policy: str = "honest"
+    twin: str = ""  # name of a class of the same count: the other identity of each of its provers
+    coalition: str = ""  # who shares its profits; results show each coalition's payoff
     hopeless: Literal["skip", "work"] = "skip"  # an assigned job it cannot finish in time: leave it, or work it off
     vote_delay: Duration = 100  # its votes arrive so much later on average, evenly from half to one and a half of it
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
@@ -221,37 +225,19 @@ class Scenario(Table):
         return int(tokens * 10**self.token.decimals)
 
 
-class Policy(Table):
-    """What a prover does, as numbers the engine reads; honest by default."""
-
-    overstate: float = 1.0  # declared capacity = true capacity times this
-    shade: float = 0.0  # asks its cost times 1 + this
-    withhold: float = 0.0  # share of its assignments it lets go
-    declines: bool = False  # gives a job back that it cannot finish in time
-
-
-_POLICIES: dict[str, tuple[str, float, float, float]] = {  # name: key, default, least, most
-    "overstate": ("x", 2.0, 0.01, 10_000.0),
-    "shade": ("by", 0.1, -0.99, 1_000.0),
-    "withhold": ("share", 0.05, 0.0, 1.0),
-}
-
-
 def policy(text: str, field: str = "provers.policy") -> Policy:
-    """Read `honest`, `capacity_aware`, `overstate(x=2)`, `shade(0.1)` or `withhold(0.05)`. Raises BadInput."""
+    """Read a policy: a name of `proofyard.policies.NAMES`, or a file, with parameters.
+
+    `shade(0.1)`, `shade(by=0.1)` and `shade(by_bips=1000)` say the same; a time may be written `margin='5s'`. Raises
+    BadInput.
+    """
     call = parse_call(text, field)
-    if call.name in {"honest", "capacity_aware"}:
-        if call.values:
-            raise BadInput(field, f"{call.name} without parameters", repr(text))
-        return Policy(declines=call.name == "capacity_aware")
-    if call.name not in _POLICIES:
-        raise unknown(field, repr(text), ["honest", "capacity_aware", *_POLICIES], looks_like=call.name, kind="policy")
-    key, default, low, high = _POLICIES[call.name]
-    for given in call.values:
-        if given not in {"", key}:
-            raise BadInput(field, f"{call.name}({key}=…)", repr(text))
-    value = next(iter(call.values.values()), str(default))
-    return Policy.model_validate({call.name: number_in(value, field, low, high)})
+    known: tuple[str, ...] = module_of(call.name, field).Params._fields
+    values = {
+        f"{key}_ms" if f"{key}_ms" in known else key: str(duration_ms(value, field)) if f"{key}_ms" in known else value
+        for key, value in call.values.items()
+    }
+    return with_values(call.name, values, field)
 
 
 class DelegatorPolicy(Table):
@@ -388,9 +374,19 @@ def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = N
     for k, group in enumerate(scenario.provers):
         schedule(group.online, f"{where}: provers[{k}].online")
         policy(group.policy, f"{where}: provers[{k}].policy")
+        _check_twin(scenario, group, f"{where}: provers[{k}].twin")
     if scenario.delegators:
         delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")
     return _with_paths(scenario, folder)
+
+
+def _check_twin(scenario: Scenario, group: ProverClass, field: str) -> None:
+    """Refuse a second identity that is not a class of as many provers. Raises BadInput."""
+    counts = {g.name: g.count for g in scenario.provers if g.name}
+    if group.twin and group.twin not in counts:
+        raise unknown(field, group.twin, list(counts), kind="class")
+    if group.twin and counts[group.twin] != group.count:
+        raise BadInput(field, f"a class of {group.count} provers", f"{group.twin}, which has {counts[group.twin]}")
 
 
 def _with_paths(scenario: Scenario, folder: Path | None) -> Scenario:

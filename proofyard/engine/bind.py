@@ -19,6 +19,7 @@ from proofyard.core.errors import BadInput, Fault
 from proofyard.core.rule import Rule
 from proofyard.engine import cache
 from proofyard.engine.memory import words_of
+from proofyard.policies import Policy
 
 _ENTRY = '''"""Generated: the rule {name} behind one address; `rule_module` is put here by whoever imports this file."""
 from numba import cfunc, types
@@ -35,6 +36,25 @@ def entry(address, event):
 '''
 
 
+_DECIDE = '''"""Generated: the policy {name} behind one address; `rule_module` is put here by who imports this file."""
+from typing import NamedTuple
+from numba import cfunc, types
+from proofyard.core.book import Ints
+from proofyard.engine.memory import layout_of, pointer_to
+from proofyard.policies.view import View
+decide = rule_module.decide
+class Own(NamedTuple):
+    memory: Ints
+_params = layout_of(rule_module.Params)
+params_at, own_at = pointer_to(_params), pointer_to(layout_of(Own, first=_params.words))
+view_at = pointer_to(layout_of(View, fixed=False))
+
+@cfunc(types.int64(types.int64, types.int64), cache=True, error_model="numpy")
+def entry(address, view):
+    return decide(params_at(address), own_at(address).memory, view_at(view))
+'''
+
+
 @dataclass(frozen=True)
 class Bound:
     """A compiled rule on one state. `state` must live as long as `context` is used."""
@@ -44,7 +64,7 @@ class Bound:
     state: Any
 
 
-def _sources_of(rule: Rule) -> list[Path]:
+def _sources_of(rule: Rule | Policy) -> list[Path]:
     """Files the rule is made of: its own, and for a rule outside the package every file beside it that it imports."""
     own = Path(str(rule.module.__file__))
     found = {own}
@@ -69,7 +89,7 @@ def _imported(path: Path) -> list[str]:
     return names
 
 
-def _why(rule: Rule, error: Exception, wanted: str) -> tuple[str, str, str]:
+def _why(rule: Rule | Policy, error: Exception, wanted: str) -> tuple[str, str, str]:
     """Make the parts of one sentence of Numba's reasons: the line of the rule it stumbled over, and over what."""
     lines = [line.strip() for line in str(error).splitlines()]
     name = Path(str(rule.module.__file__)).name
@@ -85,14 +105,24 @@ def compile_rule(rule: Rule) -> int:
 
     Raises BadInput when Numba cannot compile the rule: it then uses Python beyond the shared subset.
     """
+    return _compile(rule, "entry", _ENTRY)
+
+
+def compile_policy(policy: Policy) -> int:
+    """Compile `policy` (or take it from the cache) and return the address of its entry. Raises BadInput, as above."""
+    return _compile(policy, "policy", _DECIDE)
+
+
+def _compile(rule: Rule | Policy, kind: str, entry: str) -> int:
+    """Write the entry of a rule or a policy into the cache, import it, and return its address. Raises BadInput."""
     own = rule.module.__name__.rsplit(".", 1)[-1]  # for a user's file it tells the path too: compiled code names it
-    name = f"entry_{own}_{cache.digest_of(_sources_of(rule))}"
+    name = f"{kind}_{own}_{cache.digest_of(_sources_of(rule))}"
     module = sys.modules.get(name)
     if module is None:
         path = cache.folder() / f"{name}.py"
         if not path.exists():
             draft = path.with_suffix(f".{id(rule)}.tmp")
-            draft.write_text(_ENTRY.format(name=rule.name), encoding="utf-8")
+            draft.write_text(entry.format(name=rule.name), encoding="utf-8")
             draft.replace(path)
         loader = importlib.util.spec_from_file_location(name, path)
         if loader is None or loader.loader is None:

@@ -40,7 +40,8 @@ def digest_of(paths: list[Path]) -> str:
 def folder() -> Path:
     """Make and return the cache folder of these very sources, and let Numba use it."""
     package = Path(proofyard.__file__).parent
-    sources = sorted([*package.glob("core/*.py"), *package.glob("engine/*.py")])  # a rule's own file names its entry
+    folders = "core/*.py", "engine/*.py", "policies/view.py"  # a rule's or policy's own file names its entry
+    sources = sorted(path for folder in folders for path in package.glob(folder))
     versions = f"{numba.__version__}-{sys.version_info.major}{sys.version_info.minor}"
     place = root() / f"{digest_of(sources)}-{versions}"
     if not place.is_dir():

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.engine import queue
+from proofyard.policies import Policy
+from proofyard.policies.view import MEMORY
 from proofyard.scenario import ProverClass, Scenario, Stake, policy
 from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
 from proofyard.worlds.sizes import sizes
@@ -34,7 +36,13 @@ class Cast:
     delegated: Ints  # gwei
     rate: Floats  # cost, gwei per hour
     ask: Ints  # gwei
-    declared: Ints  # capacity
+    capacity: Ints  # proofs at once, true
+    place: Ints  # number within its class
+    policies: list[Policy]  # per class
+    twin: Ints  # its other identity, -1 none
+    coalitions: list[str]  # who shares its profits, "" itself
+    memory: Ints  # what each remembers, shape (count, MEMORY)
+    contexts: list[Ints]  # per prover: the words a compiled policy reads, its parameters and where its memory is
 
     @property
     def count(self) -> int:
@@ -54,6 +62,9 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
     size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
     asks = [_ask(scenario, k, models[k], rate[k], size, trace, per_unit=per_unit) for k in range(len(classes))]
     counts = [g.count for g in classes]
+    does = [policy(g.policy) for g in classes]
+    group = np.repeat(np.arange(len(classes)), counts)
+    memory = np.zeros((count if any(d.moments for d in does) else 0, MEMORY), np.int64)
     stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
 
     def each(values: list[Any], kind: type[Any] = np.int64) -> NDArray[Any]:
@@ -61,7 +72,7 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
 
     return Cast(
         names=tuple(name for k, g in enumerate(classes) for name in _names(k, g)),
-        group=each(list(range(len(classes)))),
+        group=group,
         classes=classes,
         hardware=models,
         stake=stakes,
@@ -69,8 +80,26 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
         delegated=each([scenario.gwei(g.delegated, f"provers[{k}].delegated") for k, g in enumerate(classes)]),
         rate=each(rate, np.float64),
         ask=each(asks),
-        declared=each([max(1, int(g.capacity * policy(g.policy).overstate)) for g in classes]),
+        capacity=each([g.capacity for g in classes]),
+        place=np.concatenate([np.arange(g.count) for g in classes]),
+        policies=does,
+        twin=_twins(classes),
+        coalitions=[g.coalition for g in classes for _ in range(g.count)],
+        memory=memory,
+        contexts=[_context(does[g], memory[i]) for i, g in enumerate(group.tolist())] if len(memory) else [],
     )
+
+
+def _context(does: Policy, memory: Ints) -> Ints:
+    """Lay out what a compiled policy reads: its parameters, then address and size of its actor's memory."""
+    return np.array([*does.params, memory.ctypes.data, MEMORY], np.int64)
+
+
+def _twins(classes: list[ProverClass]) -> Ints:
+    """Find the other identity of each prover, -1 where it has none."""
+    counts = [g.count for g in classes]
+    first = dict(zip([g.name for g in classes], np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
+    return np.concatenate([np.arange(g.count) + first[g.twin] if g.twin else np.full(g.count, -1) for g in classes])
 
 
 def _names(k: int, group: ProverClass) -> list[str]:
@@ -112,7 +141,7 @@ def _ask(
     *,
     per_unit: bool,
 ) -> int:
-    """Price one prover of class `k` asks, gwei: what it states, or its cost of the median job, shaded by its policy.
+    """Price one honest prover of class `k` asks, gwei: what it states, or its cost of the median job.
 
     For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
     """
@@ -122,7 +151,7 @@ def _ask(
     else:
         time = proving_ms(model, size) if model is not None else median_time(trace, group.hardware)
         base = rate * time / MS_PER_HOUR / (size if per_unit else 1)
-    return max(1, int(base * (1.0 + policy(group.policy).shade)))
+    return max(1, int(base))
 
 
 def median_time(trace: Trace | None, setup: str) -> int:

@@ -24,9 +24,11 @@ from proofyard.engine.layout import (
     world_at,
 )
 from proofyard.engine.memory import call
+from proofyard.engine.mind import ACCEPT, asked
 from proofyard.engine.race import race
 from proofyard.engine.vote import call_ballot
-from proofyard.engine.work import alarm, begin
+from proofyard.engine.work import alarm, begin, estimate, is_online
+from proofyard.policies.view import Moment
 
 _NOTHING, _EPOCH = -1, -2  # instead of a kind: only look at the job; hand the epoch to Python
 _STALE = -3  # an event that no longer counts
@@ -162,7 +164,7 @@ def _refused(w: World, now: int, kind: int, job: int) -> bool:
         _ask_next(w, now)
         return False
     if kind == Kind.DECLINE:
-        w.provers[w.jobs[job].worker].declines = 0  # this rule takes no refusal
+        w.provers[w.jobs[job].worker].decides &= ~ACCEPT  # this rule takes no refusal
         w.jobs[job].worker = -1  # so the work begins after all
         return True
     if kind == Kind.PROVE:
@@ -194,6 +196,18 @@ def _follow(w: World, now: int, job: int) -> None:
         if phase == Phase.BIDDING and w.jobs[job].worker >= 0:
             _take_away(w, job)
         alarm(w, job, w.book.deadline[job] + 1)
+
+
+@aside
+def _take_bids(rule: int, context: int, w: World, now: int, job: int) -> None:
+    """Let everybody who bids on single jobs bid on one that takes bids; a refused bid is only counted."""
+    for k in range(len(w.bidders)):
+        prover = w.bidders[k]
+        p = w.provers[prover]
+        if w.book.phase[job] == Phase.BIDDING and is_online(w, p, now):
+            amount = asked(w, p, integer(Moment.BID), prover, job, queue.NEVER, estimate(w, p, job))
+            if amount > 0:
+                _act(rule, context, w, integer(Kind.BID), now, prover, job, amount, 0, 0)
 
 
 @aside
@@ -305,6 +319,8 @@ def run(rule: int, context: int, world: int, budget: int) -> int:
             continue
         r.events += 1
         if kind == _NOTHING or _answer(rule, context, w, kind, job, prover):
+            if kind == Kind.REQUEST and len(w.bidders) > 0:
+                _take_bids(rule, context, w, r.now, job)
             _follow(w, r.now, job)
             if r.linked != 0:
                 _look_further(w, r.now, job)

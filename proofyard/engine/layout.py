@@ -21,17 +21,19 @@ _FIELDS = (
     "setup",  # ticks of work whatever the size
     "pace",  # ticks of work per unit of size, times 2**32
     "model",  # row of the noise table, column of the measured times
-    "special",  # 1: it may be off line, gone, crash or withhold; see the second line
+    "special",  # 1: it may be off line, gone, crash, or have a mind of its own; see the second line
     "free_at",  # ticks, when its first slot is free
     "busy",  # ticks of work done
     "advance",  # gwei, paid for jobs that were not final yet
-    "declines",  # 1: declines what it cannot finish in time
     "first_toggle",  # its row in `toggles`: [first, last)
     "last_toggle",
     "online_at_start",
     "gone_until",  # ticks; it left the market until then
     "crash_ppm",  # share of its proofs that never finish
-    "withhold_ppm",  # share of its assignments it lets go
+    "mind",  # its row in `minds`
+    "decides",  # about which moments, bit by bit; that of ACCEPT goes once the rule has refused a DECLINE
+    "rate",  # gwei per hour of work
+    "twin",  # who hands in what it finishes too late, -1 itself
     "wasted",  # ticks of work not paid
     "missed",  # assigned jobs it did not prove in time
     "skips",  # 1: does not begin an assigned job it cannot finish in time
@@ -117,6 +119,11 @@ class World(NamedTuple):
     measured: Words  # rows x models, ms; -1 crash, 0 absent; empty: the fitted models are used
     row: Words  # per job: its row in `measured`
     racers: Words  # provers that work on jobs open to all
+    stake: Words  # own stake of each actor, or empty
+    minds: Words  # per policy of a prover: address of its function, address of its context
+    place: Words  # per prover: its number within its class, and the size of that; empty where nobody has a mind
+    bidders: Words  # provers that bid on single jobs
+    shown: Words  # what a policy is shown, one word a field of `policies.view.View`
     ends: Words  # scratch, per prover: when its present race ends
     event: Words  # the event being answered, seven words
     heap: Words

@@ -13,6 +13,7 @@ from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Verdict
 from proofyard.engine import queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
+from proofyard.engine.minds import Minds
 from proofyard.engine.world import EVENT_WORDS, Stage, delegations
 from proofyard.worlds.dice import uniform, word
 
@@ -53,12 +54,14 @@ class Population:
         self.history: list[Books] = []
         self.leaving = np.array([g.leave is not None for g in self.classes])[st.cast.group]
         self.delegation = Delegation(st, inject)
+        self.minds = Minds(st, inject)
 
     def enter(self) -> None:
         """Everybody states its terms, stakes and delegates, the largest stake first."""
         cast = self.stage.cast
         order = np.argsort(-cast.stake, kind="stable")
-        self.inject(events_of(Kind.OFFER, 0, order, cast.ask[order], cast.declared[order]))
+        self.minds.enter()
+        self.inject(events_of(Kind.OFFER, 0, order, self.minds.price[order], self.minds.declared[order]))
         staking = order[cast.stake[order] > 0]
         self.inject(events_of(Kind.STAKE, 0, staking, cast.stake[staking]))
         stake = self.stage.optional("stake")
@@ -72,6 +75,7 @@ class Population:
         if self.leaving.any():
             self._leave(now)
         self.delegation.decide(now)
+        self._think(now)
 
     def costs(self, busy: Ints, online: Ints) -> Floats:
         """Compute what work and presence have cost each prover, gwei."""
@@ -82,6 +86,17 @@ class Population:
     def away_ms(self, now: int) -> Ints:
         """Time each prover was out of the market up to `now`, ms."""
         return self.away + np.where(self.left_at >= 0, now - self.left_at, 0)
+
+    def _think(self, now: int) -> None:
+        """Let those with a policy reconsider their price, capacity and stake, and go away for a while."""
+        present = self.left_at < 0
+        self.minds.reconsider(now, present, self.costs)
+        until = self.minds.away(now, present)
+        going = np.flatnonzero(until > now)
+        if len(going):
+            self._go(now, going, until[going])
+        elif self.minds.leavers:
+            self._return(now)
 
     def _restake(self, now: int) -> None:
         """Let those who do so put free money to stake: all of it, or, without a seat, up to what they began with.
@@ -149,7 +164,7 @@ class Population:
         self.inject(events_of(Kind.WITHDRAW, now, back, np.zeros(len(back), np.int64)))
         cast, cash = self.stage.cast, self.stage.state.book.cash
         amount = np.minimum(cash[back], cast.stake[back])
-        self.inject(events_of(Kind.OFFER, now, back, cast.ask[back], cast.declared[back]))
+        self.inject(events_of(Kind.OFFER, now, back, self.minds.price[back], self.minds.declared[back]))
         some = amount > 0
         self.inject(events_of(Kind.STAKE, now, back[some], amount[some]))
 

@@ -12,7 +12,7 @@ import numpy as np
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined
 from proofyard.engine.layout import World
-from proofyard.engine.work import alarm, finish, first_slot, occupy, when_online, withholds, work_of
+        if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
 
 
 @inlined
@@ -21,13 +21,13 @@ def race(w: World, now: int, job: int) -> None:
     r = w.registers[0]
     j = w.jobs[job]
     deadline = w.book.deadline[job]
-    best, who, best_work = queue.NEVER, -1, 0
-    if j.worker >= 0:
-        if j.finish > now and j.finish < queue.NEVER:
-            best, who, best_work = j.finish, j.worker, j.work  # still at it, though late
-        elif r.every_proof == 0:
-            w.provers[j.worker].wasted += j.work
-    soonest = queue.NEVER
+    best, who, best_work, soonest = queue.NEVER, -1, 0, queue.NEVER
+    if j.worker >= 0 and j.finish >= now and j.finish < queue.NEVER:
+        twin = w.provers[j.worker].twin  # what it made under this name it hands in under its other one
+        j.worker = twin if twin >= 0 else j.worker
+        best, who, best_work = j.finish, j.worker, j.work  # still at it, or done and holding it back
+    elif j.worker >= 0 and r.every_proof == 0:
+        w.provers[j.worker].wasted += j.work
     row = np.uint64(r.seed) + dice.RACE_KEY + np.uint64(job * r.provers + 1) * dice.GAMMA
     for k in range(len(w.racers)):
         i = w.racers[k]
@@ -37,7 +37,11 @@ def race(w: World, now: int, job: int) -> None:
             soonest = min(soonest, free)
             continue
         work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
+<<<<<<< HEAD
         if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job, row)):
+=======
+        if work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
+>>>>>>> policies
             continue
         time = abs(work)
         end = when_online(w, p, now, time)
@@ -70,11 +74,11 @@ def race(w: World, now: int, job: int) -> None:
 
 
 @aside
-def _takes_part(w: World, p: Any, prover: int, job: int, row: Any) -> bool:
+def _takes_part(w: World, p: Any, prover: int, job: int) -> bool:
     """Say whether `prover` may prove, where the rule names who may, and does not sit this one out."""
     if len(w.may_prove) > 0 and (w.seat[prover] == 0 or (w.may_prove[job] >> (w.seat[prover] - 1)) & 1 == 0):
         return False
-    return p.withhold_ppm == 0 or not withholds(dice.mix(row + np.uint64(prover) * dice.GAMMA), p)
+    return not silent(w, p, prover, job)
 
 
 @aside

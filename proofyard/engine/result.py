@@ -45,6 +45,7 @@ class Provers(NamedTuple):
     pool_end_gwei: Ints  # delegated to it at the end
     pool_gain_gwei: Ints  # credited to those who delegate to it
     pool_slashed_gwei: Ints  # taken from those who delegate to it
+    gain_gwei: Ints  # what it owns at the end less what it owned at the start: fees, bids, rewards, slashes, all
 
 
 class Samples(NamedTuple):
@@ -89,4 +90,6 @@ class Run:
     verdicts: dict[tuple[str, str], int]  # how often which kind met which verdict
     money_difference_gwei: int  # money at the end less money at genesis: always 0
     events: int  # events the engine handled
+    requesters_gain_gwei: int = 0  # what the rollup owns at the end less what it owned at the start: minus what it paid
+    coalitions: tuple[str, ...] = ()  # of each prover, and last of the rollup: who shares its profits, "" itself
     trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for

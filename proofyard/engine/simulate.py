@@ -14,7 +14,7 @@ from proofyard.engine import kernels, layout
 from proofyard.engine.cast import MS_PER_HOUR
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
-from proofyard.engine.world import EVENT_WORDS, Stage, addresses, online_of, rule_of, stage
+from proofyard.engine.world import EVENT_WORDS, Stage, addresses, gains, online_of, rule_of, stage
 from proofyard.scenario import Scenario
 
 BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
@@ -119,6 +119,8 @@ class Simulation:
             burnt_gwei=int(book.burnt[0]) * gwei,
             seat_churn=int(churn[0]) if churn is not None else 0,
             verdicts=_verdicts(st.world.counts),
+            requesters_gain_gwei=int(gains(st)[st.cast.count]) * gwei,
+            coalitions=(*st.cast.coalitions, st.scenario.workload.coalition),
             money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
             events=int(registers["events"]),
             trace=np.concatenate(self.chunks) if self.traced else None,
@@ -275,6 +277,7 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
         pool_end_gwei=optional("pool"),
         pool_gain_gwei=_pool_gain(st),
         pool_slashed_gwei=optional("pool_slashed") + optional("leaving_slashed"),
+        gain_gwei=gains(st)[:count],
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside
 from proofyard.engine.layout import World
-from proofyard.engine.work import is_online, withholds
+from proofyard.engine.work import is_online, silent
 
 
 @aside
@@ -26,7 +26,7 @@ def call_ballot(w: World, now: int, job: int) -> None:
         die = dice.mix(row + np.uint64(k) * dice.GAMMA)
         if ballot == 0 or w.seat[k] == 0 or not is_online(w, p, now):
             continue
-        if p.withhold_ppm != 0 and withholds(die, p):
+        if silent(w, p, k, job):
             continue
         arrives = now + p.vote_delay // 2 + ((p.vote_delay * dice.column_of(die)) >> 10)
         w.vote_at[k] = arrives

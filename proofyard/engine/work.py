@@ -7,6 +7,8 @@ import numpy as np
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined, integer
 from proofyard.engine.layout import World
+from proofyard.engine.mind import ACCEPT, SUBMIT, asked, decides
+from proofyard.policies.view import Moment
 
 
 @inlined
@@ -126,35 +128,63 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     deadline = w.book.deadline[job]
     if j.first_deadline == 0:
         j.first_deadline = deadline
-    if work == 0 or (p.special != 0 and p.withhold_ppm != 0 and withholds(dice.job_die(r.seed, job, dice.WORK), p)):
+    if work == 0:
         alarm(w, job, deadline + 1)
         return
     slot, second = first_slot(w, prover)
     time = abs(work)
     end = when_online(w, p, max(now, w.slots[slot]), time)
-    if end > deadline and (p.declines != 0 or p.helper >= 0) and _avoid(w, now, job, prover, deadline):
+    hand_in = end
+    if decides(p, ACCEPT | SUBMIT):
+        hand_in = _decide(w, now, job, prover, end, time)
+        if hand_in >= queue.NEVER:
+            return
+    if end > deadline and p.helper >= 0 and _avoid(w, now, job, prover, deadline):
         return
     if end < queue.NEVER and (end <= deadline or p.skips == 0):
         occupy(w, p, slot, second, end)
         p.busy += time
         j.work = time
         if work > 0:
-            j.finish = end
+            j.finish = max(end, hand_in)
     if j.finish <= deadline:
-        finish(w, job, prover, end)
+        finish(w, job, prover, j.finish)
     else:
         alarm(w, job, deadline + 1)
 
 
+@inlined
+def estimate(w: World, p: Any, job: int) -> int:
+    """Ticks `job` would take `p`: it knows its own machine and the job well enough to price it."""
+    return abs(work_of(w, p, job, dice.job_die(w.registers[0].seed, job, dice.WORK)))
+
+
 @aside
-def withholds(die: Any, p: Any) -> bool:
-    """Say whether `p` lets this assignment go, by another die made of its own for the work."""
-    return integer(dice.mix(die + dice.STREAM) % np.uint64(1_000_000)) < p.withhold_ppm
+def _decide(w: World, now: int, job: int, prover: int, end: int, work: int) -> int:
+    """Let the prover decide about an assignment: when it hands the proof in, or NEVER when nothing more is to do."""
+    r = w.registers[0]
+    p = w.provers[prover]
+    if decides(p, ACCEPT) and asked(w, p, integer(Moment.ACCEPT), prover, job, end, work) == 0:
+        r.heap_size = queue.push(w.heap, r.heap_size, now, queue.pack(queue.DECLINE, job, prover), r.salt)
+        alarm(w, job, w.book.deadline[job] + 1)
+        return queue.NEVER
+    if not decides(p, SUBMIT):
+        return end
+    hand_in = asked(w, p, integer(Moment.SUBMIT), prover, job, end, work)
+    if hand_in >= queue.NEVER:
+        alarm(w, job, w.book.deadline[job] + 1)
+    return hand_in
+
+
+@inlined
+def silent(w: World, p: Any, prover: int, job: int) -> bool:
+    """Say whether `p` sits this race or this ballot out."""
+    return decides(p, SUBMIT) and asked(w, p, integer(Moment.SUBMIT), prover, job, queue.NEVER, 0) >= queue.NEVER
 
 
 @aside
 def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
-    """`prover` cannot make it: let it buy the proof from a helper, or decline. True when something was found."""
+    """`prover` cannot make it: let it buy the proof from a helper. True when one was found."""
     r = w.registers[0]
     p = w.provers[prover]
     for k in range(p.helper, p.helper + p.helpers):
@@ -171,8 +201,4 @@ def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
             w.jobs[job].finish = end
             finish(w, job, prover, end)
             return True
-    if p.declines != 0:
-        r.heap_size = queue.push(w.heap, r.heap_size, now, queue.pack(queue.DECLINE, job, prover), r.salt)
-        alarm(w, job, deadline + 1)
-        return True
     return False

@@ -14,10 +14,11 @@ from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Phase
 from proofyard.core.rule import Rule, parse_call, with_params
 from proofyard.engine import kernels, layout, queue
-from proofyard.engine.bind import Bound, bind
+from proofyard.engine.bind import Bound, bind, compile_policy
 from proofyard.engine.cast import Cast, cast_of, median_time
 from proofyard.engine.memory import words_of
-from proofyard.scenario import DelegatorPolicy, Outsource, Scenario, delegator_policy, policy
+from proofyard.policies.view import Moment, View
+from proofyard.scenario import DelegatorPolicy, Outsource, Scenario, delegator_policy
 from proofyard.worlds.dice import word
 from proofyard.worlds.hardware import proving_ms
 from proofyard.worlds.schedules import online_ms, schedule, toggles
@@ -29,6 +30,7 @@ PPM = 1_000_000
 DIFFICULTY_STREAM, PROPOSER_STREAM = 5, 6  # of the dice; 0 is the engine's
 EVENT_WORDS = 7
 SLASH_LOG = 100_000
+DELEGATED = ("pool", "leaving")  # how arrays are called that hold, under their operator, the money of delegators
 
 
 class Requests(NamedTuple):
@@ -121,6 +123,7 @@ class Stage:
     bound: Bound
     world: layout.World
     genesis_gwei: int
+    worth_at_start: Ints  # what each actor owned, gwei
 
     @cached_property
     def first_delegator(self) -> int:
@@ -165,8 +168,20 @@ def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_roo
     world = world._replace(trace=np.zeros(EVENT_WORDS * trace_room, np.int64))
     text = scenario.delegators.policy if scenario.delegators else "stay"
     return Stage(
-        scenario, rule, seed, cast, requests, delegators, delegator_policy(text), state, bound, world, genesis
+        scenario, rule, seed, cast, requests, delegators, delegator_policy(text), state, bound, world, genesis,
+        worth(state, delegators),
     )  # fmt: skip
+
+
+def worth(state: tuple[Any, ...], delegators: int) -> Ints:
+    """Sum up what each actor owns, gwei: its cash and all the rule keeps in its name, but not what others delegate."""
+    held = [(field.path, array) for field, array in shape.named(state) if field.money and field.size == "actor"]
+    return np.sum([array for path, array in held if not (delegators and path.startswith(DELEGATED))], axis=0)
+
+
+def gains(st: Stage) -> Ints:
+    """Compare what each actor owns now with what it owned at the start, gwei."""
+    return worth(st.state, st.delegators) - st.worth_at_start
 
 
 def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: Trace | None) -> None:
@@ -224,8 +239,9 @@ def _world(
     """Fill the engine's arrays."""
     jobs = len(requests.arrive)
     provers, flips = _provers(scenario, cast, seed)
-    capacity = np.array([g.capacity for g in cast.classes])[cast.group]
-    first_slot = np.concatenate(([0], np.cumsum(capacity)))
+    first_slot = np.concatenate(([0], np.cumsum(cast.capacity)))
+    minds = minds_of(cast)
+    provers["mind"] = minds.row
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
     noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
     world = layout.World(
@@ -254,6 +270,11 @@ def _world(
         measured=_measured(cast, measured),
         row=requests.row,
         racers=np.flatnonzero(racing),
+        stake=getattr(state, "stake", np.zeros(0, np.int64)),
+        minds=minds.words,
+        place=minds.place,
+        bidders=minds.bidders,
+        shown=np.zeros(len(View._fields), np.int64),
         ends=np.zeros(cast.count, np.int64),
         event=np.zeros(EVENT_WORDS, np.int64),
         heap=np.zeros(2 * 4096, np.int64),
@@ -264,6 +285,33 @@ def _world(
     world.registers[0]["linked"] = hasattr(state, "woken") or hasattr(state, "ballot")
     _start_queue(scenario, world)
     return world
+
+
+class Minds(NamedTuple):
+    """The policies of all provers as the compiled loop needs them."""
+
+    row: Ints  # per prover, its row in `words`
+    words: Ints  # per row: address of the policy's function, address of its context; row 0 is nobody's
+    place: Ints  # per prover: number within its class, size of that; empty where nobody has a mind
+    bidders: Ints  # who bids on single jobs
+
+
+def minds_of(cast: Cast) -> Minds:
+    """Compile the policies that decide about single jobs, and give each prover that has one a context."""
+    row, words, bidders = np.zeros(cast.count, np.int64), [0, 0], list[int]()
+    for k, does in enumerate(cast.policies):
+        if not does.compiled:
+            continue
+        function = compile_policy(does)
+        for prover in np.flatnonzero(cast.group == k).tolist():
+            context = cast.contexts[prover]
+            row[prover] = len(words) // 2
+            words += [function, context.ctypes.data]
+            if Moment.BID in does.moments:
+                bidders.append(prover)
+    sizes = np.array([g.count for g in cast.classes])[cast.group]
+    place = np.stack([cast.place, sizes], axis=1).ravel() if len(words) > 2 else np.zeros(0, np.int64)  # noqa: PLR2004
+    return Minds(row, np.array(words, np.int64), place, np.array(bidders, np.int64))
 
 
 def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:
@@ -312,10 +360,10 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
         rows["setup"][mine] = model.setup_ms
         rows["pace"][mine] = (model.ps_per_unit << 32) // 10**9  # ms per unit, times 2**32
         rows["crash_ppm"][mine] = model.crash_ppm
-    does = policy(group.policy)
-    rows["withhold_ppm"][mine] = int(does.withhold * PPM)
-    rows["special"][mine] |= (rows["crash_ppm"][mine] > 0) | (does.withhold > 0)
-    rows["declines"][mine] = does.declines
+    does = cast.policies[k]
+    rows["special"][mine] |= (rows["crash_ppm"][mine] > 0) | does.compiled
+    rows["decides"][mine] = sum(1 << moment for moment in does.moments)
+    rows["rate"][mine], rows["twin"][mine] = np.round(cast.rate[mine]), cast.twin[mine]
     rows["vote_delay"][mine] = group.vote_delay
     rows["skips"][mine] = group.hopeless == "skip"
     if group.outsource is not None:

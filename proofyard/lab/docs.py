@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from proofyard import scenario
+from proofyard import policies, scenario
 from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
 from proofyard.lab import catalogue, metrics, table
@@ -318,7 +318,7 @@ def scenarios() -> dict[str, str]:
         parts.append(grid(("key", "type", "default", "meaning"), _keys(source, name, meanings.get(name, {}))))
     return {
         "tables": "\n\n".join(parts),
-        "policies": _listed(scenario.policy),
+        "policies": _policies(),
         "delegators": _listed(scenario.delegator_policy),
     }
 
@@ -381,6 +381,17 @@ def _default(annotation: str, value: Any) -> str:
     if annotation.startswith("MicroUsd"):
         return code(f'"{value / 10**6:.2f} usd"')
     return code(value if isinstance(value, int | float) else f'"{value}"')
+
+
+def _policies() -> str:
+    """List every policy: what it does, what it decides about, its parameters."""
+    rows: list[tuple[str, ...]] = []
+    for name in policies.NAMES:
+        module = policies.module_of(name)
+        params = ", ".join(f"`{key}={value}`" for key, value in module.Params._field_defaults.items())
+        about = ", ".join(moment.name for moment in module.MOMENTS)
+        rows.append((f"`{name}`", prose(str(module.__doc__).split("\n\n")[0]), about or "nothing", params or "none"))
+    return grid(("policy", "what it does", "decides about", "parameters and defaults"), rows)
 
 
 def _listed(function: object) -> str:

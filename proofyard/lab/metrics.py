@@ -32,6 +32,8 @@ profitable
 entry_barrier
     stake_gwei  least stake, own at the start and mean delegated, of a prover with a profit; `ms_per_proof`: the slowest
                 such prover, paid work / proofs. Observed in this run, not proven: it needs provers small and slow
+coalitions
+    by name     `members`, and `payoff_gwei`: all they own at the end, less at the start, less the cost of their work
 welfare
     paid_gwei   by requesters; `cost_gwei` of all work; `cheapest_gwei` of the settled proofs, each at its cheapest
                 prover (where nobody could make it in time: at its real one); `loss_gwei` = cost - cheapest: who makes
@@ -193,6 +195,23 @@ def _measure(run: Run) -> Figures:
         },
         "profitable": _profitable(p),
         "entry_barrier": _entry_barrier(p),
+        "coalitions": _coalitions(run),
+    }
+
+
+def payoffs(run: Run) -> Weights:
+    """Say how much better off each prover, and last the rollup, is, gwei: all its money, less what its work cost."""
+    return np.append(run.provers.gain_gwei - run.provers.cost_gwei, run.requesters_gain_gwei)
+
+
+def _coalitions(run: Run) -> Figures:
+    """Members and payoff of each coalition."""
+    names = np.array(run.coalitions)
+    found = sorted(set(run.coalitions) - {""})
+    payoff = payoffs(run) if found else np.zeros(0)
+    return {
+        name: {"members": int((names == name).sum()), "payoff_gwei": float(payoff[names == name].sum())}
+        for name in found
     }
 
 

@@ -216,12 +216,18 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
 )
 
 
+_TOGETHER = "All its members own at the end, less what they owned at the start, less the cost of their work; in tokens."
+
+
 def lines(summary: Figures) -> list[Line]:
     """Say every figure of the table but the provers' own; lines of money and returns that never were are left out."""
     return [
         Line(title, [(name, say(summary, path, how)) for name, path, how in figures], meaning)
         for title, meaning, figures in _LINES
         if title not in _LEFT_OUT or any(at(summary, path) for _, path, _ in figures)
+    ] + [
+        Line(f"coalition {name}", [("payoff", tokens(found["payoff_gwei"]))], _TOGETHER)
+        for name, found in summary.get("coalitions", {}).items()
     ]
 
 

@@ -102,7 +102,7 @@ def drawn_run(
         provers, wins=wins, income_gwei=wins * price, cost_gwei=busy * TOKEN // 90_000, busy_ms=busy,
         wasted_ms=busy - wins * 60_000, missed=dice.poisson(1.0, provers) * staked, slashed_gwei=slashed // 4,
         stake_gwei=stake[-1], stake_start_gwei=stake[0], pool_gwei=pool.mean(0), pool_end_gwei=pool[-1],
-        pool_gain_gwei=wins * price // 5, pool_slashed_gwei=slashed - slashed // 4,
+        gain_gwei=wins * price - slashed, pool_gain_gwei=wins * price // 5, pool_slashed_gwei=slashed - slashed // 4,
     )  # fmt: skip
     samples = samples_of(len(stake), provers, horizon, stake_gwei=stake, pool_gwei=pool)
     samples = samples._replace(locked_gwei=(stake + pool).sum(1))

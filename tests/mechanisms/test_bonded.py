@@ -451,6 +451,11 @@ def test_littles_law_in_other_regimes(name: str, hours: int, minutes: int, expec
     assert steady_stream(REGIMES[name], minutes * MINUTE, hours) == (*expected, 0)
 
 
+def test_halving_the_lock_halves_the_capital() -> None:
+    """Field page on chains, 7.14: bond x rate x lock = 72 000; halving the lock halves it."""
+    assert steady_stream(MAINNET._replace(tee_cooldown=MAINNET.tee_cooldown // 2), 0) == (36_000, 36_000, 0)
+
+
 def test_monopoly_costs_what_is_locked_not_the_daily_volume() -> None:
     """Capital recycles every cooldown (1.6): 480 bonds at a time, one more at the instant of settlement."""
     enough = 481 * MAINNET.tee_validity

@@ -1,0 +1,110 @@
+"""What policies decide between events: prices, capacities, stakes, and whether to stay; asked in plain Python."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofyard.core.book import MAX_GWEI, Ints
+from proofyard.core.event import Kind
+from proofyard.engine.cast import Floats
+from proofyard.engine.world import EVENT_WORDS, Stage
+from proofyard.policies.view import Moment, View
+from proofyard.worlds.dice import word
+
+MIND_STREAM = 8  # of the dice
+BLANK = View(*[0] * len(View._fields))
+
+Inject = Callable[[Ints], Ints]
+Flags = NDArray[np.bool_]
+
+
+class Minds:
+    """The policies of one run, and what they made their provers offer."""
+
+    def __init__(self, st: Stage, inject: Inject) -> None:
+        self.stage, self.inject = st, inject
+        cast = st.cast
+        self.price, self.declared = cast.ask.copy(), cast.capacity.copy()
+        self.worth = np.zeros(cast.count)  # earned less spent when last asked
+        self.spent: Callable[[Ints, Ints], Floats] | None = None
+        self.moments = [does.moments for does in cast.policies]
+        self.leavers = any(Moment.AWAY in moments for moments in self.moments)
+
+    def who(self, moment: Moment) -> Ints:
+        """List the provers that decide about `moment` themselves."""
+        mine = [k for k, moments in enumerate(self.moments) if moment in moments]
+        return np.flatnonzero(np.isin(self.stage.cast.group, mine)) if mine else np.zeros(0, np.int64)
+
+    def enter(self) -> None:
+        """Settle everybody's first price and capacity."""
+        for prover in self.who(Moment.CAPACITY).tolist():
+            self.declared[prover] = max(1, self._ask(Moment.CAPACITY, 0, prover, 0))
+        for prover in self.who(Moment.PRICE).tolist():
+            self.price[prover] = min(MAX_GWEI, max(1, self._ask(Moment.PRICE, 0, prover, 0)))
+
+    def reconsider(self, now: int, present: Flags, costs: Callable[[Ints, Ints], Floats]) -> None:
+        """Offer anew where a price or a capacity changed; then move stake."""
+        pricing, sizing, staking = (self.who(m) for m in (Moment.PRICE, Moment.CAPACITY, Moment.STAKE))
+        if not len(pricing) + len(sizing) + len(staking):
+            return
+        old_price, old_declared = self.price.copy(), self.declared.copy()
+        profit = self._profit(now, costs) if len(pricing) else self.worth
+        for prover in sizing[present[sizing]].tolist():
+            self.declared[prover] = max(1, self._ask(Moment.CAPACITY, now, prover, 0))
+        for prover in pricing[present[pricing]].tolist():
+            gained = int(profit[prover])
+            self.price[prover] = min(MAX_GWEI, max(1, self._ask(Moment.PRICE, now, prover, gained)))
+        changed = np.flatnonzero((self.price != old_price) | (self.declared != old_declared))
+        self._inject(Kind.OFFER, now, changed, self.price[changed], self.declared[changed])
+        amounts = np.array([self._ask(Moment.STAKE, now, prover, 0) for prover in staking.tolist()], np.int64)
+        for kind, sign in ((Kind.UNSTAKE, -1), (Kind.STAKE, 1)):
+            moving = (amounts * sign > 0) & present[staking]
+            self._inject(kind, now, staking[moving], abs(amounts[moving]))
+
+    def away(self, now: int, present: Flags) -> Ints:
+        """Until when each prover that leaves now stays away; 0 for all others."""
+        until = np.zeros(self.stage.cast.count, np.int64)
+        for prover in self.who(Moment.AWAY).tolist():
+            gone = self._ask(Moment.AWAY, now, prover, 0) if present[prover] else 0
+            until[prover] = now + gone if gone > 0 else 0
+        return until
+
+    def _profit(self, now: int, costs: Callable[[Ints, Ints], Floats]) -> Floats:
+        """Compute what each has earned less spent since it was last asked."""
+        st = self.stage
+        spent = costs(st.world.provers["busy"], np.full(st.cast.count, now))
+        worth = st.income() - spent - st.state.book.slashed[: st.cast.count]
+        gained, self.worth = worth - self.worth, worth
+        return gained
+
+    def _ask(self, moment: Moment, now: int, prover: int, profit: int) -> int:
+        """Show the policy of `prover` what it may see."""
+        st, cast = self.stage, self.stage.cast
+        group = int(cast.group[prover])
+        stake = st.optional("stake")
+        others = np.delete(self.price, prover)
+        view = BLANK._replace(
+            moment=int(moment),
+            now=now,
+            actor=prover,
+            word=int(word(st.seed, MIND_STREAM, now * cast.count + prover)) >> 2,
+            cash=int(st.state.book.cash[prover]),
+            stake=int(stake[prover]) if stake is not None else 0,
+            ask=int(cast.ask[prover]),
+            price=int(self.price[prover]),
+            rival=int(others.min()) if len(others) else 0,
+            capacity=int(cast.capacity[prover]),
+            profit=profit,
+            place=int(cast.place[prover]),
+            peers=cast.classes[group].count,
+        )
+        return cast.policies[group].decide(cast.memory[prover], view)
+
+    def _inject(self, kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> None:
+        """Let the rule answer events of one kind; what it refuses is counted."""
+        if len(actors):
+            events = np.zeros((len(actors), EVENT_WORDS), np.int64)
+            events[:, 0], events[:, 1], events[:, 2] = kind, now, actors
+            events[:, 4], events[:, 5] = amounts, details
+            self.inject(events)
