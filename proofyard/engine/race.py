@@ -12,7 +12,7 @@ import numpy as np
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined
 from proofyard.engine.layout import World
-        if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
+from proofyard.engine.work import alarm, finish, first_slot, occupy, silent, when_online, work_of
 
 
 @inlined
@@ -37,11 +37,7 @@ def race(w: World, now: int, job: int) -> None:
             soonest = min(soonest, free)
             continue
         work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
-<<<<<<< HEAD
-        if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job, row)):
-=======
-        if work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
->>>>>>> policies
+        if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
             continue
         time = abs(work)
         end = when_online(w, p, now, time)
