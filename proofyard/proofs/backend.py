@@ -41,9 +41,13 @@ class ProofBackend(Protocol):
     ----------
     name : in every output
     secure : False if anybody could forge its proofs
+    threads : of one proof; 0 for all cores
+    spent : what the last proof took
     """
 
     name: str
+    threads: int
+    spent: Spent
 
     @property
     def secure(self) -> bool: ...
@@ -66,4 +70,16 @@ class ProofBackend(Protocol):
 
     def why_not(self, proof: Proof, wanted: Statement | None = None) -> str:
         """Say why a proof would be refused, "" if it wouldn't; `wanted` is what it is supposed to prove."""
+        ...
+
+    def node_key(self) -> int:
+        """Return what stands in statements as `node_key` of proofs that will be joined."""
+        ...
+
+    def version(self, size: int, *, last: bool) -> str:
+        """Return the version of the circuit for batches of `size` (0: the joining circuit), `last` as in `Job`."""
+        ...
+
+    def close(self) -> None:
+        """End the programs it keeps running."""
         ...

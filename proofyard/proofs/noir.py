@@ -82,9 +82,17 @@ class Noir:
         if len(job.batch.steps) > job.size or job.batch.depth != self.depth:
             wanted = f"at most {job.size} transfers over a tree of depth {self.depth}"
             raise BadInput("batch", wanted, f"{len(job.batch.steps)} of depth {job.batch.depth}")
-        node_key = 0 if job.last else self.circuit(0, "recursive").key_hash
+        node_key = 0 if job.last else self.node_key()
         statement = state_of(job.batch, job.payout, node_key)
         return self._prove(circuit, statement, leaf_inputs(job.batch, statement, job.size))
+
+    def node_key(self) -> int:
+        """Return the hash of the joining circuit's key."""
+        return self.circuit(0, "recursive").key_hash
+
+    def version(self, size: int, *, last: bool) -> str:
+        """Return the digest of a circuit's key."""
+        return self.circuit(size, "evm" if last else "recursive").version
 
     def join(self, proofs: Sequence[Proof], *, last: bool = False) -> Proof:
         """Join two proofs in a row.

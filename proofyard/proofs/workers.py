@@ -1,0 +1,169 @@
+"""Where parts of a job are proven: threads of this process that drive provers of their own, or other machines.
+
+A worker holds a backend: for Noir that is a resident witness maker and one `bb` process for each proof. Memory decides
+how many work at once, besides cores.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
+
+from proofyard.core.errors import BadInput
+from proofyard.proofs.backend import Job, ProofBackend, Spent
+from proofyard.proofs.statement import Proof
+
+# Most memory a proof took with bb 5.0.0 on x86-64, MiB: leaves by size, the joining circuit under 0.
+PEAK_MIB = {0: 2_100, 4: 260, 16: 300, 64: 750}
+WORKER_MIB = 220  # its witness maker
+SHARE = 0.8  # of the free memory that may be used
+
+
+class Task(NamedTuple):
+    """A part ready to be proven: a job, or two proofs to join."""
+
+    place: int
+    threads: int
+    job: Job | None = None
+    children: tuple[Proof, ...] = ()
+    last: bool = False
+
+    @property
+    def mib(self) -> int:
+        """Memory it takes, MiB."""
+        return peak_mib(self.job.size if self.job else 0)
+
+
+class Done(NamedTuple):
+    """A proof, what it took, and which worker made it."""
+
+    proof: Proof
+    spent: Spent
+    worker: str
+
+
+class Workers(Protocol):
+    """A place where tasks run.
+
+    Attributes
+    ----------
+    cores : that may work at once
+    mib : memory for all tasks together, MiB
+    most : tasks at once
+    """
+
+    cores: int
+    mib: int
+    most: int
+
+    def submit(self, task: Task) -> "Future[Done]":
+        """Start a task."""
+        ...
+
+    def close(self) -> None:
+        """Stop."""
+        ...
+
+
+def peak_mib(size: int) -> int:
+    """Memory that proving a batch of `size` takes (0: a join), MiB; between known sizes the next larger."""
+    known = [peak for k, peak in sorted(PEAK_MIB.items()) if k >= size]
+    return known[0] if size in PEAK_MIB else max(known, default=PEAK_MIB[64] * -(-size // 64))
+
+
+def free_mib() -> int:
+    """Memory this process may still take, MiB: of the machine, and of its control group if that is less."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 if _has_pages() else 4_096
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) // 1024
+    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
+    if limit and used and limit[0].isdecimal():
+        free = min(free, (int(limit[0]) - int(used[0])) // 2**20)
+    return free
+
+
+def _has_pages() -> bool:
+    return "SC_AVPHYS_PAGES" in os.sysconf_names
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def work(backend: ProofBackend, task: Task) -> tuple[Proof, Spent]:
+    """Prove one part with a backend."""
+    backend.threads = task.threads
+    if task.job is not None:
+        return backend.prove(task.job), backend.spent
+    return backend.join(task.children, last=task.last), backend.spent
+
+
+class LocalWorkers:
+    """Workers on this machine.
+
+    Parameters
+    ----------
+    make : makes a backend for one worker
+    count : workers; 0 for one a core
+    mib : memory they may take together, MiB; 0 for most of what is free
+    """
+
+    def __init__(self, make: Callable[[], ProofBackend], count: int = 0, mib: int = 0) -> None:
+        self.cores = cores()
+        self.most = count or self.cores
+        self.mib = mib or int(free_mib() * SHARE)
+        self._make = make
+        self._tasks: queue.SimpleQueue[tuple[Task, Future[Done]] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, args=(f"worker {i + 1}",)) for i in range(self.most)]
+        for thread in self._threads:
+            thread.daemon = True  # an interrupted job doesn't wait for its proofs
+            thread.start()
+
+    def submit(self, task: Task) -> "Future[Done]":
+        """Start a task as soon as a worker is free."""
+        if task.mib > self.mib:
+            wanted = f"at least {task.mib} MiB of free memory for one proof"
+            raise BadInput("memory", wanted, f"{self.mib} MiB; free some, or take smaller batches")
+        future: Future[Done] = Future()
+        self._tasks.put((task, future))
+        return future
+
+    def _run(self, name: str) -> None:
+        backend: ProofBackend | None = None
+        while (item := self._tasks.get()) is not None:
+            task, future = item
+            try:
+                backend = backend or self._make()
+                proof, spent = work(backend, task)
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
+                future.set_exception(error)
+            else:
+                future.set_result(Done(proof, spent, name))
+        if backend is not None:
+            backend.close()
+
+    def close(self) -> None:
+        """Stop when the running tasks are done."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
