@@ -15,46 +15,44 @@ abstract contract Replay is Rule {
     /// @param cash gwei of each actor at genesis
     /// @param jobs how many jobs there can be
     /// @param events in order
-    /// @return verdicts one for each event
-    /// @return books after each event, by rows: cash, held, slashed of every actor; escrow, held, phase, requester, prover,
-    ///         deadline, paid of every job; burnt, reserve
+    /// @return rows for each event its verdict, then the book by rows: cash, held, slashed of every actor; escrow, held,
+    ///         phase, requester, prover, deadline, paid of every job; burnt, reserve
     function play(uint64[] memory params, uint64[] memory cash, uint256 jobs, Event[] memory events)
         external
-        returns (uint8[] memory verdicts, int256[][] memory books)
+        returns (int256[] memory rows)
     {
         _actors = cash.length;
         _begin(params);
         for (uint256 i = 0; i < cash.length; ++i) {
             _cash[i] = cash[i];
         }
-        verdicts = new uint8[](events.length);
-        books = new int256[][](events.length);
+        uint256 width = 3 + 3 * cash.length + 7 * jobs;
+        rows = new int256[](events.length * width);
         for (uint256 k = 0; k < events.length; ++k) {
-            verdicts[k] = uint8(_apply(events[k]));
-            books[k] = _book(cash.length, jobs);
+            rows[k * width] = int256(uint256(_apply(events[k])));
+            _tell(rows, k * width + 1, cash.length, jobs);
         }
     }
 
-    function _book(uint256 actors, uint256 jobs) private view returns (int256[] memory book) {
-        book = new int256[](3 * actors + 7 * jobs + 2);
+    function _tell(int256[] memory rows, uint256 at, uint256 actors, uint256 jobs) private view {
         for (uint256 i = 0; i < actors; ++i) {
-            book[i] = int256(uint256(_cash[i]));
-            book[actors + i] = int256(_held(i));
-            book[2 * actors + i] = int256(uint256(_slashed[i]));
+            rows[at + i] = int256(uint256(_cash[i]));
+            rows[at + actors + i] = int256(_held(i));
+            rows[at + 2 * actors + i] = int256(uint256(_slashed[i]));
         }
-        uint256 at = 3 * actors;
+        at += 3 * actors;
         for (uint256 k = 0; k < jobs; ++k) {
             Job storage j = _jobs[k];
-            book[at + k] = int256(uint256(j.escrow));
-            book[at + jobs + k] = int256(_heldByJob(k));
-            book[at + 2 * jobs + k] = int256(uint256(j.phase));
-            book[at + 3 * jobs + k] = int256(uint256(j.requester));
-            book[at + 4 * jobs + k] = j.prover;
-            book[at + 5 * jobs + k] = int256(uint256(j.deadline));
-            book[at + 6 * jobs + k] = int256(uint256(j.paid));
+            rows[at + k] = int256(uint256(j.escrow));
+            rows[at + jobs + k] = int256(_heldByJob(k));
+            rows[at + 2 * jobs + k] = int256(uint256(j.phase));
+            rows[at + 3 * jobs + k] = int256(uint256(j.requester));
+            rows[at + 4 * jobs + k] = j.prover;
+            rows[at + 5 * jobs + k] = int256(uint256(j.deadline));
+            rows[at + 6 * jobs + k] = int256(uint256(j.paid));
         }
-        book[at + 7 * jobs] = int256(uint256(_burnt));
-        book[at + 7 * jobs + 1] = int256(uint256(_reserve));
+        rows[at + 7 * jobs] = int256(uint256(_burnt));
+        rows[at + 7 * jobs + 1] = int256(uint256(_reserve));
     }
 }
 

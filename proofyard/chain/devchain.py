@@ -1,0 +1,107 @@
+"""The development chain: anvil, with blocks at an interval, its state kept in a file, its process ours to end.
+
+Automatic mining is never used: under load it loses queued transactions or stalls.
+"""
+
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from proofyard.chain import toolbox
+from proofyard.core.errors import Fault
+
+START_S = 30  # s a start may take on a busy machine
+ACCOUNTS = 20  # with money at genesis, of anvil's well-known test phrase
+PHRASE = "test test test test test test test test test test test junk"
+BLOCK_S = 0.4  # s between blocks: twice Monad's pace is lost on two cores
+STATE_S = 2  # s between savings of the state
+KEPT_STATES = 1_000  # blocks whose state can be asked for
+
+
+class Devchain(NamedTuple):
+    """A running chain."""
+
+    url: str
+    chain_id: int
+    process: subprocess.Popen[str]
+
+    def stop(self) -> None:
+        """End it, letting it save its state."""
+        self.process.terminate()
+        try:
+            self.process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    """Find a free port of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(
+    *, state: Path | None = None, port: int = 0, chain_id: int = 31337, block_s: float = BLOCK_S, more: tuple[str, ...] = ()
+) -> Devchain:
+    """Start a development chain and wait until it listens.
+
+    Parameters
+    ----------
+    state : file its state is read from and saved to; without one it forgets everything
+    port : 0 = any free one
+    chain_id : of the chain
+    block_s : s between blocks
+    more : further options of anvil
+
+    Raises
+    ------
+    Fault : it ended at once; the message has its own reason.
+    """
+    port = port or free_port()
+    command = [str(toolbox.native("anvil")), "--port", str(port), "--chain-id", str(chain_id), "-b", str(block_s),
+               "--accounts", str(ACCOUNTS), "--mnemonic", PHRASE, "--prune-history", str(KEPT_STATES),
+               "--hardfork", "cancun", *more]  # fmt: skip
+    if state is not None:
+        command += ["--state", str(state), "--state-interval", str(STATE_S)]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said: list[str] = []
+    listening = threading.Event()
+    threading.Thread(target=_drain, args=(process, said, listening), daemon=True).start()
+    if not listening.wait(START_S) or process.poll() is not None:
+        process.kill()
+        process.wait()
+        raise Fault(f"anvil: wanted a chain on port {port}, it said: {' '.join(said[-3:]).strip() or 'nothing'}")
+    return Devchain(f"http://127.0.0.1:{port}", chain_id, process)
+
+
+def _drain(process: subprocess.Popen[str], said: list[str], listening: threading.Event) -> None:
+    """Read what anvil says, so that its pipe never fills; keep the first lines."""
+    out = process.stdout
+    if out is None:
+        return
+    with out:
+        for line in out:
+            if len(said) < 100:  # noqa: PLR2004 - enough to explain a start that failed
+                said.append(line)
+            if re.match(r"Listening on", line):
+                listening.set()
+    listening.set()
+
+
+@contextmanager
+def running(**options: object) -> Generator[Devchain]:
+    """Start a development chain for a `with` block; options as for `start`."""
+    chain = start(**options)  # pyright: ignore[reportArgumentType] - the options of start
+    try:
+        yield chain
+    finally:
+        chain.stop()
