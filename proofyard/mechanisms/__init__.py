@@ -13,6 +13,7 @@ NAMES = (
     "bonded",
     "bought_proof",
     "quote",
+    "batch_auction",
     "standing_auction",
     "proo_phi",
     "dutch",
