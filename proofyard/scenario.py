@@ -112,7 +112,7 @@ class Token(Table):
 class Workload(Table):
     """Who asks for proofs, of what size, how often."""
 
-    arrivals: Literal["poisson", "fixed", "trace", "closed_loop"] = "poisson"
+    arrivals: Literal["poisson", "fixed", "trace", "closed_loop", "after"] = "poisson"
     every: PositiveDuration = 12_000  # mean time between requests; pause after an answer for closed_loop
     size: str = "ethereum_block"
     deadline: PositiveDuration | None = None  # fills the rule's window where the rule text does not set it
@@ -120,6 +120,8 @@ class Workload(Table):
     requests: int | None = Field(default=None, ge=1, le=200_000_000)  # at most; None: as many as the horizon holds
     clients: int = Field(default=1, ge=1, le=1_000_000)  # closed_loop: requests in flight
     trace: str | None = None  # CSV of measured proofs
+    after: str | None = None  # scenario of the layer before this one: what is proven there asks here, at that moment
+    batch: int = Field(default=1, ge=1, le=1_000_000)  # jobs of that scenario to one request of this
     requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
     coalition: str = ""  # of the rollup, see [[provers]]
 
@@ -370,6 +372,8 @@ def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = N
         raise _bad_input(where, error) from None
     if scenario.workload.arrivals == "trace" and not scenario.workload.trace:
         raise BadInput(f"{where}: workload.trace", "a CSV of measured proofs (--set workload.trace=FILE)", "none")
+    if scenario.workload.arrivals == "after" and not scenario.workload.after:
+        raise BadInput(f"{where}: workload.after", "the scenario of the layer before this one", "none")
     sizes(scenario.workload.size, f"{where}: workload.size")
     for k, group in enumerate(scenario.provers):
         schedule(group.online, f"{where}: provers[{k}].online")
@@ -390,11 +394,12 @@ def _check_twin(scenario: Scenario, group: ProverClass, field: str) -> None:
 
 
 def _with_paths(scenario: Scenario, folder: Path | None) -> Scenario:
-    """Make files beside the scenario found from anywhere: the trace, and a rule file."""
+    """Make files beside the scenario found from anywhere: the trace, the layer before, and a rule file."""
     workload, mechanism = scenario.workload, scenario.mechanism
     if folder is not None:
-        if workload.trace and not Path(workload.trace).exists() and (folder / workload.trace).exists():
-            workload = workload.model_copy(update={"trace": str(folder / workload.trace)})
+        for key, file in (("trace", workload.trace), ("after", workload.after)):
+            if file and not Path(file).exists() and (folder / file).exists():
+                workload = workload.model_copy(update={key: str(folder / file)})
         name = mechanism.split("(", 1)[0].strip()
         if name.endswith(".py") and not Path(name).exists() and (folder / name).exists():
             mechanism = mechanism.replace(name, str(folder / name), 1)

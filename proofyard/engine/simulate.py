@@ -1,13 +1,14 @@
 """Run a scenario: let the compiled loop go from epoch to epoch, take samples, and let people move their stake."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from proofyard.core import shape
 from proofyard.core.book import Ints
-from proofyard.core.errors import Fault
+from proofyard.core.errors import BadInput, Fault
 from proofyard.core.event import Event, Kind, Phase, Verdict
 from proofyard.core.rule import Rule
 from proofyard.engine import kernels, layout
@@ -15,13 +16,14 @@ from proofyard.engine.cast import MS_PER_HOUR
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
 from proofyard.engine.world import EVENT_WORDS, Stage, addresses, gains, online_of, rule_of, stage
-from proofyard.scenario import Scenario
+from proofyard.scenario import Scenario, read
 
 BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
 TRACE_ROOM = 100_000  # events in the trace buffer
 TRACKED = 64  # provers whose stake is sampled
 CHECKED = 2_000  # first events compared with plain Python
 
+LAYER = 1_000_003  # seeds from one layer to the next: each has dice of its own
 GWEI_DECIMALS = 9  # results are in gwei whatever the token's decimals
 C = TypeVar("C", Jobs, Provers, Samples, Slashes)
 
@@ -32,7 +34,8 @@ class Simulation:
     """One seed of one scenario under one rule, from genesis to the last job's end."""
 
     def __init__(self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False) -> None:
-        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=TRACE_ROOM if traced else 0)
+        arrive = arrivals_after(scenario, seed)
+        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=TRACE_ROOM if traced else 0, arrive=arrive)
         self.traced = traced
         self.words = addresses(self.stage)
         self.chunks: list[Ints] = []  # of the trace
@@ -313,9 +316,31 @@ def simulate(
     return Simulation(scenario, chosen, number, salt=salt, traced=traced).run(progress)
 
 
+def arrivals_after(scenario: Scenario, seed: int) -> Ints | None:
+    """Run the layer before this one, if there is one, and say when it asks here. Raises BadInput, Fault."""
+    workload = scenario.workload
+    if workload.arrivals != "after" or workload.after is None:
+        return None
+    layer, seen = read(Path(workload.after)), {workload.after}
+    above = layer
+    while above.workload.arrivals == "after" and above.workload.after is not None:
+        if above.workload.after in seen:
+            raise BadInput("workload.after", "layers that end somewhere", f"{above.workload.after}, twice")
+        seen.add(above.workload.after)
+        above = read(Path(above.workload.after))
+    jobs = simulate(layer, seed=seed + LAYER).jobs
+    done = np.sort(jobs.proven_ms[jobs.phase == Phase.SETTLED])
+    done = done[done < scenario.horizon]
+    arrive = done[workload.batch - 1 :: workload.batch][: workload.requests]
+    if not len(arrive):
+        raise BadInput("workload.after", "a layer that proves enough for one request", f"{len(done)} in all")
+    return arrive.copy()
+
+
 def replay(st: Stage, trace: Ints) -> Any:
     """Fold `trace` in plain Python from the genesis of `st`'s scenario and return the state. Raises Fault."""
-    fresh = stage(st.scenario, st.rule, st.seed)
+    told = st.requests.arrive if st.scenario.workload.arrivals == "after" else None
+    fresh = stage(st.scenario, st.rule, st.seed, arrive=told)
     for row in trace.tolist():
         verdict = st.rule.apply(fresh.state, Event(*row))
         if verdict != Verdict.OK:

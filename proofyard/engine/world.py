@@ -61,10 +61,10 @@ def trace_of(scenario: Scenario) -> Trace | None:
     return read(workload.trace, setups=[group.hardware for group in scenario.provers])
 
 
-def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None) -> Requests:
-    """Draw the requests of one seed: when, of what size, how hard, by whom."""
+def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None, arrive: Ints | None) -> Requests:
+    """Draw the requests of one seed: when (where the layer before does not say), of what size, how hard, by whom."""
     workload = scenario.workload
-    arrive = _arrivals(scenario, seed, trace)
+    arrive = _arrivals(scenario, seed, trace) if arrive is None else arrive
     jobs = len(arrive)
     if trace is not None:
         row = np.arange(jobs) % len(trace.block)
@@ -146,11 +146,13 @@ class Stage:
         return getattr(self.state, name, None)
 
 
-def stage(scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0) -> Stage:
-    """Build the world of one seed and fill in everybody's money. Raises BadInput."""
+def stage(
+    scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0, arrive: Ints | None = None
+) -> Stage:
+    """Build the world of one seed and fill in everybody's money; `arrive`: requests as told. Raises BadInput."""
     measured = trace_of(scenario)
     cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
-    requests = requests_of(scenario, seed, cast.count, measured)
+    requests = requests_of(scenario, seed, cast.count, measured, arrive)
     jobs, actors = len(requests.arrive), cast.count + 1
     delegators = scenario.delegators.count if scenario.delegators else 0
     state = rule.genesis(actors + delegators, jobs)
