@@ -54,8 +54,6 @@ contract Market is Signed {
     error BadOffer(); // for another order, or past its deadline
     error BadWindow(); // a deadline further away than stakes are bound
     error UnknownCircuit();
-    error WrongStatement(); // the proof is about something else
-    error BadProof();
     error IsPaused();
 
     constructor(IVault vault, Verifier verifier, address coordinator, uint16 refundBips) {
@@ -101,14 +99,13 @@ contract Market is Signed {
 
     /// @notice Prove a job. Anybody may send the proof; the prover it was given to is paid.
     /// @param proof as the circuit's verifier wants it
-    /// @param inputs its public inputs; their hash is what was ordered
+    /// @param inputs its public inputs
     function prove(Order calldata order, bytes calldata proof, bytes32[] calldata inputs) external {
         bytes32 id = hashOrder(order);
         Job storage job = jobs[id];
         if (job.state != State.ASSIGNED) revert WrongPhase();
         if (block.timestamp > job.proveBy) revert Late();
-        if (keccak256(abi.encodePacked(inputs)) != order.statement) revert WrongStatement();
-        if (!VERIFIER.verify(order.circuit, proof, inputs)) revert BadProof();
+        VERIFIER.check(order.circuit, order.statement, job.prover, proof, inputs);
         job.state = State.PROVEN;
         isProven[order.circuit][order.statement] = true;
         (uint64 price, uint64 rest, uint64 bond) = (job.price, job.escrow - job.price, job.bond);

@@ -29,6 +29,7 @@ contract Settlement is Signed {
         bytes32 circuit;
         bytes proof;
         bytes32[] inputs;
+        Verifier.Part[] parts; // what a joined proof joins, one for each payment; empty for a single one
     }
 
     struct Granted {
@@ -44,7 +45,7 @@ contract Settlement is Signed {
     bytes32 public head; // of the journal, as far as it is settled
     uint64 public batches;
     mapping(address account => Granted) public granted;
-    mapping(bytes32 circuit => mapping(bytes32 inputs => bool)) public isProven;
+    mapping(bytes32 circuit => mapping(bytes32 statement => bool)) public isProven;
 
     event Settled(uint64 indexed batch, bytes32 previous, bytes32 head, uint256 payments, uint256 changes);
     event Paid(bytes32 indexed order, address indexed requester, address indexed prover, uint64 price);
@@ -54,9 +55,8 @@ contract Settlement is Signed {
     error WrongHead(); // the batch does not follow the last one
     error Late();
     error TooDear();
-    error WrongStatement();
+    error WrongStatement(); // not what was ordered
     error WrongCircuit();
-    error BadProof();
     error Unbalanced(); // the changes do not sum to zero
     error NoMandate(); // more is taken than the account signed for, or after its mandate ended
     error NotRaised(); // a mandate may only grow while it lasts
@@ -94,37 +94,41 @@ contract Settlement is Signed {
         emit Settled(++batches, b.previous, b.head, payments.length, changes.length);
         IVault.Transfer[] memory transfers = new IVault.Transfer[](payments.length + changes.length);
         if (payments.length > 0) {
-            bytes32[] memory statements = new bytes32[](payments.length);
+            address prover = payments[0].prover;
+            bytes32[] memory statements = _verify(b, prover, payments[0].order.statement);
+            if (statements.length != payments.length) revert WrongStatement();
             for (uint256 i = 0; i < payments.length; ++i) {
-                statements[i] = _check(payments[i], b.circuit);
-                transfers[i] = IVault.Transfer(payments[i].order.requester, payments[i].prover, payments[i].price);
+                _check(payments[i], b.circuit, prover, statements[i]);
+                transfers[i] = IVault.Transfer(payments[i].order.requester, prover, payments[i].price);
             }
-            _verify(b, statements);
         }
         _add(transfers, payments.length, changes);
         VAULT.transferAll(transfers);
     }
 
-    function _check(Payment calldata p, bytes32 circuit) private returns (bytes32) {
+    function _check(Payment calldata p, bytes32 circuit, address prover, bytes32 statement) private {
         bytes32 id = hashOrder(p.order);
         _checkSigner(p.order.requester, id, p.signature);
         if (p.order.circuit != circuit) revert WrongCircuit();
+        if (p.order.statement != statement || p.prover != prover) revert WrongStatement();
         if (p.price > p.order.ceiling) revert TooDear();
         if (block.timestamp > p.order.deadline) revert Late();
         _useNonce(p.order.requester, p.order.nonce);
-        emit Paid(id, p.order.requester, p.prover, p.price);
-        return p.order.statement;
+        emit Paid(id, p.order.requester, prover, p.price);
     }
 
-    function _verify(Batch calldata b, bytes32[] memory statements) private {
-        (,,, bool isJoined,) = VERIFIER.circuits(b.circuit);
-        if (isJoined) {
-            if (b.inputs.length != 1 || b.inputs[0] != VERIFIER.joinedInput(statements)) revert WrongStatement();
-        } else if (statements.length != 1 || statements[0] != keccak256(abi.encodePacked(b.inputs))) {
-            revert WrongStatement();
+    /// @return statements that the batch's proof proves, for `prover`
+    function _verify(Batch calldata b, address prover, bytes32 single) private returns (bytes32[] memory statements) {
+        bytes32 whole = single;
+        if (b.parts.length > 0) {
+            statements = VERIFIER.checkJoined(b.circuit, b.parts, prover, b.proof, b.inputs);
+            whole = keccak256(abi.encodePacked(b.inputs[:5])); // as if one batch had done it all
+        } else {
+            VERIFIER.check(b.circuit, single, prover, b.proof, b.inputs);
+            statements = new bytes32[](1);
+            statements[0] = single;
         }
-        if (!VERIFIER.verify(b.circuit, b.proof, b.inputs)) revert BadProof();
-        isProven[b.circuit][keccak256(abi.encodePacked(b.inputs))] = true;
+        isProven[b.circuit][whole] = true;
     }
 
     /// @dev What is taken goes through this contract's own balance, which is zero before and after.
