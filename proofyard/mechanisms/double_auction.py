@@ -1,0 +1,344 @@
+"""Knapsack double auction: jobs of any size, all or nothing, the marginal prover left out, critical prices (DARA).
+
+Rules
+    OFFER names a unit cost, for `unit_size` units of size, and how many jobs of that size a prover takes at once;
+    STAKE the stake it can bind. REQUEST puts the value of a job of size q aside. The first CLOSE after a round's end
+    decides all jobs whose round is over, on what provers have free: capacity, as far as stake can be bound to it.
+    Who could trade: jobs by value per unit, the highest first, are laid along the provers by unit cost, the cheapest
+    first; a job is taken if its end lies within all capacity and its value per unit is at least the unit cost there,
+    else passed over. The prover in whose part the last job taken ends is the marginal one.
+    Who trades: the provers before the marginal one. The jobs taken above are given, the highest value per unit first,
+    each as a whole to the first prover by number that has room for it; what finds no room is LOST, like all the rest.
+    Prices: each prover earns the marginal prover's unit cost, each user pays the lowest value per unit at which its
+    job would still be served, others as they are, found by bisection. For jobs of one size and provers of one job that
+    is McAfee's trade reduction: the unit cost and the value of the pair left out.
+    PROVE in the window pays; what users pay above what provers earn is kept in the reserve. Stake in proportion to
+    size is bound to a job, `bond_gwei` for `unit_size`; EXPIRE refunds the user and takes it, a share to the user, the
+    rest burnt.
+
+Units
+    Money gwei, time ms, sizes as they come, e.g. gas. Values per unit are rounded down to a gwei for `unit_size`.
+
+Randomness
+    None: ties go to the lower number.
+
+Source
+    docs.lagrange.dev on DARA (Lagrange-Labs/docs@3720aec); ePrint 2024/1750, abstract only.
+
+Literal or intended
+    [RECON] Known are the parties' reports, that allocation is a greedy knapsack and payments are thresholds, and the
+    claims: truthful, weakly group-strategyproof, individually rational, weakly budget balanced, near-linear time. What
+    is above is a reconstruction. Derived for it: unit costs and values are reported truthfully, because a winner's
+    report changes neither what it trades nor its price; and each user pays at least what its prover earns, with jobs
+    of any sizes: valued below the marginal unit cost, a job would end beyond the room that is cheaper, whether the jobs
+    before it are the same or one that did not fit takes its place. Not shown, and not tested: group-strategyproofness.
+    Prices take more than linear time.
+
+Simplified
+    One round is one market. Rounds, windows and shares of lost stake are ours. Stake is the prover's own, not
+    delegated; anybody may register. A prover's capacity counts units, whatever its machines are; a job is one prover's.
+
+Failure modes
+    The marginal prover's whole capacity is left out, and with one prover there is no trade at all. Capacity is not
+    reported truthfully: withholding it may raise the price. Jobs that fit all room may find none with one prover.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from proofyard.core import (
+    ANYONE,
+    BIPS,
+    MAX_GWEI,
+    Book,
+    ByActor,
+    ByJob,
+    Event,
+    GweiByActor,
+    GweiByJob,
+    Ints,
+    Kind,
+    Once,
+    Phase,
+    Verdict,
+    ask,
+    assign,
+    bips_of,
+    check,
+    move,
+    mul_div,
+    pay,
+    refund,
+    slash,
+    spec,
+)
+
+SOURCE = "Lagrange DARA (docs@3720aec, ePrint 2024/1750), reconstructed from its stated properties"
+FAMILY = "auction"
+
+MAX_CAPACITY = 2**20  # jobs of `unit_size`
+MAX_SIZE = 2**34  # of a job: sums over all provers stay below 2**63
+MAX_MS = 2**50  # no round and no window is longer, so sums of times cannot overflow
+
+
+class Params(NamedTuple):
+    """Times and amounts are assumptions."""
+
+    round_ms: int = 60_000  # ms from one decision to the next, on a grid from genesis
+    window_ms: int = 600_000  # ms from assignment to deadline
+    unit_size: int = 22_000_000  # units of size that unit costs and capacities are told for: a median block's gas
+    bond_gwei: int = 100_000_000  # gwei of stake bound for `unit_size`; 0 = none
+    refund_bips: int = 5_000  # bips of lost stake paid to the user; the rest burns
+
+
+class State(NamedTuple):
+    """The book, the offers, and the jobs that wait for the end of their round."""
+
+    book: Book
+    stake: GweiByActor  # free to be bound
+    bond: GweiByJob  # bound
+    price: ByActor  # gwei for `unit_size`
+    capacity: ByActor  # jobs of `unit_size` at once
+    open_jobs: ByActor  # assigned and not over
+    used: ByActor  # units of size of those
+    size: ByJob  # units
+    owed: ByJob  # gwei the prover earns on proof (a term, not money)
+    waiting: ByJob  # in the order of their numbers, in the first `queued` places
+    queued: Once
+
+
+def validate(p: Params) -> tuple[str, str] | None:
+    """Name the first parameter that makes no sense and what was wanted."""
+    ranges = (
+        ("round_ms", 1, MAX_MS),
+        ("window_ms", 1, MAX_MS),
+        ("unit_size", 1, MAX_SIZE),
+        ("bond_gwei", 0, MAX_GWEI),
+        ("refund_bips", 0, BIPS),
+    )
+    for name, low, high in ranges:
+        if not low <= getattr(p, name) <= high:
+            return name, f"a number from {low} to {high}"
+    return None
+
+
+# Who could trade, and who does. A market is plain arrays: values per unit and sizes of jobs, costs and room of provers.
+
+
+@spec
+def take(values: Ints, sizes: Ints, order: Ints, costs: Ints, rooms: Ints, ranks: Ints, taken: Ints) -> int:
+    """Lay jobs along the provers by cost; marks those `taken`, returns the marginal prover's rank, -1 without any."""
+    total, used = int(rooms.sum()), 0
+    marginal, before = -1, 0  # its rank, and the room of those before it
+    for job in order:
+        end = used + sizes[job]
+        taken[job] = 0
+        if end > total:
+            continue
+        rank, start = max(marginal, 0), before
+        while start + rooms[ranks[rank]] < end:
+            start += rooms[ranks[rank]]
+            rank += 1
+        if values[job] >= costs[ranks[rank]]:
+            taken[job] = 1
+            used, marginal, before = end, rank, start
+    return marginal
+
+
+@spec
+def clear(values: Ints, sizes: Ints, costs: Ints, rooms: Ints, ranks: Ints, first: int) -> tuple[int, Ints]:
+    """Give jobs to provers; `first` comes before jobs of equal value. Returns the marginal rank and who has which."""
+    n = len(values)
+    places = np.arange(n)
+    places[0], places[1 : first + 1] = first, np.arange(first)
+    order = places[np.argsort(-values[places], kind="mergesort")]
+    given, left, taken = np.full(n, ANYONE), rooms.copy(), np.zeros(n, np.int64)
+    marginal = take(values, sizes, order, costs, rooms, ranks, taken)
+    for rank in range(max(marginal, 0), len(ranks)):
+        left[ranks[rank]] = 0  # takes no part
+    for job in order:
+        if taken[job] == 1:
+            k = 0
+            while k < len(left) and left[k] < sizes[job]:
+                k += 1
+            if k < len(left):
+                given[job] = k
+                left[k] -= sizes[job]
+    return marginal, given
+
+
+@spec
+def critical_value(values: Ints, sizes: Ints, costs: Ints, rooms: Ints, ranks: Ints, job: int) -> int:
+    """Find the lowest value per unit at which `job`, which is served, would be."""
+    own = int(values[job])
+    loses, wins = 0, own  # unit costs are positive
+    while wins - loses > 1:
+        values[job] = loses + (wins - loses) // 2
+        if clear(values, sizes, costs, rooms, ranks, job)[1][job] == ANYONE:
+            loses = int(values[job])
+        else:
+            wins = int(values[job])
+    values[job] = own
+    return wins
+
+
+# A round.
+
+
+@spec
+def free_units(p: Params, s: State, actor: int) -> int:
+    """Units of size `actor` can take on now."""
+    units = max(0, s.capacity[actor] * p.unit_size - s.used[actor])
+    if p.bond_gwei > 0:
+        units = min(units, mul_div(s.stake[actor], p.unit_size, p.bond_gwei))
+    return units
+
+
+@spec
+def sellers(p: Params, s: State) -> Ints:
+    """List the provers with units to sell, by number."""
+    found, n = np.empty(len(s.price), np.int64), 0
+    for actor in range(len(s.price)):
+        if free_units(p, s, actor) > 0:
+            found[n] = actor
+            n += 1
+    return found[:n]
+
+
+@spec
+def buyers(s: State, now: int) -> Ints:
+    """List the waiting jobs whose round is over; the others move up."""
+    found, n, left = np.empty(s.queued[0], np.int64), 0, 0
+    for k in range(s.queued[0]):
+        job = s.waiting[k]
+        if s.book.deadline[job] < now:
+            found[n] = job
+            n += 1
+        else:
+            s.waiting[left] = job
+            left += 1
+    s.queued[0] = left
+    return found[:n]
+
+
+@spec
+def decide(p: Params, s: State, now: int) -> None:
+    """Decide every job whose round is over."""
+    b = s.book
+    jobs, provers = buyers(s, now), sellers(p, s)
+    values, sizes = np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64)
+    for k in range(len(jobs)):
+        sizes[k] = s.size[jobs[k]]
+        values[k] = mul_div(int(b.escrow[jobs[k]]), p.unit_size, int(s.size[jobs[k]]))
+    costs, rooms = np.empty(len(provers), np.int64), np.empty(len(provers), np.int64)
+    for k in range(len(provers)):
+        costs[k], rooms[k] = s.price[provers[k]], free_units(p, s, provers[k])
+    ranks = np.argsort(costs, kind="mergesort")
+    marginal, given = clear(values, sizes, costs, rooms, ranks, 0)
+    for k in range(len(jobs)):
+        if given[k] == ANYONE:
+            refund(b, jobs[k])
+            b.phase[jobs[k]] = Phase.LOST
+        else:
+            value = critical_value(values, sizes, costs, rooms, ranks, k)
+            hire(p, s, int(jobs[k]), int(provers[given[k]]), value, int(costs[ranks[marginal]]), now)
+
+
+@spec
+def hire(p: Params, s: State, job: int, prover: int, value: int, cost: int, now: int) -> None:
+    """Give `job` to `prover`: the user keeps what it pays in escrow, stake is bound."""
+    b = s.book
+    move(b.escrow, job, b.cash, b.requester[job], b.escrow[job] - mul_div(value, s.size[job], p.unit_size))
+    move(s.stake, prover, s.bond, job, mul_div(p.bond_gwei, s.size[job], p.unit_size))
+    s.owed[job] = mul_div(cost, s.size[job], p.unit_size)
+    s.open_jobs[prover] += 1
+    s.used[prover] += s.size[job]
+    assign(b, job, prover, now + p.window_ms)
+
+
+# Events.
+
+
+@spec
+def request(p: Params, s: State, e: Event) -> Verdict:
+    """Let the job wait for the end of the round."""
+    if e.amount == 0:
+        return Verdict.BAD_AMOUNT
+    if e.detail < 1 or e.detail > MAX_SIZE:
+        return Verdict.BAD_DETAIL
+    b = s.book
+    ask(b, e, e.amount)
+    b.phase[e.job] = Phase.BIDDING
+    b.prover[e.job] = ANYONE
+    b.deadline[e.job] = e.time - e.time % p.round_ms + p.round_ms - 1
+    s.size[e.job] = e.detail
+    k = s.queued[0]
+    while k > 0 and s.waiting[k - 1] > e.job:
+        s.waiting[k] = s.waiting[k - 1]
+        k -= 1
+    s.waiting[k] = e.job
+    s.queued[0] += 1
+    return Verdict.OK
+
+
+@spec
+def release(s: State, job: int) -> None:
+    """Count the job as over."""
+    s.open_jobs[s.book.prover[job]] -= 1
+    s.used[s.book.prover[job]] -= s.size[job]
+
+
+@spec
+def prove(s: State, job: int) -> None:
+    """Pay the prover, keep the surplus, unbind the stake."""
+    b = s.book
+    prover = b.prover[job]
+    pay(b, job, s.owed[job])
+    move(b.escrow, job, b.reserve, 0, b.escrow[job])
+    move(s.bond, job, s.stake, prover, s.bond[job])
+    release(s, job)
+    b.phase[job] = Phase.SETTLED
+
+
+@spec
+def expire(p: Params, s: State, job: int) -> None:
+    """Refund the user of a job not proven in time, and take the stake bound to it."""
+    b = s.book
+    prover = b.prover[job]
+    refund(b, job)
+    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_bips))
+    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
+    release(s, job)
+    b.phase[job] = Phase.LOST
+
+
+@spec
+def apply(p: Params, s: State, e: Event) -> Verdict:
+    """One event in, one verdict out. Any verdict but OK leaves `s` untouched."""
+    b = s.book
+    verdict = check(b, e)
+    if verdict != Verdict.OK:
+        return verdict
+    if e.kind == Kind.OFFER:
+        if e.detail < 0 or e.detail > MAX_CAPACITY:
+            return Verdict.BAD_DETAIL
+        s.price[e.actor] = e.amount
+        s.capacity[e.actor] = e.detail
+    elif e.kind == Kind.STAKE:
+        move(b.cash, e.actor, s.stake, e.actor, e.amount)
+    elif e.kind == Kind.UNSTAKE:
+        if e.amount > s.stake[e.actor]:
+            return Verdict.POOR
+        move(s.stake, e.actor, b.cash, e.actor, e.amount)
+    elif e.kind == Kind.REQUEST:
+        return request(p, s, e)
+    elif e.kind == Kind.CLOSE:
+        decide(p, s, e.time)
+    elif e.kind == Kind.PROVE:
+        prove(s, e.job)
+    elif e.kind == Kind.EXPIRE:
+        expire(p, s, e.job)
+    else:
+        return Verdict.UNKNOWN
+    return Verdict.OK
