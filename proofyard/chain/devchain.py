@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
 from proofyard.chain import toolbox
-from proofyard.core.errors import Fault
+from proofyard.core.errors import BadInput, Fault
 
 START_S = 30  # s a start may take on a busy machine
 ACCOUNTS = 20  # with money at genesis, of anvil's well-known test phrase
@@ -105,3 +108,11 @@ def running(**options: object) -> Generator[Devchain]:
         yield chain
     finally:
         chain.stop()
+
+
+def account(number: int) -> LocalAccount:
+    """One of the accounts with money at genesis: known to everybody, good for nothing but a development chain."""
+    if not 0 <= number < ACCOUNTS:
+        raise BadInput("account", f"0 to {ACCOUNTS - 1}", number)
+    Account.enable_unaudited_hdwallet_features()
+    return Account.from_mnemonic(PHRASE, account_path=f"m/44'/60'/0'/0/{number}")

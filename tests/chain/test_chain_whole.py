@@ -1,0 +1,148 @@
+"""The whole life of a market with a real proof: deposit, stake, delegate, request, assign, prove, pay, miss, slash, withdraw."""
+
+from collections.abc import Callable
+from itertools import islice
+
+import pytest
+from chain.yard import DAY, TOKEN, Yard
+
+from proofyard.chain import Bearer, Circuit, Client, Indexer, Kind, Offer, Order, Reverted, statement_of
+from proofyard.chain.build import compile_sources
+from proofyard.core.errors import BadInput
+from proofyard.proofs import build
+from proofyard.proofs.backend import Job
+from proofyard.proofs.noir import Noir
+from proofyard.proofs.statement import Proof
+from proofyard.proofs.toolchain import set_up
+from proofyard.rollup.batch import run_batch
+from proofyard.rollup.load import Load
+
+ROLLUP = b"payments rollup, 4 transfers".ljust(32, b"\0")
+SIZE = 4
+
+
+def words_of(proof: Proof) -> list[bytes]:
+    """Public inputs, a word each."""
+    return [number.to_bytes(32, "big") for number in proof.statement]
+
+
+@pytest.fixture(scope="module")
+def rollup_yard(make_yard: Callable[..., Yard]) -> tuple[Yard, Proof]:
+    """A market for the payments rollup's circuit, and a real proof that pays account 2."""
+    load = Load(seed=1)
+    batch = run_batch(load.ledger, list(islice(load.transfers(), SIZE - 1)))
+    tools = set_up("development", print)
+    from proofyard.chain import devchain  # noqa: PLC0415 - beside its only use
+
+    payout = int(devchain.account(2).address, 16)
+    with Noir(tools, print) as noir:
+        proof = noir.prove(Job(batch, SIZE, payout, last=True))
+        source = build.verifier_source(tools, noir.circuit(SIZE, "evm"), print)
+    code = compile_sources({"verifier.sol": source})[build.contract_name(secure=tools.secure)].bytecode
+    circuits = {ROLLUP: Circuit(code, 3_000_000, Kind.ROLLUP)}
+    genesis = words_of(proof)[0]
+    terms = {"rollup_circuit": ROLLUP, "rollup_chain": proof.statement.chain_id, "rollup_genesis": genesis}
+    return make_yard(circuits, **terms), proof
+
+
+def order_of(client: Client, proof: Proof, nonce: int, ceiling: int) -> Order:
+    statement = statement_of(words_of(proof), Kind.ROLLUP)
+    now = int(client.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)  # noqa: FBT003
+    return Order(client.address, ROLLUP, statement, ceiling, now + 3_600, nonce)
+
+
+def test_from_deposit_to_withdrawal_with_a_real_proof(rollup_yard: tuple[Yard, Proof]) -> None:
+    yard, proof = rollup_yard
+    coordinator, requester, prover, delegator = (yard.client(k) for k in range(4))
+    for client, gwei in ((requester, 100 * TOKEN), (prover, 50 * TOKEN), (delegator, 30 * TOKEN)):
+        client.mint(gwei)
+        client.deposit(gwei)
+        assert client.free() == gwei
+    prover.set_terms(1_000, Bearer.EVERYONE)
+    prover.stake(40 * TOKEN)
+    delegator.delegate(prover.address, 20 * TOKEN)
+
+    order = order_of(requester, proof, 1, 9 * TOKEN)
+    offer = Offer(requester.hash(order), prover.address, 6 * TOKEN, 12 * TOKEN, order.deadline)
+    coordinator.assign(order, requester.sign(order), offer, prover.sign(offer))
+    assert requester.free() == 91 * TOKEN
+    assert prover.pool()["locked"] == 12 * TOKEN
+
+    receipt = prover.prove(order, proof.data, words_of(proof))
+    assert requester.free() == 94 * TOKEN  # what the offer was below the ceiling came back
+    assert prover.free() == 16 * TOKEN
+    assert prover.pool()["locked"] == 0
+    print(f"gas to prove and pay: {receipt.gas_used}")
+    prover.do("Rollup", "advance", words_of(proof)[:5], b"the transfers")
+    assert prover.read("Rollup", "root") == words_of(proof)[1]
+    assert prover.read("Rollup", "height") == 1
+
+    missed = order_of(requester, proof, 2, 4 * TOKEN)
+    offer = Offer(requester.hash(missed), prover.address, 4 * TOKEN, 12 * TOKEN, missed.deadline)
+    coordinator.assign(missed, requester.sign(missed), offer, prover.sign(offer))
+    with pytest.raises(Reverted) as refused:
+        requester.expire(missed)
+    assert refused.value.error == "Early"
+    shares = delegator.read("Vault", "delegations", prover.address, delegator.address)[0]
+    delegator.undelegate(prover.address, shares // 2)
+    yard.pass_time(3_601)
+    requester.expire(missed)
+    # 12 tokens of 60 at stake: 8 from the operator, 2 from what is delegated, 2 from the queue. Half to the requester.
+    assert requester.free() == 94 * TOKEN + 6 * TOKEN
+    pool = prover.pool()
+    assert abs(pool["own"] - 32 * TOKEN) <= 3
+    assert abs(pool["delegated"] - 8 * TOKEN) <= 3
+    assert abs(pool["queue"] - 8 * TOKEN) <= 3
+    assert pool["own"] + pool["delegated"] + pool["queue"] == 48 * TOKEN
+    assert prover.free("0x000000000000000000000000000000000000dEaD") == 6 * TOKEN
+
+    prover.unstake(pool["own"])
+    with pytest.raises(Reverted) as refused:
+        delegator.collect(prover.address)
+    assert refused.value.error == "Early"
+    yard.pass_time(8 * DAY + 1)
+    prover.exit()
+    delegator.collect(prover.address)
+    assert abs(delegator.free() - 18 * TOKEN) <= 3
+    for client in (requester, prover, delegator):
+        client.leave(client.free())
+    yard.pass_time(DAY + 1)
+    for client in (requester, prover, delegator):
+        client.withdraw()
+    held = [client.read("Token", "balanceOf", client.address) for client in (requester, prover, delegator)]
+    vault = prover.read("Token", "balanceOf", prover.at("Vault"))
+    assert held[0] == 100 * TOKEN * 10**9
+    assert sum(held) + vault == 180 * TOKEN * 10**9
+    assert prover.read("Vault", "total") * 10**9 == vault
+    names = [event.name for event in Indexer(yard.chain, yard.deployment, confirmations=0).poll()]
+    assert {"Deposited", "Staked", "Delegated", "Requested", "Assigned", "Proven", "Missed", "Slashed"} <= set(names)
+    assert {"Undelegated", "Exited", "Withdrawn", "Advanced"} <= set(names)
+
+
+def test_a_real_proof_pays_nobody_else_and_no_altered_one_pays_anybody(rollup_yard: tuple[Yard, Proof]) -> None:
+    yard, proof = rollup_yard
+    coordinator, requester, thief = yard.client(0), yard.client(4), yard.client(5)
+    requester.mint(10 * TOKEN)
+    requester.deposit(10 * TOKEN)
+    order = order_of(requester, proof, 1, TOKEN)
+    offer = Offer(requester.hash(order), thief.address, TOKEN, 0, order.deadline)
+    coordinator.assign(order, requester.sign(order), offer, thief.sign(offer))
+    inputs = words_of(proof)
+    mine = [*inputs[:5], int(thief.address, 16).to_bytes(32, "big"), inputs[6]]
+    spoilt = bytearray(proof.data)
+    spoilt[40] ^= 1
+    for data, words, error in (
+        (proof.data, inputs, "WrongPayee"),
+        (proof.data, mine, "BadProof"),
+        (bytes(spoilt), mine, "BadProof"),
+        (b"", mine, "BadProof"),
+        (bytes(range(256)) * 40, mine, "BadProof"),
+    ):
+        with pytest.raises(Reverted) as refused:
+            thief.prove(order, data, words)
+        assert refused.value.error == error
+    with pytest.raises(BadInput, match="a proof for another one"):
+        thief.prove(order, proof.data, [inputs[1], *inputs[1:]])
+    assert requester.free() == 9 * TOKEN
+
+
