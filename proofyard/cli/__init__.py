@@ -29,6 +29,8 @@ app = App(
 VERBS = (
     ("simulate", "simulate:simulate", "Run a scenario and print the result table."),
     ("compare", "compare:compare", "Run one world under several rules on common seeds; one table, one page."),
+    ("prove", "prove:prove", "Prove batches of a payments rollup side by side, join them into one proof and verify it."),
+    ("sweep", "sweep:sweep", "Run a scenario over values or ranges of parameters; a table, a page, Parquet."),
     ("check", "check:check", "Run the conformance suite on a rule: a file of your own, or a name from the catalogue."),
     (
         "mechanisms",
@@ -51,8 +53,8 @@ def main() -> None:
         app(print_error=False, exit_on_error=False)
     except CycloptsError as error:
         _fail(f"{error}".strip().splitlines()[-1], BAD_INPUT)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was written.", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        _fail(f"{stop}" or "interrupted; nothing was written.", INTERRUPTED)
     except Exception as error:
         from proofyard.core.errors import BadInput, Fault
 

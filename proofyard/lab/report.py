@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from string import Template
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -23,7 +23,8 @@ from proofyard.core.book import Ints
 from proofyard.core.event import Phase
 from proofyard.engine.cache import root
 from proofyard.engine.result import Run
-from proofyard.lab import metrics, table
+from proofyard.lab import metrics, rulemap, table
+from proofyard.lab.figure import HEIGHT, Chart, Figure, Rows
 from proofyard.lab.table import GWEI, Figures
 
 MOST = 5_000  # slashes drawn
@@ -33,22 +34,9 @@ MOMENTS = 300  # points of a curve
 ROWED = 24  # provers that fit a chart with a row for each
 NAME = 176  # px for a name at the right of curves; less on a phone
 LARGE = 10_000  # tokens, from which axes say `k` and `M`
-HEIGHT = 260  # px
 OTHERS = "others"
 _FEW = alt.Axis(grid=False, tickCount=7, format=",.4~f")
 _ROOM = f"containerSize()[0] < 480 ? 124 : {NAME}"
-
-Rows: TypeAlias = list[dict[str, Any]]
-Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
-
-
-class Figure(NamedTuple):
-    """A chart with its heading, or the sentence that stands for an empty one."""
-
-    title: str
-    note: str
-    chart: Chart | None
-    height: int = HEIGHT  # px
 
 
 def template(name: str) -> str:
@@ -78,11 +66,11 @@ def report(runs: Sequence[Run], summary: Figures, claim: str = "") -> str:
     first, *others = figures(runs, summary)
     parts = [
         first,
-        _section("The figures", table.html_figures(summary)),
+        section("The figures", table.html_figures(summary)),
         *others,
-        _section("The provers", table.html_rows("prover, money in tokens", [column.title for column in columns], rows)),
+        section("The provers", table.html_rows("prover, money in tokens", [column.title for column in columns], rows)),
     ]
-    return _page(summary["scenario"], under, html.escape(table.in_words(summary)), claim, parts)
+    return page(summary["scenario"], under, html.escape(table.in_words(summary)), claim, parts)
 
 
 def compare_report(summaries: Sequence[Figures], claim: str = "") -> str:
@@ -90,14 +78,16 @@ def compare_report(summaries: Sequence[Figures], claim: str = "") -> str:
     seeds = len(summaries[0]["seeds"])
     under = f"{len(summaries)} rules, the same {seeds} seed{'s' * (seeds > 1)}"
     told = (f"<b>{html.escape(table.label(s))}</b>: {html.escape(table.in_words(s))}" for s in summaries)
+    crowd = [rulemap.rule_map(summaries)] if len(summaries) >= rulemap.FROM else []
     parts: list[Figure | str] = [
+        *crowd,
         _against(summaries, "Price against time to proof", "time_to_proof_ms.p90", "time to proof, p90"),
         _against(summaries, "Price against concentration", "concentration.hhi", "HHI of proofs"),
     ]
     head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in table.COMPARED]
     rows = [[table.label(s), *(table.say(s, path, how) for _, path, how in table.COMPARED)] for s in summaries]
-    parts.append(_section("The rules", table.html_rows("rule", head, rows)))
-    return _page(summaries[0]["scenario"], html.escape(under), "<br>".join(told), claim, parts)
+    parts.append(section("The rules", table.html_rows("rule", head, rows)))
+    return page(summaries[0]["scenario"], html.escape(under), "<br>".join(told), claim, parts)
 
 
 def figures(runs: Sequence[Run], summary: Figures) -> list[Figure]:
@@ -363,7 +353,7 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
     return Figure(title, note, alt.layer(*layers))
 
 
-def _page(title: str, under: str, words: str, claim: str, parts: Sequence[Figure | str]) -> str:
+def page(title: str, under: str, words: str, claim: str, parts: Sequence[Figure | str]) -> str:
     """Fill the template with figures and sections of HTML; `under` and `words` are HTML too."""
     specs: dict[str, Any] = {}
     sections: list[str] = []
@@ -376,7 +366,7 @@ def _page(title: str, under: str, words: str, claim: str, parts: Sequence[Figure
             drawn = part.chart.properties(width="container", height=part.height, padding=padding)
             specs[name] = drawn.to_dict(validate=False)  # the tests validate; here it would take most of the time
             chart = f'<div class="chart" id="{name}" role="img" aria-label="{html.escape(part.title)}. {note}"></div>'
-            sections.append(_section(part.title, f'<p class="note">{note}</p>\n{chart}'))
+            sections.append(section(part.title, f'<p class="note">{note}</p>\n{chart}'))
     empty = " ".join(part.note for part in parts if isinstance(part, Figure) and part.chart is None)
     return Template(template("page.html")).substitute(
         version=proofyard.__version__,
@@ -396,5 +386,5 @@ def _script_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"

@@ -19,6 +19,7 @@ from proofyard.proofs.statement import Proof
 # Most memory a proof took with bb 5.0.0 on x86-64, MiB: leaves by size, the joining circuit under 0.
 PEAK_MIB = {0: 2_100, 4: 260, 16: 300, 64: 750}
 WORKER_MIB = 220  # its witness maker
+GRACE_S = 2  # for an idle worker to end its programs; a busy one, after a failure, isn't waited for
 SHARE = 0.8  # of the free memory that may be used
 
 
@@ -63,8 +64,8 @@ class Workers(Protocol):
         """Start a task."""
         ...
 
-    def close(self) -> None:
-        """Stop."""
+    def stop(self) -> None:
+        """Take no more tasks; idle workers end, and after a failure running ones do not matter any more."""
         ...
 
 
@@ -154,16 +155,15 @@ class LocalWorkers:
         if backend is not None:
             backend.close()
 
-    def close(self) -> None:
-        """Stop when the running tasks are done."""
+    def stop(self) -> None:
+        """End idle workers and their programs; a worker that still proves ends after that."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(timeout=GRACE_S)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
+    def __exit__(self, *_: object) -> None:
+        self.stop()

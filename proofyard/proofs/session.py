@@ -1,0 +1,122 @@
+"""One `proofyard prove` from beginning to end: the load, the tools, the job, its folder of finished parts."""
+
+import shutil
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from proofyard.core.errors import BadInput
+from proofyard.proofs import build, srs
+from proofyard.proofs.backend import ProofBackend
+from proofyard.proofs.calibrated import Calibrated
+from proofyard.proofs.noir import Noir
+from proofyard.proofs.parallel import Result, Watch, prove_all
+from proofyard.proofs.statement import ADDRESS_BITS, Proof
+from proofyard.proofs.toolchain import set_up
+from proofyard.proofs.tree import Store
+from proofyard.proofs.workers import LocalWorkers, Workers, cores
+from proofyard.rollup.batch import Batch, run_batch
+from proofyard.rollup.load import Load
+from proofyard.tools.cache import Tell, digest, locked, root
+
+INSECURE = "INSECURE: proven with a development SRS whose secret is public; anybody can forge such proofs."
+STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract accepts them."
+ACCOUNTS = 64
+
+
+class Wanted(NamedTuple):
+    """What the user asked for; fields as in `proofyard prove --help`."""
+
+    batches: int
+    size: int
+    payout: int
+    seed: int
+    workers: int
+    backend: str
+    srs: srs.Kind
+    ray: str | None = None
+
+
+def address(text: str) -> int:
+    """Read an address. Raises BadInput."""
+    digits = text.removeprefix("0x")
+    try:
+        number = int(digits, 16)
+    except ValueError:
+        number = -1
+    if len(digits) * 4 != ADDRESS_BITS or number < 0:
+        raise BadInput("--payout", "an address: 0x and 40 hexadecimal digits", text)
+    return number
+
+
+def make_batches(count: int, size: int, seed: int) -> list[Batch]:
+    """Run a load of `count` batches with `size` transfers each."""
+    load = Load(seed=seed, accounts=ACCOUNTS)
+    transfers = load.transfers()
+    return [run_batch(load.ledger, list(islice(transfers, size))) for _ in range(count)]
+
+
+def warning(proof: Proof) -> str:
+    """Say loudly what a proof is not."""
+    if proof.backend == Calibrated.name:
+        return STAND_IN
+    return "" if proof.secure else INSECURE
+
+
+def run(wanted: Wanted, *, tell: Tell, watch: Watch) -> tuple[Result, list[Batch]]:
+    """Prove what is wanted.
+
+    Raises
+    ------
+    BadInput, Fault : see `set_up` and `prove_all`.
+    """
+    if wanted.batches < 1:
+        raise BadInput("--batches", "a whole number from 1", wanted.batches)
+    if wanted.workers < 0:
+        raise BadInput("--workers", "a whole number from 0", wanted.workers)
+    make = _maker(wanted, tell)
+    batches = make_batches(wanted.batches, wanted.size, wanted.seed)
+    backend = make()
+    backend.prepare(wanted.size, joins=wanted.batches > 1)
+    key = digest(backend.name, str(backend.secure), str(wanted[:4]), backend.version(wanted.size, last=True))
+    folder = root() / "jobs" / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_suffix(".lock")):
+        workers = _workers(wanted, make)
+        try:
+            result = prove_all(
+                batches, wanted.size, wanted.payout, backend=backend, workers=workers, store=Store(folder), watch=watch
+            )
+        finally:
+            workers.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    backend.close()
+    return result, batches
+
+
+def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
+    """Say how a worker makes its backend."""
+    if wanted.backend == Calibrated.name:
+        tell(STAND_IN)
+        return partial(Calibrated)
+    tools = set_up(wanted.srs, tell)
+    return partial(Noir, tools, tell)
+
+
+def _workers(wanted: Wanted, make: "partial[ProofBackend]") -> Workers:
+    """Open the place where the proving happens."""
+    if wanted.ray is not None:
+        from proofyard.proofs.cluster import RayWorkers  # noqa: PLC0415 - Ray is an extra, and slow to import
+
+        return RayWorkers(wanted.ray, make, wanted.workers)
+    return LocalWorkers(make, wanted.workers or min(cores(), 2 * wanted.batches))
+
+
+def contract(wanted: Wanted, tell: Tell) -> str:
+    """Write the contract that verifies the job's last proof; "" for stand-ins."""
+    if wanted.backend == Calibrated.name:
+        return ""
+    tools = set_up(wanted.srs, lambda _: None)
+    with Noir(tools, tell) as noir:
+        circuit = noir.circuit(wanted.size if wanted.batches == 1 else 0, "evm")
+        return build.verifier_source(tools, circuit, tell)
