@@ -18,7 +18,7 @@ from proofyard.core.errors import BadInput
 from proofyard.policies import Policy, module_of, with_values
 from proofyard.worlds.schedules import schedule
 from proofyard.worlds.sizes import sizes
-from proofyard.worlds.text import duration_ms, parse_call, unknown, whole
+from proofyard.worlds.text import duration_ms, parse_call, unknown, whole, with_values_set
 from proofyard.worlds.text import number as number_in
 
 HOURS_PER_KWH = 1_000  # W in a kW
@@ -341,10 +341,14 @@ def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | Non
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(str(path), "valid TOML", error) from None
     tree.setdefault("name", path.stem)
+    of_rule = {key: value for key, value in (changes or {}).items() if key.startswith("mechanism.")}
     for key, value in (changes or {}).items():
-        _set(tree, key, value)
+        if key not in of_rule:
+            _set(tree, key, value)
     if mechanism is not None:
         tree["mechanism"] = mechanism
+    if of_rule and isinstance(tree.get("mechanism"), str):  # `--set mechanism.window_ms=60000` changes one parameter
+        tree["mechanism"] = with_values_set(tree["mechanism"], of_rule)
     return check(tree, str(path), path.parent)
 
 

@@ -21,6 +21,10 @@ class BadInput(MarketError):
         self.got = got
         super().__init__(f"{field}: wanted {wanted}, got {got}.")
 
+    def __reduce__(self) -> tuple[type["BadInput"], tuple[str, str, str]]:
+        """Travel whole from a worker process."""
+        return BadInput, (self.field, self.wanted, str(self.got))
+
 
 class Fault(MarketError):
     """Our own failure (a compiled run that differs from plain Python, a broken file of ours): stop and report."""

@@ -1,13 +1,10 @@
-"""Run the seeds of a scenario side by side, with a progress line, and write traces."""
+"""Run the seeds of a scenario, with a progress line, and write traces."""
 
 import json
-import os
 import sys
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,36 +12,46 @@ from proofyard.engine import cache
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
 from proofyard.engine.world import rule_of
+from proofyard.lab.runner import Runner
 from proofyard.scenario import Scenario
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
 
 TRACE_FORMAT = 1
 
 
-def run_seeds(scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False) -> list[Run]:
-    """Run `seeds` seeds, the scenario's own and the next ones, on all cores; the compiled loop releases the lock.
+def run_seeds(
+    scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False, runner: Runner | None = None
+) -> list[Run]:
+    """Run `seeds` seeds, the scenario's own and the next ones; the first here, the others as `runner` spreads them.
 
     Raises BadInput, Fault.
     """
     rule = rule_of(scenario)
+    say_cold()
+    with _progress(quiet=quiet) as watch:
+        first = simulate(scenario, rule, scenario.seed, traced=traced, progress=watch)  # compiles, once
+    tasks = [(scenario, scenario.seed + k) for k in range(1, seeds)]
+    if not tasks:
+        return [first]
+    with nullcontext(runner) if runner is not None else Runner(quiet=quiet) as spread:
+        return [first, *spread.map(run_one, tasks, what="seeds")]
+
+
+def run_one(task: tuple[Scenario, int]) -> Run:
+    """Run one seed of a scenario. Raises BadInput, Fault."""
+    return simulate(task[0], rule_of(task[0]), task[1])
+
+
+def say_cold() -> None:
+    """Tell whoever runs the engine for the first time why it takes so long."""
     if cache.is_cold():
         print("compiling the engine, once for all rules: five to ten seconds", file=sys.stderr)  # noqa: T201
-    numbers = [scenario.seed + k for k in range(seeds)]
-    with _progress(quiet=quiet) as watch:
-        first = simulate(scenario, rule, numbers[0], traced=traced, progress=watch(0))  # compiles, once
-        workers = min(len(numbers), os.cpu_count() or 1)
-        with ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(simulate, scenario, rule, n, progress=watch(k + 1)) for k, n in enumerate(numbers[1:])]
-            return [first, *(job.result() for job in jobs)]
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> "Generator[_Watch]":
-    """Show a progress bar on a terminal once a run takes longer than a moment."""
+def _progress(*, quiet: bool) -> Generator[Progress | None]:
+    """Show on a terminal how far a single run is."""
     if quiet or not sys.stderr.isatty():
-        yield _Watch(None)
+        yield None
         return
     from rich.console import Console  # noqa: PLC0415 - a run that shows no bar does not wait for it
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
@@ -52,25 +59,12 @@ def _progress(*, quiet: bool) -> "Generator[_Watch]":
 
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Watch(bar)
-
-
-class _Watch:
-    """Makes the progress function of each seed."""
-
-    def __init__(self, bar: "Bar | None") -> None:
-        self.bar = bar
-
-    def __call__(self, seed: int) -> Progress | None:
-        bar = self.bar
-        if bar is None:
-            return None
-        task = bar.add_task(f"seed {seed + 1}: preparing", total=None)
+        task = bar.add_task("preparing", total=None)
 
         def report(now: int, horizon: int) -> None:
-            bar.update(task, description=f"seed {seed + 1}", completed=min(now, horizon), total=horizon)
+            bar.update(task, description="running", completed=min(now, horizon), total=horizon)
 
-        return report
+        yield report
 
 
 def write_trace(path: Path, scenario: Scenario, run: Run) -> None:

@@ -40,6 +40,17 @@ def parse_call(text: str, field: str) -> Call:
     return Call(whole[1], values)
 
 
+def with_values_set(text: str, values: dict[str, str]) -> str:
+    """Set parameters in the text of a rule, `values` by `mechanism.KEY`. Raises BadInput.
+
+    >>> with_values_set("race(window_ms=1)", {"mechanism.window_ms": "5", "mechanism.open": "1"})
+    'race(window_ms=5, open=1)'
+    """
+    call = parse_call(text, "mechanism")
+    merged = call.values | {key.partition(".")[2]: value for key, value in values.items()}
+    return f"{call.name}({', '.join(f'{key}={value}' for key, value in merged.items())})"
+
+
 def only(call: Call, field: str, valid: Sequence[str]) -> None:
     """Raise BadInput when `call` has a key outside `valid`, naming the nearest valid one."""
     for key in call.values:

@@ -1,0 +1,98 @@
+"""Rows of finished runs, kept as Parquet while they come in, so that nothing is done twice.
+
+A folder `parts` beside the final file grows by one small Parquet file a second. Each row has a `key` that says which
+run it is; whoever opens the folder again finds the rows by it. Files appear whole or not at all.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from proofyard.core.errors import BadInput, Fault
+
+EVERY_S = 1.0  # the most that a crash costs
+KEY = "key"
+
+Row = Mapping[str, Any]  # texts and numbers by name
+
+
+class Store:
+    """Rows by key, in `folder`."""
+
+    def __init__(self, folder: Path, name: str = "runs.parquet") -> None:
+        self.file, self.parts = folder / name, folder / "parts"
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.fresh: list[dict[str, Any]] = []
+        self.written = time.monotonic()
+        for path in [self.file, *sorted(self.parts.glob("*.parquet"))]:
+            if path.is_file():
+                self._read(path)
+        self.next = 1 + max((int(path.stem) for path in self.parts.glob("*.parquet")), default=0)
+
+    def _read(self, path: Path) -> None:
+        try:
+            frame = pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise Fault(f"{path} cannot be read ({error}); remove it to run again.") from None
+        self.rows |= {row[KEY]: row for row in frame.iter_rows(named=True) if KEY in row}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Find the row of a run that was done, with its key."""
+        return self.rows.get(key)
+
+    def put(self, key: str, row: Row) -> None:
+        """Keep the row of a run; on disk within a second."""
+        kept = {KEY: key, **row}
+        self.rows[key] = kept
+        self.fresh.append(kept)
+        if time.monotonic() - self.written > EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not on disk yet."""
+        if self.fresh:
+            self.parts.mkdir(parents=True, exist_ok=True)
+            _write(self.fresh, self.parts / f"{self.next:06}.parquet")
+            self.next += 1
+            self.fresh = []
+        self.written = time.monotonic()
+
+    def finish(self, rows: Iterable[Row]) -> None:
+        """Write the final file with exactly `rows`, and remove the parts."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        _write(list(rows), self.file)
+        shutil.rmtree(self.parts, ignore_errors=True)
+        self.fresh = []
+
+
+def _write(rows: list[Any], path: Path) -> None:
+    """Write rows as Parquet, under the final name only once they are all there."""
+    draft = path.with_suffix(".part")
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(draft)
+    draft.replace(path)
+
+
+def check_files(place: Path, names: Sequence[str]) -> None:
+    """Refuse a folder that holds other files than these, which grow in place over several runs. Raises BadInput."""
+    if place.exists() and not place.is_dir():
+        raise BadInput("--out", "a folder", f"the file {place}")
+    foreign = sorted({path.name for path in place.iterdir()} - set(names)) if place.exists() else []
+    if foreign:
+        raise BadInput("--out", "a new folder or one of an earlier run", f"{place}, which holds {foreign[0]}")
+
+
+def write_files(place: Path, texts: Mapping[str, str]) -> None:
+    """Write files into a folder, each whole or not at all. Raises BadInput."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            draft = place / f".{name}.{os.getpid()}"
+            draft.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+            draft.replace(place / name)
+    except OSError as error:
+        raise BadInput("--out", "a folder that can be written", f"{place} ({error.strerror})") from None

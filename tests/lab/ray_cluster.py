@@ -1,0 +1,42 @@
+"""A Ray cluster of two nodes on this machine, one of which is killed in the middle of a run: prints what came out."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from lab import tasks
+
+from proofyard.lab.runner import Runner
+
+
+def main(folder: Path) -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - after its settings
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    try:
+        with Runner(ray=cluster.address, folder=folder / "kept") as runner:
+            nodes = len(runner.pool.ray.nodes())  # type: ignore[union-attr]
+
+            def kill() -> None:
+                while len({file.read_text() for file in folder.glob("[0-9]*")} - {""}) < 2:
+                    time.sleep(0.05)
+                cluster.remove_node(second, allow_graceful=False)
+
+            killer = threading.Thread(target=kill)
+            killer.start()
+            count = 200
+            rows = runner.map(tasks.where, [(str(folder), k) for k in range(count)], [f"{k}" for k in range(count)])
+            killer.join()
+        print(json.dumps({"nodes": nodes, "deaths": runner.deaths, "rows": [r["number"] for r in rows]}))  # noqa: T201
+    finally:
+        cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
