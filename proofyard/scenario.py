@@ -176,6 +176,7 @@ class ProverClass(Table):
     coalition: str = ""  # who shares its profits; results show each coalition's payoff
     hopeless: Literal["skip", "work"] = "skip"  # an assigned job it cannot finish in time: leave it, or work it off
     vote_delay: Duration = 100  # its votes arrive so much later on average, evenly from half to one and a half of it
+    bids: Literal["standing", "each"] = "standing"  # its offer stands for all jobs, or it bids on each as it comes
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
     restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
     leave: Exit | None = None
@@ -218,6 +219,7 @@ class Scenario(Table):
     provers: list[ProverClass] = Field(min_length=1)
     delegators: Delegators | None = None
     market: Market = Market()
+    called: str = "as it is"  # beside its variants
     variants: list[Variant] = []
 
     def gwei(self, tokens: Decimal, field: str) -> int:
@@ -365,7 +367,7 @@ def read_variants(
     if not base.variants:
         raise BadInput(str(path), "rules to compare (-m RULE, several times) or [[variants]] in the scenario", "none")
     others = [(v.name, read(path, {**(changes or {}), **v.set}, v.mechanism)) for v in base.variants]
-    return [("as it is", base), *others]
+    return [(base.called, base), *others]
 
 
 def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = None) -> Scenario:

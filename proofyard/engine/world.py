@@ -17,7 +17,7 @@ from proofyard.engine import kernels, layout, queue
 from proofyard.engine.bind import Bound, bind, compile_policy
 from proofyard.engine.cast import Cast, cast_of, median_time
 from proofyard.engine.memory import words_of
-from proofyard.policies.view import Moment, View
+from proofyard.policies.view import View
 from proofyard.scenario import DelegatorPolicy, Outsource, Scenario, delegator_policy
 from proofyard.worlds.dice import word
 from proofyard.worlds.hardware import proving_ms
@@ -302,14 +302,15 @@ def minds_of(cast: Cast) -> Minds:
     """Compile the policies that decide about single jobs, and give each prover that has one a context."""
     row, words, bidders = np.zeros(cast.count, np.int64), [0, 0], list[int]()
     for k, does in enumerate(cast.policies):
-        if not does.compiled:
+        each = cast.classes[k].bids == "each"
+        if not does.compiled and not each:
             continue
         function = compile_policy(does)
         for prover in np.flatnonzero(cast.group == k).tolist():
             context = cast.contexts[prover]
             row[prover] = len(words) // 2
             words += [function, context.ctypes.data]
-            if Moment.BID in does.moments:
+            if each:
                 bidders.append(prover)
     sizes = np.array([g.count for g in cast.classes])[cast.group]
     place = np.stack([cast.place, sizes], axis=1).ravel() if len(words) > 2 else np.zeros(0, np.int64)  # noqa: PLR2004

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -337,13 +337,24 @@ def life_tree(transitions: Sequence[Transition]) -> Tree:
     return root
 
 
+def families(found: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Sort rules by family; families in the order of their first rule."""
+    sorted_: dict[str, list[Entry]] = {}
+    for one in found:
+        sorted_.setdefault(one.family, []).append(one)
+    return sorted_
+
+
 def show_list(found: Sequence[Entry], console: Console | None = None) -> None:
-    """Print one row per rule."""
-    table = Table(box=None, header_style="cyan", padding=(0, 2, 0, 0), pad_edge=False)
+    """Print one row per rule, family by family, each with its source."""
+    table = Table(box=None, header_style="cyan", padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     table.add_column("rule", style="bold", no_wrap=True)
     table.add_column("what it is")
-    for one in found:
-        table.add_row(one.name, one.line.split(": ", 1)[-1])
+    for family, members in families(found).items():
+        table.add_row(Text(family or "other", "cyan"), "")
+        for one in members:
+            source = Text(one.source, "dim", no_wrap=True, overflow="ellipsis")
+            table.add_row("  " + one.name, Group(Text(one.line.split(": ", 1)[-1]), source))
     console = console or Console()
     console.print(table)
     console.print("\nproofyard mechanisms show NAME tells more.", style="dim", highlight=False)

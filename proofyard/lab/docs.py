@@ -85,6 +85,7 @@ def prose(text: str) -> str:
 
 def mechanisms(found: Sequence[Entry]) -> dict[str, str]:
     """List the rules."""
+    found = [one for members in catalogue.families(found).values() for one in members]
     rows = [(f"[`{one.name}`]({one.name}.md)", one.family, one.line.split(": ", 1)[-1], one.source) for one in found]
     return {"rules": grid(("rule", "family", "what it is", "source"), rows)}
 

@@ -21,6 +21,8 @@ from proofyard.lab.table import Figures
 if TYPE_CHECKING:
     import polars as pl
 
+    from proofyard.lab.figure import Figure
+
 FILES = ("summary.json", "provers.parquet", "jobs.parquet", "report.html")
 _OURS = {"mechanism", "scenario", "proofs", "money_difference_gwei"}  # names by which we know our own summary.json
 _PHASES = ["refused", *(phase.name.lower() for phase in Phase if phase != Phase.NONE)]
@@ -166,17 +168,27 @@ def picture(
     run: Run, *, dark: bool = False, form: Literal["png", "svg"] = "png", width: int = 640, scale: float = 2
 ) -> bytes:
     """Draw one run without a browser: who made the proofs, how fast, and who earned. `scale` is of PNG."""
+    from proofyard.lab import metrics, report  # noqa: PLC0415 - see above
+
+    return picture_of(report.figures([run], metrics.summary([run]))[:3], dark=dark, form=form, width=width, scale=scale)
+
+
+def picture_of(
+    figures: "Sequence[Figure]", *, dark: bool = False, form: Literal["png", "svg"] = "png", width: int = 640,
+    scale: float = 2,
+) -> bytes:  # fmt: skip
+    """Draw figures below each other without a browser; empty ones are left out. `scale` is of PNG."""
     import altair as alt  # noqa: PLC0415 - see above
     import vl_convert  # noqa: PLC0415 - see above
 
-    from proofyard.lab import metrics, report  # noqa: PLC0415 - see above
+    from proofyard.lab import report  # noqa: PLC0415 - see above
 
-    shown = [figure for figure in report.figures([run], metrics.summary([run]))[:3] if figure.chart is not None]
+    shown = [figure for figure in figures if figure.chart is not None]
     charts = [f.chart.properties(title=f.title, width=width, height=f.height) for f in shown if f.chart is not None]
     drawn = alt.vconcat(*charts, spacing=28, padding=16, resolve=alt.Resolve(scale={"color": "independent"}))
     look = json.loads(report.template("themes.json"))["dark" if dark else "light"]
     look |= {"background": "#14171b" if dark else "#ffffff", "font": "Liberation Sans, Arial, sans-serif"}
-    spec = drawn.to_dict()
+    spec = json.loads(json.dumps(drawn.to_dict()).replace("containerSize()[0]", str(width)))
     if form == "svg":
         return vl_convert.vegalite_to_svg(spec, config=look).encode()
     return vl_convert.vegalite_to_png(spec, config=look, scale=scale)

@@ -81,7 +81,7 @@ from proofyard.core import (
 )
 
 SOURCE = "Taiko alpha-5, taiko-mono LibProposing.sol@653cfc9d1b, and alpha-6, AssignmentHook.sol@eb8439565c"
-FAMILY = "bought"
+FAMILY = "bought proof"
 
 TOKEN = 10**9  # gwei
 MINUTE = 60_000  # ms

@@ -28,7 +28,7 @@ NAMES = (
     "hoard",
     "idle",
 )
-IN_THE_LOOP = (Moment.BID, Moment.ACCEPT, Moment.SUBMIT)  # asked by the compiled engine, the others between its runs
+IN_THE_LOOP = (Moment.ACCEPT, Moment.SUBMIT)  # asked by the compiled engine; so is BID, of who bids on each job
 
 
 @dataclass(frozen=True)
