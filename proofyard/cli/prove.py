@@ -121,7 +121,12 @@ def _write(out: Path, result: "Result", done: "list[Batch]", wanted: Any, warnin
 def _told(*, quiet: bool) -> "Generator[Any]":
     """Show how far the job is: a bar on a terminal, a line now and then elsewhere."""
     if quiet or not sys.stderr.isatty():
-        yield lambda progress: None if quiet else _tell(_line(progress))
+
+        def say(progress: "Progress") -> None:
+            if not quiet:
+                _tell(_line(progress))
+
+        yield say
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn

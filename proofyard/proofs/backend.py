@@ -40,7 +40,6 @@ class ProofBackend(Protocol):
     Attributes
     ----------
     name : in every output
-    secure : False if anybody could forge its proofs
     threads : of one proof; 0 for all cores
     spent : what the last proof took
     """
@@ -50,7 +49,9 @@ class ProofBackend(Protocol):
     spent: Spent
 
     @property
-    def secure(self) -> bool: ...
+    def secure(self) -> bool:
+        """False if anybody could forge its proofs."""
+        ...
 
     def prepare(self, size: int, *, joins: bool) -> None:
         """Build what proofs of batches of `size` need, and of joins if asked, so that `prove` only proves."""

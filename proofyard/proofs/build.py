@@ -1,8 +1,8 @@
 """Circuits, their keys and verifier contracts: built on first use, kept by a hash of all they depend on, reproducible.
 
-A program depends on its sources and the compiler; a key on the program, the prover and the reference string; the joining
-circuit contains the hashes of the keys of the leaf circuits it accepts. Its own key hash it can't contain: that is a
-public input.
+A program depends on its sources and the compiler; a key on the program, the prover and the reference string; the
+joining circuit contains the hashes of the keys of the leaf circuits it accepts. Its own key hash it can't contain: that
+is a public input.
 """
 
 import hashlib

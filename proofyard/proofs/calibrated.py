@@ -1,7 +1,7 @@
 """NO PROOFS: a backend for load tests that spends the measured time and makes stand-ins with a MAC.
 
-A stand-in convinces only who holds the key, and no contract. It says `calibrated` and `secure: false`, and its bytes begin
-with `NOT-A-PROOF`.
+A stand-in convinces only who holds the key, and no contract. It says `calibrated` and `secure: false`, and its bytes
+begin with `NOT-A-PROOF`.
 """
 
 import hashlib

@@ -48,7 +48,7 @@ def slot_of(step: Step) -> dict[str, Any]:
 
 
 def empty_slot(depth: int) -> dict[str, Any]:
-    """Write an empty slot: a transfer of nothing, of a key on the curve (the circuit checks that of every slot)."""
+    """Write an empty slot: a transfer of nothing, of a key on the curve, which the solver wants of every slot."""
     nobody = _account(Account(*GENERATOR, 0, 0))
     zero = hex(0)
     return {

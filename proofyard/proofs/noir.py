@@ -15,7 +15,7 @@ from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.build import Circuit, Target
 from proofyard.proofs.inputs import leaf_inputs, node_inputs
 from proofyard.proofs.process import Died, Lines
-from proofyard.proofs.statement import Proof, Statement, state_joined, state_of
+from proofyard.proofs.statement import Proof, Statement, difference, state_joined, state_of
 from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
 from proofyard.rollup.ledger import DEPTH
 from proofyard.tools.cache import Tell
@@ -76,7 +76,7 @@ class Noir:
         Raises
         ------
         BadInput : it has more transfers than the size, or another depth.
-        Fault : the batch can't be proven (it breaks a rule of the circuit), or the prover failed; Died if it was killed.
+        Fault : the batch can't be proven (it breaks a rule), or the prover failed; Died if it was killed.
         """
         circuit = self.circuit(job.size, "evm" if job.last else "recursive")
         if len(job.batch.steps) > job.size or job.batch.depth != self.depth:
@@ -170,14 +170,8 @@ class Noir:
 
     def why_not(self, proof: Proof, wanted: Statement | None = None) -> str:
         """Say why a proof would be refused: cheap checks first, then the pairing; "" for a good one."""
-        if proof.backend != self.name:
-            return f"it is of backend {proof.backend}, not {self.name}"
-        if proof.secure != self.secure:
-            return f"its SRS is {'real' if proof.secure else 'INSECURE'}, ours is {self.tools.srs.name}"
-        if wanted is not None:
-            for name, mine, theirs in zip(wanted._fields, wanted, proof.statement, strict=True):
-                if mine != theirs:
-                    return f"{name} is {theirs:#x}, not {mine:#x}"
+        if reason := self._other(proof, wanted):
+            return reason
         try:
             circuit = self._circuit_of(proof)
         except BadInput as error:
@@ -188,6 +182,14 @@ class Noir:
         if (length != RECURSIVE_BYTES) if target == "recursive" else (length not in EVM_BYTES or length % 32):
             return f"its {length} bytes are no proof for target {target}"
         return self._pairing(circuit, proof)
+
+    def _other(self, proof: Proof, wanted: Statement | None) -> str:
+        """Say what a proof is of that it shouldn't be of."""
+        if proof.backend != self.name:
+            return f"it is of backend {proof.backend}, not {self.name}"
+        if proof.secure != self.secure:
+            return f"its SRS is {'real' if proof.secure else 'INSECURE'}, ours is {self.tools.srs.name}"
+        return difference(wanted, proof.statement) if wanted else ""
 
     def _pairing(self, circuit: Circuit, proof: Proof) -> str:
         with tempfile.TemporaryDirectory(prefix="proofyard-") as place:
@@ -203,7 +205,9 @@ class Noir:
             self._maker = None
 
     def __enter__(self) -> Self:
+        """Use it for a while."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End the witness maker."""
         self.close()

@@ -90,6 +90,7 @@ class Run:
         self._find()
 
     def now_ms(self) -> int:
+        """Time since the start."""
         return round(1000 * (time.monotonic() - self.began))
 
     def _find(self) -> None:
@@ -107,6 +108,7 @@ class Run:
         self.needed = needed - self.proofs.keys()
 
     def version(self, part: Part) -> str:
+        """Version of the circuit that proves a part."""
         return self.backend.version(0 if part.children else self.size, last=part.parent < 0)
 
     def guess_ms(self, part: Part) -> int:
@@ -135,6 +137,7 @@ class Run:
         return sorted(free, key=lambda part: (-self.way_ms(part), part.place))
 
     def task(self, part: Part, threads: int) -> Task:
+        """Say what a worker has to do."""
         last = part.parent < 0
         if part.children:
             return Task(part.place, threads, None, tuple(self.proofs[child] for child in part.children), last)

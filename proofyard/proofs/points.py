@@ -1,7 +1,7 @@
-"""Points of BN254 in bulk, compiled: powers of a secret times the generator, and sums with random weights to check them.
+"""Points of BN254 in bulk, compiled: powers of a secret times the generator, and weighted sums to check them.
 
-A point is eight 64-bit words, x and y in Montgomery form over `FQ`. All additions are of affine points, a block at a time
-with one inversion for the block (Montgomery's trick): six products an addition.
+A point is eight 64-bit words, x and y in Montgomery form over `FQ`. All additions are of affine points, a block at a
+time with one inversion for the block (Montgomery's trick): six products an addition.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from proofyard.rollup.compiled import compiled, compiled_parallel
-from proofyard.rollup.field import FQ, FR, Element, add_fq, limbs, montgomery, mul_fq, mul_fr, sub_fq
+from proofyard.rollup.field import FQ, FR, LIMBS, WORD, Element, add_fq, limbs, montgomery, mul_fq, mul_fr, sub_fq
 from proofyard.rollup.poseidon2 import Words, load, store, to_words
 
 if TYPE_CHECKING:
@@ -139,11 +139,11 @@ MONTGOMERY_ONE_FR = montgomery(1, FR)
 
 
 @compiled
-def window(words: Words, bit: int, width: int) -> int:
+def window(words: Words, bit: int, width: int) -> "np.int64":
     """Read `width` bits from `bit` on."""
     at, shift = bit // 64, bit % 64
     value = words[at] >> np.uint64(shift)
-    if shift + width > 64 and at < 3:
+    if shift + width > WORD and at < LIMBS - 1:
         value |= words[at + 1] << np.uint64(64 - shift)
     return np.int64(value & np.uint64((1 << width) - 1))
 

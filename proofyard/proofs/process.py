@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self, cast
 
 from proofyard.core.errors import Fault
 
@@ -92,6 +92,7 @@ class Lines:
     def __init__(self, command: Sequence[str | Path]) -> None:
         self._began = time.monotonic()
         self._process = start(command, {}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._into, self._from = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
 
     @property
     def pid(self) -> int:
@@ -101,9 +102,9 @@ class Lines:
     def ask(self, question: object) -> dict[str, Any]:
         """Ask and wait for the answer. Raises Died if the program has ended."""
         try:
-            self._process.stdin.write(json.dumps(question).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._into.write(json.dumps(question).encode() + b"\n")
+            self._into.flush()
+            line = self._from.readline()
         except BrokenPipeError:
             line = b""
         if not line:
@@ -112,7 +113,7 @@ class Lines:
 
     def close(self) -> Used:
         """End the program."""
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._into, self._from):
             try:
                 pipe.close()
             except BrokenPipeError:
@@ -120,7 +121,9 @@ class Lines:
         return reap(self._process, self._began)
 
     def __enter__(self) -> Self:
+        """Use it for a while."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End it."""
         self.close()

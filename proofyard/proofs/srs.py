@@ -1,9 +1,9 @@
 """The reference string (SRS) of the proofs: powers of a secret nobody may know, times the generators of BN254.
 
-Ceremony     production: downloaded from Aztec's servers (the Ignition ceremony), then checked by pairings against the point
-             [τ]₂ that is part of Barretenberg itself. A wrong or altered file cannot pass, whoever served it.
-Development  made here when there is no network, from a secret that anybody can read below: INSECURE, its owner can prove
-             anything. Everything made with it says so.
+Ceremony     production: downloaded from Aztec's servers (the Ignition ceremony), then checked by pairings against the
+             point [τ]₂ that is part of Barretenberg itself. A wrong or altered file cannot pass, whoever served it.
+Development  made here when there is no network, from a secret that anybody can read below: INSECURE, its owner can
+             prove anything. Everything made with it says so.
 Files        as Barretenberg reads them: `bn254_g1.dat`, 64 bytes a point (x, y, big-endian), and `bn254_g2.dat`.
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofyard.core.errors import BadInput, Fault
-from proofyard.proofs import points
+from proofyard.proofs import pairing, points
 from proofyard.proofs.download import ranged
 from proofyard.rollup.field import FQ, FR, montgomery
-from proofyard.rollup.poseidon2 import Words, from_words
+from proofyard.rollup.poseidon2 import Words
 from proofyard.tools.cache import Tell, digest, kept, root
 
 POINTS = 2**21 + 1  # what the joining circuit needs
@@ -68,8 +68,8 @@ def provision(kind: Kind, tell: Tell, servers: tuple[str, ...] = SERVERS) -> Srs
 
     Parameters
     ----------
-    kind : `ceremony` insists on the real one; `development` makes one that is INSECURE; `auto` takes what is there already,
-        else tries the ceremony's servers, else makes an INSECURE one and says so
+    kind : `ceremony` insists on the real one; `development` makes one that is INSECURE; `auto` takes what is there
+        already, else tries the ceremony's servers, else makes an INSECURE one and says so
     tell : gets a line before something slow and whenever the result is INSECURE
 
     Raises
@@ -113,14 +113,13 @@ def _opened(folder: Path, *, secure: bool) -> Srs:
 
 def make_development(count: int, tell: Tell) -> Path:
     """Make an INSECURE string of `count` points, the same on every machine."""
-    from py_ecc import optimized_bn128 as bn  # noqa: PLC0415 - half a second, once
 
     def make(draft: Path) -> None:
         tell(f"making an INSECURE development SRS of {count} points (once, about 10 s)")
         generator = np.array([*montgomery(1, FQ), *montgomery(2, FQ)], dtype=np.uint64)
         secret = np.array(montgomery(DEVELOPMENT_SECRET, FR), dtype=np.uint64)
         _write_g1(draft, points.powers(secret, count, points.tables(generator)))
-        (draft / "bn254_g2.dat").write_bytes(g2_bytes(bn.multiply(bn.G2, DEVELOPMENT_SECRET)))
+        (draft / "bn254_g2.dat").write_bytes(pairing.times_g2(DEVELOPMENT_SECRET))
 
     return kept(_name("development", count), make, mib=MIB_NEEDED)
 
@@ -154,8 +153,8 @@ def fetch(servers: tuple[str, ...], g2: bytes, count: int, tell: Tell) -> Path:
 def checked(packed: bytes, g2: bytes) -> Words:
     """Unpack points and make sure that they are 1, τ, τ², … times the generator, for the τ in `g2`.
 
-    With random weights w, Σ wᵢ·Pᵢ₊₁ has to be τ times Σ wᵢ·Pᵢ, which a pairing sees; a string with one wrong point passes
-    with probability 2⁻⁶⁴.
+    With random weights w, Σ wᵢ·Pᵢ₊₁ has to be τ times Σ wᵢ·Pᵢ, which a pairing sees; a string with one wrong point
+    passes with probability 2⁻⁶⁴.
 
     Raises
     ------
@@ -170,36 +169,9 @@ def checked(packed: bytes, g2: bytes) -> Words:
         raise Fault("SRS: the first point is not the generator")
     weights = np.frombuffer(secrets.token_bytes(8 * (len(out) - 1)), dtype=np.uint64)
     low, high = points.weighted_sum(out[:-1], weights), points.weighted_sum(out[1:], weights)
-    if not _has_ratio(low, high, g2):
+    if not pairing.has_ratio(low, high, g2):
         raise Fault("SRS: the points are not the powers of the ceremony's secret")
     return out
-
-
-def _has_ratio(low: Words, high: Words, g2: bytes) -> bool:
-    """Say whether `high` is τ times `low`, for the τ in `g2`."""
-    from py_ecc import optimized_bn128 as bn  # noqa: PLC0415
-
-    unit = pow(2**256, -1, FQ)
-    a, b = (tuple(bn.FQ(value * unit % FQ) for value in from_words(sums)) for sums in (low, high))
-    numbers = [int.from_bytes(g2[i : i + 32], "big") for i in range(0, 128, 32)]
-    tau = (bn.FQ2(numbers[:2]), bn.FQ2(numbers[2:]), bn.FQ2.one())
-    return bool(bn.is_on_curve(tau, bn.b2)) and bn.pairing(tau, _affine(a)) == bn.pairing(bn.G2, _affine(b))
-
-
-def _affine(point: "tuple[object, ...]") -> "tuple[object, ...]":
-    """Turn Jacobian (x/z², y/z³) into the projective coordinates (x/z, y/z) of py_ecc."""
-    from py_ecc import optimized_bn128 as bn  # noqa: PLC0415
-
-    x, y, z = point
-    return (x * z, y, z * z * z) if z != bn.FQ.zero() else (bn.FQ.one(), bn.FQ.one(), bn.FQ.zero())  # pyright: ignore
-
-
-def g2_bytes(point: object) -> bytes:
-    """Write a point of the second group as Barretenberg does."""
-    from py_ecc import optimized_bn128 as bn  # noqa: PLC0415
-
-    x, y = bn.normalize(point)  # pyright: ignore
-    return b"".join(int(number).to_bytes(32, "big") for part in (x, y) for number in part.coeffs)
 
 
 def pack(data: bytes) -> bytes:
@@ -216,6 +188,3 @@ def _write_g1(folder: Path, made: Words) -> None:
     points.to_bytes(made, plain)
     big: NDArray[np.uint64] = np.concatenate([plain[:, 3::-1], plain[:, :3:-1]], axis=1)
     (folder / "bn254_g1.dat").write_bytes(big.astype(">u8").tobytes())
-
-
-__all__ = ["CEREMONY_G2", "POINTS", "Srs", "checked", "fetch", "make_development", "pack", "provision", "to_words"]

@@ -72,6 +72,14 @@ def state_joined(left: Statement, right: Statement) -> Statement:
     return left._replace(new_root=right.new_root, commitment=commitment, fee_gwei=fees)
 
 
+def difference(wanted: Statement, given: Statement) -> str:
+    """Say in which number two statements differ, "" if in none."""
+    for name, mine, theirs in zip(wanted._fields, wanted, given, strict=True):
+        if mine != theirs:
+            return f"{name} is {theirs:#x}, not {mine:#x}"
+    return ""
+
+
 @dataclass(frozen=True)
 class Proof:
     """A proof with what it proves.
@@ -107,8 +115,9 @@ class Proof:
         try:
             read = json.loads(text)
             numbers = b"".join(int(number, 16).to_bytes(32, "big") for number in read["statement"])
-            names = (str(read[name]) for name in ("backend", "circuit", "version"))
-            return cls(*names, read["secure"] is True, Statement.from_bytes(numbers), bytes.fromhex(read["data"]))
+            backend, circuit, version = (str(read[name]) for name in ("backend", "circuit", "version"))
+            statement, data = Statement.from_bytes(numbers), bytes.fromhex(read["data"])
+            return cls(backend, circuit, version, read["secure"] is True, statement, data)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BadInput(
                 "proof", "a proof as `proofyard prove` writes it", f"{type(error).__name__}: {error}"

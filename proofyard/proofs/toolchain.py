@@ -47,7 +47,7 @@ class Toolchain:
         return digest((PACKAGE / "npm" / "package-lock.json").read_bytes())
 
     def run_bb(self, *arguments: str | Path, threads: int = 0) -> tuple[int, str, Used]:
-        """Run `bb`; return exit code, what it said and what it used. `threads` 0: all cores. Raises Died if it is killed."""
+        """Run `bb` on so many threads (0: all cores); return exit code, what it said and what it used. Raises Died."""
         environment = {"CRS_PATH": str(self.srs.folder)}
         if threads:
             environment["HARDWARE_CONCURRENCY"] = str(threads)

@@ -2,7 +2,7 @@
 
 Shape    the left half of a join has the largest power of two below the number of its leaves, so the commitment of the
          whole follows from the number of batches (as in RFC 6962).
-Storage  a part's file is named by what it proves and the circuit that proves it: whatever crashed, what is there is done.
+Storage  a part's file is named by what it proves and the circuit: whatever crashed, what is there is done.
 """
 
 from collections.abc import Sequence

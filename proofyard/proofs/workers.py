@@ -163,7 +163,9 @@ class LocalWorkers:
             thread.join(timeout=GRACE_S)
 
     def __enter__(self) -> Self:
+        """Use them for a while."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop them."""
         self.stop()

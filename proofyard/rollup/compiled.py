@@ -40,9 +40,11 @@ def compiled_parallel(function: "Function") -> "Function":
 
 def _decorate(function: "Function", *, parallel: bool) -> "Function":
     """Let Numba choose its cache folder while ours is set: the engine's functions live in another."""
-    before = config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue] - Numba makes it at run time
-    config.CACHE_DIR = FOLDER  # pyright: ignore[reportAttributeAccessIssue]
+    settings: Any = config  # Numba makes its attributes at run time
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = FOLDER
     try:
-        return numba.njit(cache=True, parallel=parallel, nogil=True, boundscheck=False)(function)  # pyright: ignore
+        made: Any = numba.njit(cache=True, parallel=parallel, nogil=True)
+        return made(function)
     finally:
-        config.CACHE_DIR = before  # pyright: ignore[reportAttributeAccessIssue]
+        settings.CACHE_DIR = before

@@ -1,7 +1,7 @@
-"""Arithmetic modulo the two primes of BN254, compiled: the hashing and signatures of the rollup and its reference string.
+"""Arithmetic modulo the two primes of BN254, compiled: for the rollup's hashes and signatures, and for the SRS.
 
-An element is four 64-bit words, lowest first, in Montgomery form (times 2^256, Montgomery 1985). `FR` is the field of the
-circuits (and of the coordinates of Grumpkin), `FQ` that of the coordinates of BN254.
+An element is four 64-bit words, lowest first, in Montgomery form (times 2^256, Montgomery 1985). `FR` is the field of
+the circuits (and of the coordinates of Grumpkin), `FQ` that of the coordinates of BN254.
 """
 
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,7 +31,17 @@ def montgomery(value: int, prime: int) -> Element:
     return limbs((value << LIMBS * WORD) % prime)
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Binary: TypeAlias = Callable[[Element, Element], Element]
+    _mul_fr: Binary
+    _mul_fq: Binary
+    _add_fr: Binary
+    _add_fq: Binary
+    _sub_fr: Binary
+    _sub_fq: Binary
+else:
     U64, U128, U256 = ir.IntType(64), ir.IntType(128), ir.IntType(256)
     ELEMENT = types.UniTuple(types.uint64, LIMBS)
 

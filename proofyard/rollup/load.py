@@ -1,4 +1,4 @@
-"""A load that looks like people: few senders make most transfers, and they come in bursts. Everything follows from the seed.
+"""A load that looks like people: few senders make most transfers, and they come in bursts; all follows from the seed.
 
 Senders   Zipf: the k-th busiest sends in proportion to k^-1.1 (token transfers on public chains fall off about so).
 Bursts    a sender who has just sent sends again with probability 0.3.
@@ -17,6 +17,7 @@ from proofyard.rollup.transfer import Transfer
 
 CHAIN_ID = 31_337  # what anvil calls itself
 ZIPF = 1.1
+FEWEST = 2  # accounts: somebody to pay
 AGAIN = 0.3
 OPENING_GWEI = 100 * 10**9
 AMOUNT_GWEI, AMOUNT_SD = 50_000_000, 1.5
@@ -33,13 +34,13 @@ class Load:
     """
 
     def __init__(self, *, seed: int, accounts: int = 64, chain_id: int = CHAIN_ID, depth: int = DEPTH) -> None:
-        if not 2 <= accounts <= 1 << depth:
-            raise BadInput("accounts", f"2 to {1 << depth}", accounts)
+        if not FEWEST <= accounts <= 1 << depth:
+            raise BadInput("accounts", f"{FEWEST} to {1 << depth}", accounts)
         self._dice = np.random.default_rng(seed)
-        places = self._dice.choice(1 << depth, size=accounts, replace=False).tolist()
+        places: list[int] = self._dice.choice(1 << depth, size=accounts, replace=False).tolist()
         self.secrets = {place: _secret(seed, place) for place in places}
         self._keys = {place: schnorr.public_key(secret) for place, secret in self.secrets.items()}
-        opened = {place: Account(*self._keys[place], OPENING_GWEI, 0) for place in places}
+        opened = {place: Account(x, y, OPENING_GWEI, 0) for place, (x, y) in self._keys.items()}
         self.ledger = Ledger(opened, chain_id=chain_id, depth=depth)
         weights = np.arange(1, accounts + 1) ** -ZIPF
         self._places, self._weights = places, weights / weights.sum()

@@ -21,6 +21,7 @@ class Mempool:
         self._count = 0
 
     def __len__(self) -> int:
+        """Count the waiting transfers."""
         return self._count
 
     def add(self, transfer: Transfer) -> None:
@@ -51,7 +52,7 @@ class Mempool:
     def take(self, count: int) -> list[Transfer]:
         """Remove and return up to `count` transfers that can be carried out in this order.
 
-        One that can't (an overdraft, say) is dropped; those after it of the same sender wait for another with its nonce.
+        One that can't (an overdraft, say) is dropped; those after it of the same sender wait for one with its nonce.
         """
         best: list[tuple[int, int, int]] = []  # fee (negative: the best first), sender, nonce
         for sender in list(self._waiting):

@@ -110,10 +110,8 @@ def climb(out: Words, path: Words, index: int) -> None:
     capacity = mul_fr((np.uint64(0), np.uint64(2), np.uint64(0), np.uint64(0)), SQUARE)
     for i in range(path.shape[0]):
         beside = mul_fr(load(path[i]), SQUARE)
-        if index >> i & 1:
-            at = permute(beside, at, ZERO, capacity)[0]
-        else:
-            at = permute(at, beside, ZERO, capacity)[0]
+        left, right = (beside, at) if index >> i & 1 else (at, beside)
+        at = permute(left, right, ZERO, capacity)[0]
         store(out[i + 1], mul_fr(at, ONE))
 
 

@@ -1,6 +1,6 @@
 """Schnorr signatures over Grumpkin, the curve whose coordinates are numbers of the circuits: y² = x³ − 17 over `FR`.
 
-Signature  (R, s) of message m under key A = a·G: s·G = R + e·A with e = H(R, A, m), H Poseidon2; all numbers below 2^254.
+Signature  (R, s) of message m under key A = a·G: s·G = R + e·A with e = H(R, A, m), H Poseidon2; all below 2^254.
 Secrets    R = r·G with r a keyed hash of the message, so that signing needs no dice and no r is used twice.
 Care       signing is not constant in time: accounts of a simulated load, not of people.
 """

@@ -79,8 +79,8 @@ def check_space(folder: Path, mib: int) -> None:
     free = shutil.disk_usage(folder).free // MIB
     if free < mib:
         raise Fault(
-            f"{folder}: wanted {mib} MiB of free disk space, got {free} MiB; free some, or set PROOFYARD_CACHE to a folder"
-            " on a larger disk."
+            f"{folder}: wanted {mib} MiB of free disk space, got {free} MiB; free some, or set PROOFYARD_CACHE to a"
+            " folder on a larger disk."
         )
 
 
