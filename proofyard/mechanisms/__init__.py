@@ -27,7 +27,6 @@ NAMES = (
     "reverse_auction",
     "double_auction",
     "order_book",
-    "scan_state",
     "random_assignment",
     "coordinator_pull",
     "matched",
@@ -43,6 +42,7 @@ NAMES = (
     "block_fees",
     "shared_sequencing",
     "chained_proofs",
+    "scan_state",
     "tendermint",
     "state_updates",
 )
