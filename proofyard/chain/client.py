@@ -15,7 +15,7 @@ from proofyard.chain.deployment import Deployment, abi_of, calldata, type_of
 from proofyard.chain.outbox import Outbox, Receipt
 from proofyard.chain.profiles import WEI
 from proofyard.chain.signing import Mandate, Offer, Order
-from proofyard.core.errors import BadInput
+from proofyard.core.errors import BadInput, Fault
 
 
 class Bearer(IntEnum):
@@ -82,9 +82,11 @@ class Client:
         return self.outbox.wait(self.send(contract, function, *arguments, name=name))
 
     def read(self, contract: str, function: str, *arguments: Any) -> Any:
-        """Call a view; a single value comes alone, several as a tuple. Raises Reverted."""
+        """Call a view; a single value comes alone, several as a tuple. Raises Reverted, Fault."""
         call = {"from": self.address, "to": self.at(contract), "data": calldata(contract, function, *arguments)}
         answer = self.chain.call(call, f"{contract}.{function}")
+        if not answer:
+            raise Fault(f"{contract}: wanted a contract at {self.at(contract)}, there is none: did the chain forget it?")
         values = decode([type_of(part) for part in abi_of(contract, function)["outputs"]], answer)
         return values[0] if len(values) == 1 else values
 
@@ -123,8 +125,8 @@ class Client:
 
     def pool(self, operator: str = "") -> dict[str, int]:
         """Stake of an operator, by the names of the contract's `Pool`."""
-        names = [part["name"] for part in abi_of("Vault", "pools")["outputs"]]
-        return dict(zip(names, self.read("Vault", "pools", operator or self.address), strict=True))
+        names = [part["name"] for part in abi_of("Vault", "poolOf")["outputs"][0]["components"]]
+        return dict(zip(names, self.read("Vault", "poolOf", operator or self.address), strict=True))
 
     def set_terms(self, commission: int, bearer: Bearer, *, name: str = "") -> Receipt:
         """Name the commission (bips) and who bears slashes."""

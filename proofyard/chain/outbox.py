@@ -25,7 +25,8 @@ create table if not exists sent (name text primary key, chain integer, account t
 create table if not exists attempt (hash text primary key, name text, raw text, fee integer, tip integer);
 create index if not exists attempt_name on attempt (name);
 """
-KNOWN = ("already known", "already imported", "known transaction", "nonce too low", "replacement transaction underpriced")
+WAITS = ("max fee per gas less than", "underpriced", "fee too low", "fee cap")  # refused now, good later or for more
+KNOWN = ("already known", "already imported", "known transaction", "nonce too low")
 BUMP_PERCENT = 125  # a node replaces a transaction for at least 110 %
 BUMP_BLOCKS = 5  # blocks a transaction waits before its fee is raised
 MOST_BUMPS = 8
@@ -163,7 +164,7 @@ class Outbox:
         try:
             self.chain.rpc("eth_sendRawTransaction", raw)
         except RpcError as error:
-            if not any(word in error.message.lower() for word in KNOWN):
+            if not any(word in error.message.lower() for word in (*KNOWN, *WAITS)):
                 raise Fault(f"{name}: the node does not take the transaction: {error.message}.") from None
 
     def _make_room(self) -> None:
@@ -202,7 +203,7 @@ class Outbox:
                     return receipt
                 since = time.monotonic()
             elif time.monotonic() - since > BUMP_BLOCKS * self.chain.profile.block_s and bumps < MOST_BUMPS:
-                self._raise_fee(name)
+                self._push(name)
                 bumps, since = bumps + 1, time.monotonic()
             if time.monotonic() > ends:
                 raise Fault(f"{name}: wanted it mined within {timeout_s:g} s, it still waits; it stays in the outbox.")
@@ -235,16 +236,28 @@ class Outbox:
             return error.error
         return "out of gas, or another state than now"
 
-    def _raise_fee(self, name: str) -> None:
-        """Send it again for more, under its nonce; at the same fee first, in case the chain lost it."""
+    def _push(self, name: str) -> None:
+        """Send again everything up to this transaction that is not on the chain, the first of it for more."""
+        chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
         with self._lock:
-            row = self._db.execute("select nonce, target, data, gas from sent where name = ?", (name,)).fetchone()
-            (fee, tip) = self._db.execute(
-                "select fee, tip from attempt where name = ? order by fee desc limit 1", (name,)
-            ).fetchone()
-            self._broadcast(name)
-            more = max(fee * BUMP_PERCENT // 100 + 1, self._fee()[0])
-            self._db.execute("begin immediate")
-            self._sign(name, *row, more, max(1, tip * BUMP_PERCENT // 100 + 1))
-            self._db.execute("commit")
-            self._broadcast(name)
+            rows = self._db.execute(
+                "select name from sent where account = ? and chain = ? and nonce >= ?"
+                " and nonce <= (select nonce from sent where name = ?) order by nonce",
+                (self.sender, self.chain.profile.chain_id, chain, name),
+            ).fetchall()
+            for (waiting,) in rows:  # a reorganisation may have dropped earlier ones: without them ours never comes
+                self._broadcast(waiting)
+            if rows:
+                self._raise_fee(rows[0][0])
+
+    def _raise_fee(self, name: str) -> None:
+        """Send a transaction again for more, under its nonce."""
+        row = self._db.execute("select nonce, target, data, gas from sent where name = ?", (name,)).fetchone()
+        (fee, tip) = self._db.execute(
+            "select fee, tip from attempt where name = ? order by fee desc limit 1", (name,)
+        ).fetchone()
+        more = max(fee * BUMP_PERCENT // 100 + 1, self._fee()[0])
+        self._db.execute("begin immediate")
+        self._sign(name, *row, more, tip * BUMP_PERCENT // 100 + 1)
+        self._db.execute("commit")
+        self._broadcast(name)

@@ -45,7 +45,7 @@ contract Vault is Balances {
 
     uint64 public immutable UNBONDING; // s in the queue; longer than any job can hold a lock
 
-    mapping(address operator => Pool) public pools;
+    mapping(address operator => Pool) private _pools;
     mapping(address operator => mapping(address delegator => Delegation)) public delegations;
     mapping(address keeper => mapping(address operator => uint64)) public lockedBy;
 
@@ -75,7 +75,7 @@ contract Vault is Balances {
     /// @param commission bips of each reward
     /// @param bearer who bears slashes
     function setTerms(uint16 commission, Bearer bearer) external {
-        Pool storage p = pools[msg.sender];
+        Pool storage p = _pools[msg.sender];
         if (commission > BIPS) revert BadTerms();
         if (bearer != p.bearer && (p.delegated > 0 || p.queue > 0 || p.locked > 0)) revert BadTerms();
         _renew(p);
@@ -91,13 +91,13 @@ contract Vault is Balances {
     function stake(uint64 amount) external whenOpen {
         if (amount == 0) revert BadAmount();
         _spend(msg.sender, amount);
-        pools[msg.sender].own += amount;
+        _pools[msg.sender].own += amount;
         emit Staked(msg.sender, amount);
     }
 
     /// @notice Take `amount` gwei out of the own stake, through the queue; not what open jobs hold.
     function unstake(uint64 amount) external {
-        Pool storage p = pools[msg.sender];
+        Pool storage p = _pools[msg.sender];
         if (amount == 0) revert BadAmount();
         if (amount > p.own) revert Poor();
         if (amount > _unbound(p)) revert Bound();
@@ -109,7 +109,7 @@ contract Vault is Balances {
 
     /// @notice Move own stake that has waited long enough to the free balance.
     function exit() external {
-        Pool storage p = pools[msg.sender];
+        Pool storage p = _pools[msg.sender];
         uint64 amount = p.exiting;
         if (amount == 0) revert Poor();
         if (block.timestamp < p.ready) revert Early();
@@ -124,7 +124,7 @@ contract Vault is Balances {
     /// @notice Delegate `amount` gwei of the free balance to `operator`.
     function delegate(address operator, uint64 amount) external whenOpen {
         if (amount == 0) revert BadAmount();
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         Delegation storage d = delegations[operator][msg.sender];
         uint256 shares = Math.mulDiv(amount, uint256(p.shares) + VIRTUAL, uint256(p.delegated) + 1);
         if (shares > type(uint64).max * VIRTUAL) revert Ruined();
@@ -138,7 +138,7 @@ contract Vault is Balances {
 
     /// @notice Take `shares` out of the pool of `operator`, through the queue, where they can still be slashed.
     function undelegate(address operator, uint96 shares) external {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         Delegation storage d = delegations[operator][msg.sender];
         if (shares == 0) revert BadAmount();
         if (shares > d.shares) revert Poor();
@@ -156,7 +156,7 @@ contract Vault is Balances {
 
     /// @notice Move delegated stake that has waited long enough to the free balance.
     function collect(address operator) external {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         Delegation storage d = delegations[operator][msg.sender];
         if (d.queueShares == 0) revert Poor();
         if (block.timestamp < d.ready) revert Early();
@@ -173,7 +173,7 @@ contract Vault is Balances {
 
     /// @inheritdoc IVault
     function lock(address operator, uint64 amount) external onlyKeeper whenOpen {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         if (amount > _unbound(p)) revert Poor();
         p.locked += amount;
         lockedBy[msg.sender][operator] += amount;
@@ -183,14 +183,14 @@ contract Vault is Balances {
     /// @inheritdoc IVault
     function unlock(address operator, uint64 amount) external onlyKeeper {
         lockedBy[msg.sender][operator] -= amount;
-        pools[operator].locked -= amount;
+        _pools[operator].locked -= amount;
         emit Unlocked(operator, amount);
     }
 
     /// @notice Release a lock of `amount` gwei and take as much, or what is there, to the keeper's own balance.
     /// @return taken gwei
     function slash(address operator, uint64 amount) external onlyKeeper returns (uint64 taken) {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         lockedBy[msg.sender][operator] -= amount;
         p.locked -= amount;
         uint64 all = _slashable(p);
@@ -208,7 +208,7 @@ contract Vault is Balances {
     /// @notice Pay `amount` gwei of the keeper's balance: commission and the operator's part are free at once, the
     ///         delegators' part raises the worth of their shares.
     function reward(address operator, uint64 amount) external onlyKeeper {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         _renew(p);
         _take(msg.sender, amount);
         uint64 commission = uint64(uint256(amount) * p.commission / BIPS);
@@ -229,14 +229,19 @@ contract Vault is Balances {
         return uint64(Math.mulDiv(shares, uint256(assets) + 1, uint256(all) + VIRTUAL));
     }
 
+    /// @notice All about an operator's stake.
+    function poolOf(address operator) external view returns (Pool memory) {
+        return _pools[operator];
+    }
+
     /// @notice Gwei of `operator` that a new job could lock.
     function unbound(address operator) external view returns (uint64) {
-        return _unbound(pools[operator]);
+        return _unbound(_pools[operator]);
     }
 
     /// @notice Gwei that `delegator` would get out of `operator`'s pool, not counting the queue.
     function delegatedBy(address operator, address delegator) external view returns (uint64) {
-        Pool storage p = pools[operator];
+        Pool storage p = _pools[operator];
         return worth(p.delegated, p.shares, delegations[operator][delegator].shares);
     }
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Market} from "../src/Market.sol";
+import {Settlement} from "../src/Settlement.sol";
+import {Signed} from "../src/Signed.sol";
+import {IProofVerifier, Verifier} from "../src/Verifier.sol";
+import {Base} from "./Base.sol";
+
+/// @title A verifier that burns all gas it is given, answers a megabyte, or calls back.
+contract Wicked is IProofVerifier {
+    uint256 private immutable WAY;
+
+    constructor(uint256 way) {
+        WAY = way;
+    }
+
+    function verify(bytes calldata, bytes32[] calldata) external view returns (bool) {
+        if (WAY == 0) assembly { invalid() }
+        if (WAY == 1) assembly { return(0, 100000) }
+        if (WAY == 2) assembly { mstore(0, 2) return(0, 32) }
+        assembly { mstore(0, 1) return(0, 31) }
+    }
+}
+
+contract MarketTest is Base {
+    function testFuzz_money_is_conserved_whatever_is_signed(uint64 ceiling, uint64 price, uint64 bond, bool proves) public {
+        ceiling = ceiling % WEALTH;
+        price = uint64(uint256(price) % (uint256(ceiling) + 1));
+        bond = bond % WEALTH;
+        vm.prank(prover);
+        vault.stake(WEALTH / 2);
+        if (bond > WEALTH / 2) bond = WEALTH / 2;
+        (Signed.Order memory o, bytes32[] memory inputs) = assigned(1, ceiling, price, bond);
+        if (proves) {
+            market.prove(o, proofOf(inputs), inputs);
+            equal(free(prover), WEALTH / 2 + price, "paid");
+            equal(free(requester), WEALTH - price, "the rest came back");
+            equal(held(prover), WEALTH / 2, "stake untouched");
+        } else {
+            vm.warp(block.timestamp + 3_601);
+            market.expire(o);
+            equal(free(requester), WEALTH + bond / 2, "refunded, and half the bond");
+            equal(free(market.BURNT()), bond - bond / 2, "the rest is burnt");
+            equal(held(prover), WEALTH / 2 - bond, "slashed");
+        }
+        equal(free(address(market)), 0, "nothing stays in the market");
+        equal(pool(prover).locked, 0, "no lock stays");
+    }
+
+    function test_a_job_is_proven_once_and_not_after_it_expired() public {
+        (Signed.Order memory o, bytes32[] memory inputs) = assigned(1, 10, 10, 0);
+        market.prove(o, proofOf(inputs), inputs);
+        vm.expectRevert(Market.WrongPhase.selector);
+        market.prove(o, proofOf(inputs), inputs);
+        vm.warp(block.timestamp + 3_601);
+        vm.expectRevert(Market.WrongPhase.selector);
+        market.expire(o);
+        (o, inputs) = assigned(2, 10, 10, 0);
+        vm.warp(block.timestamp + 3_601);
+        vm.expectRevert(Market.Late.selector);
+        market.prove(o, proofOf(inputs), inputs);
+    }
+
+    function test_a_wicked_verifier_is_a_bad_proof_and_costs_its_cap() public {
+        for (uint256 way = 0; way < 4; ++way) {
+            bytes32 name = bytes32(way + 1);
+            Wicked wicked = new Wicked(way);
+            verifier.add(
+                name,
+                Verifier.Circuit(wicked, 100_000, 1, Verifier.Kind.PLAIN, false, IProofVerifier(address(0)), 0, 0)
+            );
+            uint256 before = gasleft();
+            require(!verifier.verify(name, "x", new bytes32[](1)), "not good");
+            require(before - gasleft() < 160_000, "no more than the cap and some");
+        }
+    }
+
+    function test_a_signature_written_the_other_way_is_refused() public {
+        (Signed.Order memory o,) = order(1, 10);
+        bytes32 id = market.hashOrder(o);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(REQUESTER, id);
+        uint256 n = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        bytes memory other = abi.encodePacked(r, bytes32(n - uint256(s)), v == 27 ? uint8(28) : uint8(27));
+        vm.expectRevert(Signed.BadSignature.selector);
+        market.request(o, other);
+    }
+
+    function test_an_order_of_one_contract_is_none_of_another() public {
+        Market other = new Market(vault, verifier, address(this), 5_000);
+        (Signed.Order memory o,) = order(1, 10);
+        bytes memory signature = signed(REQUESTER, market.hashOrder(o));
+        vm.expectRevert(Signed.BadSignature.selector);
+        other.request(o, signature);
+    }
+
+    function testFuzz_net_changes_take_no_more_than_the_mandate(int64 amount, uint64 limit) public {
+        vm.assume(amount > type(int64).min);
+        uint64 size = uint64(amount < 0 ? -amount : amount) % WEALTH;
+        limit = limit % WEALTH;
+        vm.prank(prover);
+        settlement.grant(Signed.Mandate(prover, limit, uint64(block.timestamp) + 60), "");
+        Settlement.Change[] memory changes = new Settlement.Change[](2);
+        changes[0] = Settlement.Change(prover, -int64(size));
+        changes[1] = Settlement.Change(requester, int64(size));
+        Settlement.Batch memory b;
+        b.head = bytes32(uint256(1));
+        if (size > limit) vm.expectRevert(Settlement.NoMandate.selector);
+        settlement.settle(b, new Settlement.Payment[](0), changes);
+        equal(free(prover), WEALTH - (size > limit ? 0 : size), "taken at most what was granted");
+        equal(free(address(settlement)), 0, "nothing stays");
+    }
+}

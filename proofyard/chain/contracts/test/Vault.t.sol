@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Balances} from "../src/Balances.sol";
+import {Vault} from "../src/Vault.sol";
+import {Base} from "./Base.sol";
+
+contract VaultTest is Base {
+    function stakeAndDelegate(uint64 own, uint64 delegated, Vault.Bearer bearer) internal {
+        vm.prank(prover);
+        vault.setTerms(1_000, bearer);
+        if (own > 0) {
+            vm.prank(prover);
+            vault.stake(own);
+        }
+        if (delegated > 0) {
+            vm.prank(delegator);
+            vault.delegate(prover, delegated);
+        }
+    }
+
+    function test_nobody_withdraws_before_the_delay_or_twice() public {
+        vm.prank(requester);
+        vault.leave(5);
+        vm.prank(requester);
+        vm.expectRevert(Balances.Early.selector);
+        vault.withdraw();
+        vm.warp(block.timestamp + DAY);
+        vm.prank(requester);
+        vault.withdraw();
+        equal(token.balanceOf(requester), 5e9, "paid once");
+        vm.prank(requester);
+        vm.expectRevert(Balances.Poor.selector);
+        vault.withdraw();
+    }
+
+    function test_what_is_leaving_still_covers_what_was_signed() public {
+        vm.prank(requester);
+        vault.leave(WEALTH);
+        vault.transfer(requester, prover, 7);
+        equal(leaving(requester), WEALTH - 7, "taken from what was leaving");
+    }
+
+    function test_a_commission_rises_only_after_delegators_could_leave() public {
+        stakeAndDelegate(TOKENS, TOKENS, Vault.Bearer.EVERYONE);
+        vm.prank(prover);
+        vault.setTerms(9_000, Vault.Bearer.EVERYONE);
+        equal(pool(prover).commission, 1_000, "not yet");
+        vm.warp(block.timestamp + 8 * DAY);
+        vault.transfer(requester, address(this), 100);
+        vault.reward(prover, 100);
+        equal(pool(prover).commission, 9_000, "now");
+    }
+
+    function test_tokens_sent_to_the_vault_are_nobodys() public {
+        token.mint(address(vault), 1e27);
+        vm.prank(delegator);
+        vault.delegate(prover, 10);
+        equal(vault.delegatedBy(prover, delegator), 10, "the worth of shares does not move");
+    }
+
+    /// The first delegator buys one gwei of shares and lets the pool earn `gift`; the second must not lose by it.
+    function testFuzz_a_first_delegator_cannot_take_from_the_second(uint64 gift, uint64 amount) public {
+        gift = uint64(gift % (100 * TOKENS));
+        amount = uint64(amount % (100 * TOKENS)) + 1_000_000;
+        vm.prank(requester);
+        vault.delegate(prover, 1);
+        vault.transfer(requester, address(this), gift);
+        vault.reward(prover, gift);
+        vm.prank(delegator);
+        try vault.delegate(prover, amount) {
+            uint256 got = vault.delegatedBy(prover, delegator);
+            require(got <= amount, "rounds against the mover");
+            uint256 attacker = vault.delegatedBy(prover, requester);
+            require(attacker <= uint256(gift) + 1, "the first gains nothing");
+            require(amount - got <= gift / 1_000 + 2, "the second loses next to nothing");
+        } catch {} // refused: too small to be counted
+    }
+
+    function testFuzz_a_slash_conserves_money_and_respects_who_bears_it(uint64 own, uint64 delegated, uint64 bond, bool all)
+        public
+    {
+        own = own % WEALTH + 1;
+        delegated = delegated % WEALTH;
+        stakeAndDelegate(own, delegated, all ? Vault.Bearer.EVERYONE : Vault.Bearer.OPERATOR);
+        bond = uint64(uint256(bond) % (uint256(vault.unbound(prover)) + 1));
+        vault.lock(prover, bond);
+        uint64 before = held(prover) + free(address(this));
+        uint64 taken = vault.slash(prover, bond);
+        equal(taken, bond, "a lock is always covered");
+        equal(held(prover) + free(address(this)), before, "conserved");
+        equal(pool(prover).locked, 0, "released");
+        if (!all) equal(pool(prover).delegated, delegated, "delegators untouched");
+    }
+
+    function testFuzz_shares_never_make_value(uint64 one, uint64 two, uint64 gift) public {
+        one = one % WEALTH + 1;
+        two = two % WEALTH + 1;
+        vm.prank(delegator);
+        vault.delegate(prover, one);
+        vault.transfer(requester, address(this), gift % (WEALTH / 2));
+        vault.reward(prover, gift % (WEALTH / 2));
+        vm.prank(requester);
+        try vault.delegate(prover, uint64(two % (WEALTH / 2)) + 1) {} catch {}
+        uint256 sum = uint256(vault.delegatedBy(prover, delegator)) + vault.delegatedBy(prover, requester);
+        require(sum <= pool(prover).delegated, "no more than there is");
+    }
+
+    function test_an_operator_cannot_take_out_what_jobs_hold() public {
+        stakeAndDelegate(10, 0, Vault.Bearer.OPERATOR);
+        vault.lock(prover, 8);
+        vm.prank(prover);
+        vm.expectRevert(Vault.Bound.selector);
+        vault.unstake(3);
+    }
+
+    function test_exit_and_withdrawal_work_while_paused() public {
+        stakeAndDelegate(10, 10, Vault.Bearer.EVERYONE);
+        vault.setPaused(true);
+        vm.prank(delegator);
+        vm.expectRevert(Balances.IsPaused.selector);
+        vault.delegate(prover, 1);
+        vm.prank(prover);
+        vault.unstake(10);
+        vm.prank(delegator);
+        vault.undelegate(prover, 10_000);
+        vm.warp(block.timestamp + 8 * DAY);
+        vm.prank(prover);
+        vault.exit();
+        vm.prank(delegator);
+        vault.collect(prover);
+        equal(free(prover), WEALTH, "the operator has all");
+        require(free(delegator) >= WEALTH - 2, "the delegator all but what is rounded");
+    }
+}
