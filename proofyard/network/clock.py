@@ -1,0 +1,41 @@
+"""The market's clock: ms since genesis during which somebody wrote the journal. It stands still while nobody does.
+
+So an outage of the coordinator moves every deadline by as long as it lasted: no prover is slashed for a proof that
+nobody was there to take. Jumps of the machine's clock don't matter; only the times beside rows, for people, follow it.
+"""
+
+import time
+from collections.abc import Callable
+
+NS_PER_MS = 1_000_000
+
+
+class Clock:
+    """Goes on from `start` ms.
+
+    Parameters
+    ----------
+    start : ms of market time
+    floor : ms since 1970 that `unix` never falls below
+    monotonic, wall : ns; the machine's own clocks, or a test's
+    """
+
+    def __init__(
+        self,
+        start: int,
+        floor: int = 0,
+        monotonic: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._monotonic, self._wall = monotonic, wall
+        self._offset = start - monotonic() // NS_PER_MS
+        self._floor = floor
+
+    def now(self) -> int:
+        """Return ms of market time."""
+        return self._monotonic() // NS_PER_MS + self._offset
+
+    def unix(self) -> int:
+        """Return ms since 1970; never less than before, so what expired stays expired."""
+        self._floor = max(self._floor, self._wall() // NS_PER_MS)
+        return self._floor

@@ -1,0 +1,373 @@
+"""The coordinator: the one writer. It puts commands in order, gives them a time and a word, and makes them durable.
+
+A command goes through three places: `admit` checks all that needs no order (form, time, signature, proof); the writer's
+loop takes whatever waits, asks the rule, and appends one group to the journal; only then is anybody told. When the
+database refuses a group, nobody is told anything but that, and the state is rebuilt from the journal.
+"""
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+from proofyard.core import Event, Fault, Kind, Verdict
+from proofyard.network.beacon import DRAWN, Beacon, timer_digest, word_from
+from proofyard.network.clock import Clock
+from proofyard.network.desk import Desk
+from proofyard.network.journal import Journal, JournalError, connect
+from proofyard.network.market import Genesis, Market, timer_kind
+from proofyard.network.messages import Signed, Signer
+from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
+from proofyard.network.refusals import Refused
+from proofyard.network.stream import Streams
+from proofyard.network.watching import MarketMetrics, tell, tracer
+from proofyard.proofs.backend import ProofBackend
+
+GROUP = 256  # commands to a group at most
+WAITING = 10_000  # commands that may wait
+PATIENCE_MS = 20  # between looks at a job whose proof is being verified
+BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
+T = TypeVar("T")
+log = logging.getLogger("proofyard.coordinator")
+
+
+class Receipt(NamedTuple):
+    """What a sender gets for a command that was accepted."""
+
+    seq: int
+    time: int
+    job: int
+    actor: int
+    hash: str
+
+
+class Command(NamedTuple):
+    """A message that was admitted and waits for its place."""
+
+    signed: Signed
+    signed_hash: bytes
+    came: float  # s, monotonic
+    now: int  # ms of market time when it came
+    word: int  # what a PROVE names
+    answer: "asyncio.Future[Receipt]"
+
+
+class Coordinator:
+    """Writes one journal.
+
+    Parameters
+    ----------
+    journal : not yet acquired
+    signer : the coordinator's key; the same for whoever may take over
+    backend : verifies proofs
+    genesis : for a journal that is still empty; its commitment is filled in here
+    verifiers : proofs verified at once
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        signer: Signer,
+        backend: ProofBackend,
+        genesis: dict[str, Any] | None = None,
+        *,
+        verifiers: int = 1,
+    ) -> None:
+        self.journal, self.signer, self.backend = journal, signer, backend
+        self.metrics = MarketMetrics()
+        self.streams = Streams(self.metrics)
+        self.market: Market | None = None
+        self.trouble = "starting"  # why nothing can be accepted now, "" if it can
+        self.clock = Clock(0)
+        self._genesis = genesis
+        self._beacon = Beacon(signer.secret_for, b"")
+        self._waiting: asyncio.Queue[Command] = asyncio.Queue(WAITING)
+        self._timers: list[tuple[int, int, int]] = []  # (when to look, deadline, job)
+        self._beaten = 0.0  # s, monotonic, when the clock was last noted
+        self._disk = ThreadPoolExecutor(1, "journal")
+        self._verifiers = ThreadPoolExecutor(verifiers, "verify")
+        self._reader = connect(journal.url)  # of its own, so that whoever reads does not keep the writer waiting
+        self._reading = ThreadPoolExecutor(1, "read")
+        self.desk = Desk(self)
+        self._writer: asyncio.Task[None] | None = None
+
+    # Life.
+
+    async def start(self) -> None:
+        """Begin to stand by; becomes the writer as soon as the lock is free."""
+        self._writer = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the group at hand, give up the lock, end all streams."""
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+        self._refuse_waiting("STANDBY")
+        self.streams.close()
+        await self.on_disk(self.journal.close)
+        await self.read(lambda journal: journal.close())
+        for threads in (self._disk, self._reading):
+            threads.shutdown()
+        self._verifiers.shutdown()
+
+    async def failed(self) -> None:
+        """Wait until the writer has ended; raises what ended it."""
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def on_disk(self, work: Any, *values: Any) -> Any:
+        """Do something with the journal, in its own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *values)
+
+    async def read(self, work: Callable[[Journal], T]) -> T:
+        """Read the journal, in another thread than the writer's."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work, self._reader)
+
+    async def verified(self, work: Any, *values: Any) -> Any:
+        """Do something slow about a proof, in a thread of its own."""
+        with self.metrics.verify.time(), tracer.start_as_current_span("verify"):
+            return await asyncio.get_running_loop().run_in_executor(self._verifiers, work, *values)
+
+    async def _run(self) -> None:
+        """Become the writer, write, and start again from the journal whenever the database fails."""
+        while True:
+            try:
+                if not await self.on_disk(self.journal.acquire):
+                    self.trouble = "standby"
+                    await asyncio.sleep(BEAT_S)
+                    continue
+                await self._begin()
+                while True:
+                    await self._turn()
+            except JournalError as error:
+                self.metrics.failures.inc()
+                self.metrics.writing.set(0)
+                self.market = None  # it may be ahead of the journal
+                self.trouble = f"journal: {error}"
+                tell(log, "the journal failed; the state will be rebuilt from it", logging.ERROR, error=str(error))
+                self._refuse_waiting("JOURNAL")
+                await asyncio.sleep(BEAT_S)
+
+    async def _begin(self) -> None:
+        """Rebuild the state and write the first row, or the row that says who writes from here on."""
+        began = time.monotonic()
+        if await self.on_disk(self.journal.last) is None:
+            await self.on_disk(self.journal.append, [self._first_row()])
+        self.market = market = await self.on_disk(lambda: Market.rebuild(self.journal.rows()))
+        if market.genesis.coordinator != self.signer.address:
+            raise Fault(f"journal: wanted the key of {market.genesis.coordinator}, got that of {self.signer.address}.")
+        beaten = await self.on_disk(self.journal.beaten)
+        self.clock = Clock(max(beaten, market.last.time), market.last.at)
+        self._beacon = Beacon(self.signer.secret_for, bytes.fromhex(market.genesis.beacon))
+        self._beacon.begin(market.round)
+        self._beacon.left -= market.reveals
+        self._timers = []
+        for job in market.open_jobs():
+            self._set_timer(job)
+        unix = self.clock.unix()
+        resumed = self._row(
+            (Record.RESUME, self.clock.now(), 0, NO_JOB, unix, 0, 0), {"coordinator": self.signer.address}
+        )
+        await self._keep([resumed], [])
+        self.trouble = ""
+        self.metrics.writing.set(1)
+        took = round(1000 * (time.monotonic() - began))
+        tell(log, "writing", seq=market.last.seq, jobs=market.jobs, rebuilt_ms=took, market=market.domain.market.hex())
+
+    def _first_row(self) -> Row:
+        if self._genesis is None:
+            raise Fault("journal: wanted one with a first row, or a rule to begin one with, got neither.")
+        name = time.time_ns().to_bytes(8)
+        commitment = Beacon(self.signer.secret_for, name).begin(0).hex()
+        own = {"coordinator": self.signer.address, "commitment": commitment, "beacon": name.hex()}
+        body = Genesis.model_validate({**self._genesis, **own}).model_dump_json().encode()
+        return make_row(None, self.clock.unix(), (Record.GENESIS, 0, 0, NO_JOB, 0, 0, 0), body)
+
+    # One group.
+
+    async def _turn(self) -> None:
+        """Take what waits, or the timers that are due; write one group; tell everybody."""
+        commands = await self._gather()
+        market = self.ready()
+        rows: list[Row] = []
+        blobs: list[Blob] = []
+        answers: list[tuple[Command, Row]] = []
+        if self._beacon.left <= len(commands) + len(self._timers):
+            body = {"commitment": self._beacon.begin(market.round + 1).hex()}
+            rows.append(self._row((Record.BEACON, self.clock.now(), 0, NO_JOB, 0, 0, 0), body))
+            market.take(rows[-1])
+        rows += self._ring()
+        for command in commands:
+            try:
+                made = self._decide(command)
+            except Refused as refusal:
+                if not command.answer.done():
+                    command.answer.set_exception(refusal)
+                continue
+            rows += made
+            answers.append((command, made[-1]))
+            if command.signed.payload:
+                blobs.append(Blob(digest(command.signed.payload), command.signed.payload))
+        await self._write(rows, blobs, answers)
+
+    async def _gather(self) -> list[Command]:
+        """Wait for a command, a timer or a beat; then take all there is, up to a group."""
+        wait = BEAT_S
+        if self._timers:
+            wait = min(wait, max(0.0, (self._timers[0][0] + 1 - self.clock.now()) / 1000))
+        commands: list[Command] = []
+        try:
+            commands.append(await asyncio.wait_for(self._waiting.get(), wait))
+        except TimeoutError:
+            if time.monotonic() - self._beaten >= BEAT_S:
+                self._beaten = time.monotonic()
+                await self.on_disk(self.journal.beat, self.clock.now())
+        while len(commands) < GROUP and not self._waiting.empty():
+            commands.append(self._waiting.get_nowait())
+        self.metrics.waiting.set(self._waiting.qsize())
+        return commands
+
+    def _ring(self) -> list[Row]:
+        """Let all timers ring that are due. A timer the rule refuses is a fault of the rule: it is told and left."""
+        market, rows = self.ready(), list[Row]()
+        now = self.clock.now()
+        while self._timers and self._timers[0][0] < now:
+            _, deadline, job = heapq.heappop(self._timers)
+            kind = timer_kind(int(market.state.book.phase[job]))
+            if kind is None or int(market.state.book.deadline[job]) != deadline:
+                continue  # somebody else's event moved it on
+            if self.desk.is_verifying(job):
+                heapq.heappush(self._timers, (now + PATIENCE_MS, deadline, job))
+                continue
+            event = Event(kind, now, 0, job, 0, 0, 0)
+            try:
+                rows.append(self._apply(event, timer_digest(event, deadline), {}))
+            except Refused as refusal:
+                tell(log, "the rule refuses its own timer", logging.ERROR, job=job, why=str(refusal))
+        return rows
+
+    def _decide(self, command: Command) -> list[Row]:
+        """Ask the rule. Raises Refused, and then nothing has changed."""
+        signed = command.signed
+        body = {"verb": signed.verb, "message": signed.message, "signature": "0x" + signed.signature.hex()}
+        known = self.desk.seen(signed)
+        if known is not None:
+            raise known
+        rows = self.desk.record(signed, body)
+        if rows:
+            return rows
+        event = self.desk.event(signed, command.word)
+        came = (
+            command.now if event.kind == Kind.PROVE else self.clock.now()
+        )  # its verification is not the prover's time
+        return [self._apply(event._replace(time=came), command.signed_hash, body)]
+
+    def _apply(self, event: Event, signed_hash: bytes, body: dict[str, Any]) -> Row:
+        """Let the rule answer an event at its time or now, whichever is later; return its row. Raises Refused."""
+        market = self.ready()
+        number = self._beacon.next() if event.kind in DRAWN else b""
+        word = word_from(number, signed_hash) if number else event.word
+        event = event._replace(time=max(event.time, market.last.time), word=word)
+        verdict = market.answer(event)
+        if verdict != Verdict.OK:
+            raise self.desk.refusal(verdict, event)
+        if number:
+            self._beacon.use()
+            body = {"reveal": number.hex(), **body}
+        row = self._row(event, body)
+        market.take(row)
+        self.streams.note(market, row)
+        for job in {event.job, market.woken()} if event.kind >= Kind.REQUEST else ():
+            if job >= 0 and timer_kind(int(market.state.book.phase[job])) is not None:
+                self._set_timer(job)
+        return row
+
+    def _set_timer(self, job: int) -> None:
+        deadline = int(self.ready().state.book.deadline[job])
+        heapq.heappush(self._timers, (deadline, deadline, job))
+
+    def record(self, kind: Record, actor: int, amount: int, body: dict[str, Any]) -> Row:
+        """Make a record, and carry it out."""
+        row = self._row((kind, max(self.clock.now(), self.ready().last.time), actor, NO_JOB, amount, 0, 0), body)
+        self.ready().take(row)
+        self.streams.note(self.ready(), row)
+        return row
+
+    def _row(self, event: tuple[int, ...], body: dict[str, Any]) -> Row:
+        market = self.market
+        if market is None:
+            raise Fault("coordinator: wanted a market before a row, got none.")
+        return make_row(market.last, self.clock.unix(), event, pack(body))
+
+    async def _write(self, rows: list[Row], blobs: list[Blob], answers: list[tuple[Command, Row]]) -> None:
+        """Make a group durable; then answer."""
+        if not rows:
+            return
+        try:
+            await self._keep(rows, blobs, taken=True)
+        except JournalError as error:
+            for command, _ in answers:
+                if not command.answer.done():
+                    command.answer.set_exception(Refused("JOURNAL", "journal", "a durable row", error))
+            self.streams.forget()
+            raise
+        now = time.monotonic()
+        for command, row in answers:
+            self.metrics.accept.labels(command.signed.verb).observe(now - command.came)
+            if not command.answer.done():
+                command.answer.set_result(Receipt(row.seq, row.time, row.job, row.actor, row.hash.hex()))
+        self.streams.publish()
+
+    async def _keep(self, rows: list[Row], blobs: list[Blob], *, taken: bool = False) -> None:
+        with self.metrics.commit.time(), tracer.start_as_current_span("commit", attributes={"rows": len(rows)}):
+            await self.on_disk(self.journal.append, rows, blobs)
+        for row in rows:
+            if not taken:
+                self.ready().take(row)
+            self.metrics.rows.labels((Kind if row.kind >= 0 else Record)(row.kind).name).inc()
+        self.metrics.group.observe(len(rows))
+        self.metrics.seq.set(rows[-1].seq)
+
+    # Commands.
+
+    def ready(self) -> Market:
+        """Return the market. Raises Refused while nothing can be accepted or told."""
+        if self.market is None:
+            raise Refused("STANDBY", "coordinator", "the writer", self.trouble)
+        return self.market
+
+    async def submit(self, signed: Signed) -> Receipt:
+        """Take a message; returns once it is durable. Raises Refused."""
+        came = time.monotonic()
+        with tracer.start_as_current_span("submit", attributes={"verb": signed.verb}):
+            try:
+                return await self._submit(signed, came)
+            except Refused as refusal:
+                self.metrics.refusals.labels(refusal.reason).inc()
+                raise
+
+    async def _submit(self, signed: Signed, came: float) -> Receipt:
+        if self.trouble:
+            reason = "STANDBY" if self.trouble in ("standby", "starting") else "JOURNAL"
+            raise Refused(reason, "coordinator", "the writer, with a journal that takes rows", self.trouble)
+        signed_hash, now = self.desk.check(signed), self.clock.now()
+        with self.desk.holding(signed):
+            word = await self.desk.admit(signed)
+            answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+            command = Command(signed, signed_hash, came, now, word, answer)
+            try:
+                self._waiting.put_nowait(command)
+            except asyncio.QueueFull:
+                raise Refused("BUSY", "coordinator", f"fewer than {WAITING} commands waiting", "more") from None
+            return await command.answer
+
+    def _refuse_waiting(self, reason: str) -> None:
+        while not self._waiting.empty():
+            answer = self._waiting.get_nowait().answer
+            if not answer.done():
+                answer.set_exception(Refused(reason, "coordinator", "a writer", self.trouble))

@@ -1,0 +1,212 @@
+"""The coordinator's desk: what a message must be before it gets a place in the order, and which event it becomes."""
+
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from proofyard.core import Event, Kind, Phase, Verdict
+from proofyard.core.errors import BadInput
+from proofyard.network import messages
+from proofyard.network.journal import Journal
+from proofyard.network.market import FINAL
+from proofyard.network.messages import VERBS, Signed
+from proofyard.network.records import Record, Row, digest, unpack
+from proofyard.network.refusals import Refused, refused
+from proofyard.network.work import Task, why_not
+
+if TYPE_CHECKING:
+    from proofyard.network.coordinator import Coordinator
+
+KEPT_TASKS = 256
+SKIPS = ("too late", "no capacity", "too cheap", "unknown work", "draining", "resting", "policy", "backend")
+
+
+class Desk:
+    """Checks messages for one coordinator."""
+
+    def __init__(self, coordinator: "Coordinator") -> None:
+        self._coordinator = coordinator
+        self._verifying: Counter[int] = Counter()
+        self._tasks: dict[int, Task] = {}
+
+    # Before the order.
+
+    def check(self, signed: Signed) -> bytes:
+        """Check form, time and signature; return the signed hash. Raises Refused."""
+        market = self._coordinator.ready()
+        messages.check_form(signed.verb, signed.message)
+        known = self.seen(signed)
+        if known is not None:
+            raise known
+        messages.check_time(signed.message, self._coordinator.clock.unix())
+        signed_hash = messages.check_signature(signed, market.domain)
+        if signed.sender not in market.numbers and signed.verb not in ("join", "skip"):
+            raise Refused("UNKNOWN_SENDER", "message.sender", "somebody who has joined", signed.sender)
+        return signed_hash
+
+    def seen(self, signed: Signed) -> Refused | None:
+        """Refuse a message that came before, or was cancelled before it came."""
+        nonce = int(signed.message["nonce"])
+        known = self._coordinator.ready().used.get((signed.sender, nonce))
+        if known is None:
+            return None
+        return Refused("REPLAYED", "message.nonce", "one not used before", f"{nonce}, used in row {known[1]}", known[1])
+
+    @contextmanager
+    def holding(self, signed: Signed) -> Generator[None]:
+        """Keep the timer of a job from ringing while a proof of it, which came in time, is verified."""
+        job = int(signed.message["job"]) if signed.verb == "prove" else -1
+        self._verifying[job] += 1
+        try:
+            yield
+        finally:
+            self._verifying[job] -= 1
+            if not self._verifying[job]:
+                del self._verifying[job]
+
+    def is_verifying(self, job: int) -> bool:
+        """Say whether a proof of `job` is being verified."""
+        return job in self._verifying
+
+    async def admit(self, signed: Signed) -> int:
+        """Check what takes time: payloads and proofs. Returns the `word` of a PROVE. Raises Refused."""
+        if signed.verb == "request":
+            self._read_task(signed)
+        elif signed.payload and signed.verb != "prove":
+            raise Refused("BAD_PAYLOAD", "payload", f"none with {signed.verb}", f"{len(signed.payload)} bytes")
+        if signed.verb != "prove":
+            return 0
+        return await self._check_proof(signed)
+
+    def _read_task(self, signed: Signed) -> Task:
+        self._check_digest(signed, "payload")
+        try:
+            return Task.from_bytes(signed.payload)
+        except BadInput as error:
+            raise Refused("BAD_PAYLOAD", error.field, error.wanted, error.got) from None
+
+    def _check_digest(self, signed: Signed, field: str) -> None:
+        found = "0x" + digest(signed.payload).hex()
+        if signed.message[field] != found:
+            raise Refused("BAD_PAYLOAD", f"message.{field}", f"the payload's SHA-256, {found}", signed.message[field])
+
+    async def _check_proof(self, signed: Signed) -> int:
+        market, job = self._coordinator.ready(), self._job(signed)
+        phase = int(market.state.book.phase[job])
+        if phase in FINAL or phase == Phase.BIDDING:
+            raise refused(Verdict.WRONG_PHASE, f"job {job}, which is {Phase(phase).name}")
+        self._check_digest(signed, "proof")
+        task = await self.task(job)
+        reason = await self._coordinator.verified(
+            why_not, self._coordinator.backend, task, signed.payload, signed.sender
+        )
+        if reason:
+            raise Refused("BAD_PROOF", "payload", f"a proof of job {job} that pays {signed.sender}", reason)
+        return task.result
+
+    async def task(self, job: int) -> Task:
+        """Find what a job wants proven."""
+        if job not in self._tasks:
+            if len(self._tasks) >= KEPT_TASKS:
+                self._tasks.pop(next(iter(self._tasks)))
+            asked = self._coordinator.ready().asked[job]
+            data = await self._coordinator.read(lambda journal: payload_of(journal, asked))
+            self._tasks[job] = Task.from_bytes(data)
+        return self._tasks[job]
+
+    # In order.
+
+    def record(self, signed: Signed, body: dict[str, Any]) -> list[Row]:
+        """Make the records of a message that is no event of the rule; none for one that is. Raises Refused."""
+        make = self._coordinator.record
+        if signed.verb == "join":
+            return self._join(signed, body)
+        actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
+        if signed.verb == "cancel":
+            cancelled = int(signed.message["cancelled"])
+            known = self._coordinator.ready().used.get((signed.sender, cancelled))
+            if known is not None:
+                raise Refused("REPLAYED", "message.cancelled", "a nonce not used yet", f"row {known[1]}", known[1])
+            return [make(Record.CANCEL, actor, cancelled, body)]
+        if signed.verb == "leave":
+            return [self._leave(signed, actor, body)]
+        return []
+
+    def _join(self, signed: Signed, body: dict[str, Any]) -> list[Row]:
+        market, make = self._coordinator.ready(), self._coordinator.record
+        if signed.sender in market.numbers:
+            raise Refused("REPLAYED", "message.sender", "a newcomer", f"actor {market.numbers[signed.sender]}")
+        if len(market.addresses) >= market.genesis.actors:
+            raise Refused(
+                "MARKET_FULL", "join", f"fewer than {market.genesis.actors} actors, fixed at genesis", "as many"
+            )
+        actor = len(market.addresses)
+        name = signed.message["name"] or f"actor {actor}"
+        rows = [make(Record.JOIN, actor, 0, {"address": signed.sender, "name": name, **body})]
+        if market.genesis.grant_gwei:
+            rows.append(make(Record.DEPOSIT, actor, market.genesis.grant_gwei, {"from": "genesis: grant_gwei"}))
+        return rows
+
+    def _leave(self, signed: Signed, actor: int, body: dict[str, Any]) -> Row:
+        market, amount = self._coordinator.ready(), int(signed.message["amount"])
+        if market.genesis.chain_id == 0:
+            raise Refused("UNKNOWN", "leave", "a market whose money is on a chain", "one with play money")
+        free = int(market.state.book.cash[actor])
+        if not 0 < amount <= free:
+            raise Refused("POOR", "message.amount", f"1 to {free} gwei", amount)
+        return self._coordinator.record(Record.WITHDRAWAL, actor, amount, body)
+
+    def event(self, signed: Signed, word: int) -> Event:
+        """Say which event a message is; its time and word come later. Raises Refused."""
+        market, message = self._coordinator.ready(), signed.message
+        kind = VERBS[signed.verb].kind
+        if kind is None:
+            raise Refused("MALFORMED", "verb", "one that the market keeps", signed.verb)
+        actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
+        amount = int(message.get("amount", message.get("price", message.get("ceiling", 0))))
+        job = self._job(signed) if "job" in message else 0
+        if kind == Kind.REQUEST:
+            job = market.jobs
+        detail = 0
+        for name in ("capacity", "size", "tier", "ballot"):
+            detail = int(message.get(name, detail))
+        for name in ("prover", "payee"):
+            if name in message:
+                detail = self._number(str(message[name]), f"message.{name}", "UNKNOWN_ACTOR")
+        if kind == Kind.VOTE:
+            word = int(message["choice"])
+        return Event(kind, 0, actor, job, amount, detail, word)
+
+    def _job(self, signed: Signed) -> int:
+        job, jobs = int(signed.message["job"]), self._coordinator.ready().jobs
+        if job >= jobs:
+            raise Refused(
+                "UNKNOWN_JOB", "message.job", f"0 to {jobs - 1}" if jobs else "a job, of which there are none", job
+            )
+        return job
+
+    def _number(self, address: str, field: str, reason: str) -> int:
+        number = self._coordinator.ready().numbers.get(address)
+        if number is None:
+            raise Refused(reason, field, "the address of somebody who has joined", address)
+        return number
+
+    def refusal(self, verdict: Verdict, event: Event) -> Refused:
+        """Say what the rule's verdict means here."""
+        market = self._coordinator.ready()
+        got = f"{Kind(event.kind).name} of {event.amount} gwei"
+        if event.kind >= Kind.BID:
+            phase = Phase(int(market.state.book.phase[event.job])).name
+            prover = int(market.state.book.prover[event.job])
+            got = f"{Kind(event.kind).name} of job {event.job}, which is {phase}, prover {prover}"
+        return refused(verdict, got)
+
+
+def payload_of(journal: Journal, asked: int) -> bytes:
+    """Read what the request in row `asked` wants proven. Raises Refused."""
+    named = unpack(next(journal.rows(asked - 1, asked)).body)["message"]["payload"]
+    data = journal.blob(bytes.fromhex(named[2:]))
+    if data is None:
+        raise Refused("NOT_FOUND", "payload", f"the payload of row {asked}", "none")
+    return data

@@ -1,0 +1,128 @@
+"""Who listens to a market: rows as they become durable, each with what became of its job; slow listeners are let go."""
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+
+from proofyard.core.event import Kind, Phase
+from proofyard.network.market import Market
+from proofyard.network.records import Record, Row
+from proofyard.network.watching import MarketMetrics
+
+BEHIND = 1_000  # rows a listener may be behind before it is let go and has to come back with `after`
+LIVE = (Phase.BIDDING.name, Phase.OPEN.name)
+
+
+class Told(NamedTuple):
+    """One row as listeners get it.
+
+    Attributes
+    ----------
+    seq : of the row
+    actors : whom it is about
+    everybody : is it about a job that anybody may bid on or prove?
+    text : the event of the stream
+    """
+
+    seq: int
+    actors: frozenset[int]
+    everybody: bool
+    text: bytes
+
+
+class Listener:
+    """One open stream; `actor` None: everything."""
+
+    def __init__(self, actor: int | None) -> None:
+        self.actor = actor
+        self.queue: asyncio.Queue[Told | None] = asyncio.Queue(BEHIND)
+
+    def wants(self, told: Told) -> bool:
+        """Say whether a row is for this listener."""
+        return self.actor is None or told.everybody or self.actor in told.actors
+
+    def push(self, told: Told | None) -> bool:
+        """Hand a row over; False when the listener is too far behind."""
+        try:
+            self.queue.put_nowait(told)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+
+class Streams:
+    """All listeners of one market."""
+
+    def __init__(self, metrics: MarketMetrics) -> None:
+        self._listeners: set[Listener] = set()
+        self._noted: list[Told] = []
+        self._metrics = metrics
+        self._closed = False
+
+    def listen(self, actor: int | None) -> Listener:
+        """Open a stream."""
+        listener = Listener(actor)
+        self._listeners.add(listener)
+        self._metrics.listeners.set(len(self._listeners))
+        if self._closed:
+            listener.push(None)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Close a stream."""
+        self._listeners.discard(listener)
+        self._metrics.listeners.set(len(self._listeners))
+
+    def note(self, market: Market, row: Row) -> None:
+        """Keep a row, with its job as it is now, until it is durable."""
+        if self._listeners:
+            self._noted.append(told_of(market, row))
+
+    def forget(self) -> None:
+        """Forget rows that did not become durable."""
+        self._noted.clear()
+
+    def publish(self) -> None:
+        """Tell everybody who wants to know."""
+        for told in self._noted:
+            for listener in [each for each in self._listeners if each.wants(told)]:
+                if not listener.push(told):
+                    self.leave(listener)
+                    while not listener.queue.empty():
+                        listener.queue.get_nowait()
+                    listener.push(None)
+        self._noted.clear()
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        for listener in list(self._listeners):
+            listener.push(None)
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """Write a row for people and programs; its body as it is."""
+    kind = (Kind if row.kind >= 0 else Record)(row.kind).name
+    return {
+        **row._asdict(),
+        "kind": kind,
+        "body": json.loads(row.body) if row.body else {},
+        "hash": row.hash.hex(),
+    }
+
+
+def told_of(market: Market, row: Row, *, past: bool = False) -> Told:
+    """Write a row for listeners; `past`: its job is shown as it is now, not as it was then."""
+    kind = (Kind if row.kind >= 0 else Record)(row.kind).name
+    value: dict[str, Any] = {**row._asdict(), "kind": kind, "hash": row.hash.hex()}
+    del value["body"]
+    actors, everybody = {row.actor}, False
+    if row.kind >= Kind.REQUEST:
+        jobs = [job for job in (row.job, market.woken()) if job >= 0]
+        value["jobs"] = [market.job(job) for job in jobs]
+        actors |= {job[role] for job in value["jobs"] for role in ("prover", "requester")}
+        everybody = any(job["phase"] in LIVE for job in value["jobs"])
+        if past:
+            value["past"] = True
+    text = f"id: {row.seq}\nevent: {kind.lower()}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n"
+    return Told(row.seq, frozenset(actors), everybody, text.encode())

@@ -1,0 +1,92 @@
+"""A real PostgreSQL for the tests of the journal: started once, as a user without rights, in a folder of its own."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+FOLDERS = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin"))
+NOBODY = "nobody"
+
+
+def binaries() -> Path | None:
+    return next((folder for folder in FOLDERS if (folder / "initdb").exists()), None)
+
+
+class Server:
+    """A PostgreSQL that can be stopped and started."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self.folder, self._programs = folder, programs
+        self._user = NOBODY if os.geteuid() == 0 else None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._run("initdb", "-D", str(folder / "data"), "-U", "market", "-A", "trust", "--no-sync")
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(
+            [str(self._programs / command[0]), *command[1:]], check=True, capture_output=True, user=self._user, cwd="/"
+        )
+
+    def start(self) -> None:
+        options = ("-D", str(self.folder / "data"), "-p", str(self.port), "-k", "", "-h", "127.0.0.1")
+        self._process = subprocess.Popen(
+            [str(self._programs / "postgres"), *options], user=self._user, cwd="/", stderr=subprocess.DEVNULL
+        )
+        for _ in range(300):
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=1).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        message = "PostgreSQL did not start within 15 s"
+        raise RuntimeError(message)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(3)  # SIGQUIT: at once, as when the machine loses power
+            self._process.wait()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://market@127.0.0.1:{self.port}/{database}"
+
+    def database(self, name: str) -> str:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self.url(name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql): its journal is not tested here")
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents):  # the server's user has to get in
+        if parent.owner() == pwd.getpwuid(os.geteuid()).pw_name and parent != Path("/tmp"):  # noqa: S108 - not ours
+            parent.chmod(parent.stat().st_mode | 0o011)
+    server = Server(folder, programs)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A place for a journal, in each kind of database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "market.db")
+    return request.getfixturevalue("postgres").database("journal")
