@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from proofyard.cli.shared import Json, print_json
 
 if TYPE_CHECKING:
-    from proofyard.proofs.parallel import Progress, Result
-    from proofyard.rollup.batch import Batch
+    from proofyard.proofs.parallel import Progress
+    from proofyard.proofs.session import Session
 
 
 def prove(
@@ -61,16 +61,18 @@ def prove(
         _check_place(out)
     wanted = session.Wanted(batches, size, session.address(payout), seed, workers, backend, srs, ray)
     with _told(quiet=json) as watch:
-        result, done = session.run(wanted, tell=_tell, watch=watch)
-    warning = session.warning(result.proof)
+        done = session.run(wanted, tell=_tell, watch=watch, contract=out is not None)
+    warning = session.warning(done.result.proof)
     if out is not None:
-        _write(out, result, done, wanted, warning)
+        _write(out, done, warning)
+    if json:
+        from proofyard.proofs.parallel import summary
+
+        print_json(summary(done.result, batches))
+        return
     from proofyard.lab import schedule
 
-    if json:
-        print_json(schedule.summary(result, batches))
-        return
-    schedule.print_result(result, batches)
+    schedule.print_result(done.result, batches)
     if out is not None:
         print(f"report: {out / 'report.html'}")
     if warning:
@@ -95,26 +97,25 @@ def _check_place(out: Path) -> None:
         raise BadInput("--out", "a new folder or one of an earlier `prove`", f"{out}, which holds {foreign[0]}")
 
 
-def _write(out: Path, result: "Result", done: "list[Batch]", wanted: Any, warning: str) -> None:
+def _write(out: Path, done: "Session", warning: str) -> None:
     """Write all files of a proven job."""
     import json
 
     from proofyard.lab import schedule
-    from proofyard.proofs import session
+    from proofyard.proofs.parallel import summary
 
+    result, batches = done.result, len(done.batches)
     out.mkdir(parents=True, exist_ok=True)
     (out / "proof.json").write_text(result.proof.to_json(), encoding="utf-8")
     (out / "proof.bin").write_bytes(result.proof.data)
     (out / "public_inputs.bin").write_bytes(result.proof.statement.to_bytes())
-    source = session.contract(wanted, _tell)
     (out / "Verifier.sol").unlink(missing_ok=True)
-    if source:
-        (out / "Verifier.sol").write_text(source, encoding="utf-8")
-    summary = schedule.summary(result, len(done))
-    (out / "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
-    transfers = sum(len(batch.steps) for batch in done)
-    title = f"{len(done)} batches, {transfers} transfers, one proof"
-    (out / "report.html").write_text(schedule.page(result, len(done), title, warning), encoding="utf-8")
+    if done.contract:
+        (out / "Verifier.sol").write_text(done.contract, encoding="utf-8")
+    (out / "summary.json").write_text(json.dumps(summary(result, batches), indent=2), encoding="utf-8")
+    transfers = sum(len(batch.steps) for batch in done.batches)
+    title = f"{batches} batch{'es' * (batches > 1)}, {transfers} transfers, one proof"
+    (out / "report.html").write_text(schedule.page(result, batches, title, warning), encoding="utf-8")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from proofyard.proofs.parallel import Result, Span
 
 KINDS = ("witness", "batch", "join", "verify", "lost")
 COLUMNS = ("worker", "from", "to", "witness", "proving", "verifying", "CPU", "memory")
+WIDE = 100  # characters of the table where no terminal says
 ROW = 46  # px for a worker
 NAMED = 0.06  # share of the picture from which a bar has room for its name
 MOST = 400  # bars drawn
@@ -40,26 +41,6 @@ def _row(span: Span) -> list[str]:
     return [span.name, span.worker, begin, end, *times, f"{spent.peak_mib} MiB"]
 
 
-def summary(result: Result, batches: int) -> dict[str, Any]:
-    """Sum a job up for machines; times of all parts are added up, `wall_ms` is from the first to the last."""
-    return {
-        "verified": True,
-        "proving_ms": result.total("proving_ms"),
-        "witness_ms": result.total("witness_ms"),
-        "verify_ms": result.total("verify_ms"),
-        "wall_ms": result.wall_ms,
-        "cpu_seconds": round(result.total("cpu_ms") / 1000, 3),
-        "batches": batches,
-        "joins": result.joins,
-        "found": sum(span.outcome == "found" for span in result.spans),
-        "lost": sum(span.outcome == "lost" for span in result.spans),
-        "backend": result.proof.backend,
-        "circuit": result.proof.circuit,
-        "proof_bytes": len(result.proof.data),
-        "secure_srs": result.proof.secure,
-    }
-
-
 def in_words(result: Result, batches: int) -> str:
     """Say in a sentence what was done."""
     what = f"{batches} batches joined into one proof" if batches > 1 else "One batch proven"
@@ -77,6 +58,8 @@ def print_result(result: Result, batches: int) -> None:
     for row in rows(result):
         shown.add_row(*row)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     console.print(shown)
     console.print(in_words(result, batches), highlight=False)
 
@@ -113,7 +96,7 @@ def gantt(spans: Sequence[Span]) -> Figure:
     bars = [bar for span in shown for bar in _bars(span, size)]
     workers = sorted({bar["worker"] for bar in bars}, key=lambda name: (len(name), name))
     scale = alt.Scale(domain=[0, end / size], nice=False)
-    y = alt.Y("worker:N", sort=workers, title=None, axis=alt.Axis(grid=False))
+    y = alt.Y("worker:N", sort=workers, title="worker", axis=alt.Axis(grid=False))
     x = alt.X("from:Q", scale=scale, title=f"time since the start ({unit})", axis=alt.Axis(grid=True, tickCount=7))
     kinds = [kind for kind in KINDS if any(bar["kind"] == kind for bar in bars)]
     colour = alt.Color(

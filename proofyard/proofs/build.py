@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from proofyard.core.errors import BadInput, Fault
+from proofyard.proofs.process import Lines
 from proofyard.proofs.toolchain import PACKAGE, TARGETS, Toolchain
 from proofyard.rollup.ledger import DEPTH
 from proofyard.tools.cache import Tell, digest, kept
@@ -81,9 +82,13 @@ def _program(tools: Toolchain, kind: str, name: str, generated: Mapping[str, str
     """Compile one circuit."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in _sources(kind)} | dict(generated)
     key = digest(tools.versions, *(part for item in sorted(texts.items()) for part in item))
-    return kept(
-        f"circuits/{name}-{key}", lambda draft: compile_program(tools, texts, draft / "program.json", tell, name)
-    )
+
+    def make(draft: Path) -> None:
+        tell(f"compiling circuit {name} (once)")
+        with tools.script("compile.mjs") as compiler:
+            compile_program(compiler, texts, draft / "program.json", name)
+
+    return kept(f"circuits/{name}-{key}", make)
 
 
 def _sources(kind: str) -> list[Path]:
@@ -95,10 +100,9 @@ def sources(kind: str) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in _sources(kind)}
 
 
-def compile_program(tools: Toolchain, texts: Mapping[str, str], out: Path, tell: Tell, name: str) -> None:
-    """Compile Noir sources by file name. Raises Fault with the compiler's message."""
-    tell(f"compiling circuit {name} (once)")
-    with tempfile.TemporaryDirectory() as folder, tools.script("compile.mjs") as compiler:
+def compile_program(compiler: Lines, texts: Mapping[str, str], out: Path, name: str) -> None:
+    """Compile Noir sources by file name with a running `compile.mjs`. Raises Fault with the compiler's message."""
+    with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         source.mkdir()
         (Path(folder) / "Nargo.toml").write_text(

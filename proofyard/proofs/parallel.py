@@ -8,7 +8,7 @@ Losses   a part whose prover was killed is proven again, up to `ATTEMPTS` times;
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from proofyard.core.errors import Fault
 from proofyard.proofs.backend import Job, ProofBackend, Spent
@@ -219,3 +219,23 @@ def expected(batches: Sequence[Batch], payout: int, node_key: int) -> Statement:
     """Say what the one proof of these batches has to prove."""
     leaves = [state_of(batch, payout, node_key) for batch in batches]
     return statements(cut(len(batches)), leaves)[-1]
+
+
+def summary(result: Result, batches: int) -> dict[str, Any]:
+    """Sum a job up for machines; times of all parts are added up, `wall_ms` is from the first to the last."""
+    return {
+        "verified": True,
+        "proving_ms": result.total("proving_ms"),
+        "witness_ms": result.total("witness_ms"),
+        "verify_ms": result.total("verify_ms"),
+        "wall_ms": result.wall_ms,
+        "cpu_seconds": round(result.total("cpu_ms") / 1000, 3),
+        "batches": batches,
+        "joins": result.joins,
+        "found": sum(span.outcome == "found" for span in result.spans),
+        "lost": sum(span.outcome == "lost" for span in result.spans),
+        "backend": result.proof.backend,
+        "circuit": result.proof.circuit,
+        "proof_bytes": len(result.proof.data),
+        "secure_srs": result.proof.secure,
+    }

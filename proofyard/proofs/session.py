@@ -63,8 +63,23 @@ def warning(proof: Proof) -> str:
     return "" if proof.secure else INSECURE
 
 
-def run(wanted: Wanted, *, tell: Tell, watch: Watch) -> tuple[Result, list[Batch]]:
-    """Prove what is wanted.
+class Session(NamedTuple):
+    """What came of it.
+
+    Attributes
+    ----------
+    result : the proof and how it was made
+    batches : what it proves
+    contract : Solidity source of a contract that accepts the proof; "" for stand-ins, or if it wasn't asked for
+    """
+
+    result: Result
+    batches: list[Batch]
+    contract: str
+
+
+def run(wanted: Wanted, *, tell: Tell, watch: Watch, contract: bool = False) -> Session:
+    """Prove what is wanted; with `contract`, write a contract that accepts the proof.
 
     Raises
     ------
@@ -90,8 +105,9 @@ def run(wanted: Wanted, *, tell: Tell, watch: Watch) -> tuple[Result, list[Batch
         finally:
             workers.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    source = verifier(backend, wanted, tell) if contract else ""
     backend.close()
-    return result, batches
+    return Session(result, batches, source)
 
 
 def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
@@ -112,11 +128,9 @@ def _workers(wanted: Wanted, make: "partial[ProofBackend]") -> Workers:
     return LocalWorkers(make, wanted.workers or min(cores(), 2 * wanted.batches))
 
 
-def contract(wanted: Wanted, tell: Tell) -> str:
+def verifier(backend: ProofBackend, wanted: Wanted, tell: Tell) -> str:
     """Write the contract that verifies the job's last proof; "" for stand-ins."""
-    if wanted.backend == Calibrated.name:
+    if not isinstance(backend, Noir):
         return ""
-    tools = set_up(wanted.srs, lambda _: None)
-    with Noir(tools, tell) as noir:
-        circuit = noir.circuit(wanted.size if wanted.batches == 1 else 0, "evm")
-        return build.verifier_source(tools, circuit, tell)
+    circuit = backend.circuit(wanted.size if wanted.batches == 1 else 0, "evm")
+    return build.verifier_source(backend.tools, circuit, tell)

@@ -127,7 +127,7 @@ class LocalWorkers:
         self.mib = mib or int(free_mib() * SHARE)
         self._make = make
         self._tasks: queue.SimpleQueue[tuple[Task, Future[Done]] | None] = queue.SimpleQueue()
-        self._threads = [threading.Thread(target=self._run, args=(f"worker {i + 1}",)) for i in range(self.most)]
+        self._threads = [threading.Thread(target=self._run, args=(f"{i + 1}",)) for i in range(self.most)]
         for thread in self._threads:
             thread.daemon = True  # an interrupted job doesn't wait for its proofs
             thread.start()

@@ -54,6 +54,7 @@ class Solver:
 
     tools: Toolchain
     maker: Lines
+    compiler: Lines
 
     def refusal(self, kind: str, inputs: dict[str, Any], *, without: str = "") -> str:
         """Return why there is no witness, "" if there is one."""
@@ -65,7 +66,7 @@ class Solver:
         key = digest(self.tools.versions, *(part for item in sorted(texts.items()) for part in item))
 
         def make(draft: Any) -> None:
-            build.compile_program(self.tools, texts, draft / "program.json", lambda _: None, kind)
+            build.compile_program(self.compiler, texts, draft / "program.json", kind)
 
         folder = kept(f"circuits/test-{kind}-{key}", make)
         question = {"program": str(folder / "program.json"), "inputs": inputs, "out": "/dev/null"}
@@ -75,8 +76,8 @@ class Solver:
 
 @pytest.fixture(scope="module")
 def solver(tools: Toolchain) -> Any:
-    with tools.script("witness.mjs") as maker:
-        yield Solver(tools, maker)
+    with tools.script("witness.mjs") as maker, tools.script("compile.mjs") as compiler:
+        yield Solver(tools, maker, compiler)
 
 
 def ledger() -> Ledger:
@@ -191,7 +192,9 @@ def two(state: Ledger) -> Batch:
     return Batch(CHAIN, DEPTH, old, state.root, commit(transfers), 6, steps)
 
 
-@pytest.mark.parametrize("case", ["whole", "stale root", "replayed batch", "wrong nonce", "other chain", "swapped order"])
+@pytest.mark.parametrize(
+    "case", ["whole", "stale root", "replayed batch", "wrong nonce", "other chain", "swapped order"]
+)
 def test_batches_that_do_not_follow(solver: Solver, case: str) -> None:
     state = ledger()
     batch = two(state)
@@ -211,4 +214,3 @@ def test_batches_that_do_not_follow(solver: Solver, case: str) -> None:
     refusal = solver.refusal("leaf", leaf_inputs(batch, statement, SIZE))
     assert expected.get(case, "sender") in refusal
     assert bool(refusal) == (case != "whole")
-
