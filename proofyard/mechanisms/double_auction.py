@@ -127,58 +127,87 @@ def validate(p: Params) -> tuple[str, str] | None:
 
 
 @spec
-def take(values: Ints, sizes: Ints, order: Ints, costs: Ints, rooms: Ints, ranks: Ints, taken: Ints) -> int:
-    """Lay jobs along the provers by cost; marks those `taken`, returns the marginal prover's rank, -1 without any."""
-    total, used = int(rooms.sum()), 0
-    marginal, before = -1, 0  # its rank, and the room of those before it
-    for job in order:
-        end = used + sizes[job]
-        taken[job] = 0
+def smallest_first(keys: Ints) -> Ints:
+    """List the places of `keys`, the smallest key first, the lower place first among equals."""
+    return np.argsort(keys, kind="mergesort")
+
+
+@spec
+def reorder(values: Ints, order: Ints, job: int, other_order: Ints) -> None:
+    """Put into `other_order` what `order` lists, with `job` where its value now belongs, before its equals."""
+    k, pending = 0, True
+    for place in range(len(order)):
+        other = order[place]
+        if pending and other != job and values[job] >= values[other]:
+            other_order[k] = job
+            k, pending = k + 1, False
+        if other != job:
+            other_order[k] = other
+            k += 1
+    if pending:
+        other_order[k] = job
+
+
+@spec
+def take(values: Ints, sizes: Ints, order: Ints, costs: Ints, rooms: Ints, ranks: Ints, given: Ints) -> int:
+    """Lay jobs along the provers by cost; marks in `given` whether taken, returns the marginal rank, -1 without any."""
+    total = 0
+    for k in range(len(rooms)):
+        total += int(rooms[k])
+    used, marginal, before = 0, -1, 0  # before: the room of those cheaper than the marginal prover
+    for place in range(len(order)):
+        job = order[place]
+        end = used + int(sizes[job])
+        given[job] = ANYONE
         if end > total:
             continue
         rank, start = max(marginal, 0), before
-        while start + rooms[ranks[rank]] < end:
-            start += rooms[ranks[rank]]
+        while start + int(rooms[ranks[rank]]) < end:
+            start += int(rooms[ranks[rank]])
             rank += 1
         if values[job] >= costs[ranks[rank]]:
-            taken[job] = 1
+            given[job] = 0
             used, marginal, before = end, rank, start
     return marginal
 
 
 @spec
-def clear(values: Ints, sizes: Ints, costs: Ints, rooms: Ints, ranks: Ints, first: int) -> tuple[int, Ints]:
-    """Give jobs to provers; `first` comes before jobs of equal value. Returns the marginal rank and who has which."""
-    n = len(values)
-    places = np.arange(n)
-    places[0], places[1 : first + 1] = first, np.arange(first)
-    order = places[np.argsort(-values[places], kind="mergesort")]
-    given, left, taken = np.full(n, ANYONE), rooms.copy(), np.zeros(n, np.int64)
-    marginal = take(values, sizes, order, costs, rooms, ranks, taken)
-    for rank in range(max(marginal, 0), len(ranks)):
-        left[ranks[rank]] = 0  # takes no part
-    for job in order:
-        if taken[job] == 1:
-            k = 0
-            while k < len(left) and left[k] < sizes[job]:
-                k += 1
-            if k < len(left):
-                given[job] = k
-                left[k] -= sizes[job]
-    return marginal, given
+def clear(values: Ints, sizes: Ints, order: Ints, costs: Ints, rooms: Ints, ranks: Ints, given: Ints) -> int:
+    """Give jobs, in `order`, to provers: puts who has which into `given`, and returns the marginal rank."""
+    marginal = take(values, sizes, order, costs, rooms, ranks, given)
+    left = np.empty(len(rooms), np.int64)
+    for rank in range(len(ranks)):
+        left[ranks[rank]] = rooms[ranks[rank]] if rank < marginal else 0
+    for place in range(len(order)):
+        job = order[place]
+        if given[job] == ANYONE:
+            continue
+        k = 0
+        while k < len(left) and left[k] < sizes[job]:
+            k += 1
+        if k == len(left):
+            given[job] = ANYONE
+        else:
+            given[job] = k
+            left[k] -= sizes[job]
+    return marginal
 
 
 @spec
-def critical_value(values: Ints, sizes: Ints, costs: Ints, rooms: Ints, ranks: Ints, job: int) -> int:
+def critical_value(values: Ints, sizes: Ints, order: Ints, costs: Ints, rooms: Ints, ranks: Ints, job: int) -> int:
     """Find the lowest value per unit at which `job`, which is served, would be."""
     own = int(values[job])
+    other_order, given = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
     loses, wins = 0, own  # unit costs are positive
     while wins - loses > 1:
-        values[job] = loses + (wins - loses) // 2
-        if clear(values, sizes, costs, rooms, ranks, job)[1][job] == ANYONE:
-            loses = int(values[job])
+        value = loses + (wins - loses) // 2
+        values[job] = value
+        reorder(values, order, job, other_order)
+        clear(values, sizes, other_order, costs, rooms, ranks, given)
+        if given[job] == ANYONE:
+            loses = value
         else:
-            wins = int(values[job])
+            wins = value
     values[job] = own
     return wins
 
@@ -227,21 +256,22 @@ def decide(p: Params, s: State, now: int) -> None:
     """Decide every job whose round is over."""
     b = s.book
     jobs, provers = buyers(s, now), sellers(p, s)
-    values, sizes = np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64)
+    values, sizes, keys = np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64)
     for k in range(len(jobs)):
         sizes[k] = s.size[jobs[k]]
         values[k] = mul_div(int(b.escrow[jobs[k]]), p.unit_size, int(s.size[jobs[k]]))
+        keys[k] = -values[k]
     costs, rooms = np.empty(len(provers), np.int64), np.empty(len(provers), np.int64)
     for k in range(len(provers)):
         costs[k], rooms[k] = s.price[provers[k]], free_units(p, s, provers[k])
-    ranks = np.argsort(costs, kind="mergesort")
-    marginal, given = clear(values, sizes, costs, rooms, ranks, 0)
+    order, ranks, given = smallest_first(keys), smallest_first(costs), np.empty(len(jobs), np.int64)
+    marginal = clear(values, sizes, order, costs, rooms, ranks, given)
     for k in range(len(jobs)):
         if given[k] == ANYONE:
             refund(b, jobs[k])
             b.phase[jobs[k]] = Phase.LOST
         else:
-            value = critical_value(values, sizes, costs, rooms, ranks, k)
+            value = critical_value(values, sizes, order, costs, rooms, ranks, k)
             hire(p, s, int(jobs[k]), int(provers[given[k]]), value, int(costs[ranks[marginal]]), now)
 
 

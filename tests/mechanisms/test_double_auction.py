@@ -160,12 +160,13 @@ def test_senseless_parameters(text: str, name: str) -> None:
 @numba.njit
 def outcome(values, sizes, costs, rooms):  # noqa: ANN001, ANN201 - compiled: typed by its arguments
     """Who has which job, the lowest value per unit that still wins (-1: does not), and the marginal unit cost."""
-    ranks = np.argsort(costs, kind="mergesort")
-    marginal, given = double_auction.clear(values, sizes, costs, rooms, ranks, 0)
+    ranks, order = double_auction.smallest_first(costs), double_auction.smallest_first(-values)
+    given = np.empty(len(values), np.int64)
+    marginal = double_auction.clear(values, sizes, order, costs, rooms, ranks, given)
     criticals = np.full(len(values), -1)
     for job in range(len(values)):
         if given[job] != ANYONE:
-            criticals[job] = double_auction.critical_value(values, sizes, costs, rooms, ranks, job)
+            criticals[job] = double_auction.critical_value(values, sizes, order, costs, rooms, ranks, job)
     return given, criticals, costs[ranks[max(marginal, 0)]]
 
 
