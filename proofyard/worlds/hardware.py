@@ -13,10 +13,13 @@ import numpy as np
 
 from proofyard.core.errors import BadInput
 from proofyard.worlds import models
+from proofyard.worlds.profile import GAS_PER_TRANSFER, read
 from proofyard.worlds.tables import ONE, Ints, lognormal_noise
 from proofyard.worlds.text import Call, duration_ms, duration_ps, match_setup, number, only, parse_call, unknown, whole
 
 GAS_PER_MGAS = 10**6
+PROFILE = "profile:"
+PS_PER_MS = 10**9
 STARTUP_MS = (
     60_000  # assumption; measured extremes are 0 (warm) and 950 s (RISC Zero 2 container, eth-act/ere issue 81)
 )
@@ -88,13 +91,15 @@ def hardware(text: str, field: str = "provers.hardware") -> Hardware:
     ----------
     text : a fitted set-up, full (`8x5090/reth/zisk-v0.14.0`) or short (`8x5090/zisk-0.14`); a card class (`sp1/l4`,
         `sp1/5090(cards=8)`); or numbers: `speed(setup='2s', per_mgas='0.5s', noise=0.075, crash=0.01, startup='0s',
-        cards=1, watts=575)`, of which only per_mgas is needed
+        cards=1, watts=575)`, of which only per_mgas is needed; or `profile:FILE`, what `proofyard bench` measured
     field : the place in the scenario, for the error
 
     Raises
     ------
     BadInput : unknown name (the nearest is named), a short name that fits several, a bad parameter.
     """
+    if text.startswith(PROFILE):
+        return _measured(text.removeprefix(PROFILE), field)
     call = parse_call(text, field)
     if call.name == "speed":
         return _explicit(text, call, field)
@@ -140,6 +145,31 @@ def proving_ms(model: Hardware, size: int | Ints, difficulty: Ints | int = ONE, 
     micros = model.setup_ms * 1000 + size * model.ps_per_unit // 10**6
     millis = ((micros * difficulty >> 16) * noise >> 16) // 1000
     return max(millis, 1) if isinstance(millis, int) else np.maximum(millis, 1)
+
+
+def _measured(path: str, field: str) -> Hardware:
+    """Read a machine that `proofyard bench` measured: leaf proofs of the payments rollup, 21,000 gas a transfer."""
+    profile = read(path, field)
+    per_gas = round(profile.ms_per_transfer * PS_PER_MS / GAS_PER_TRANSFER)
+    noise_sd = min(profile.error, MOST_NOISE)
+    return Hardware(
+        name=f"{PROFILE}{path}",
+        source=f"measured by proofyard bench on {profile.machine}",
+        unit="gas",
+        setup_ms=round(profile.setup_ms),
+        ps_per_unit=min(max(per_gas, 1), SLOWEST_PS),
+        noise_sd=noise_sd,
+        noise=lognormal_noise(noise_sd),
+        crash_ppm=0,
+        startup_ms=0,
+        card="",
+        cards=1,
+        card_watts=0,
+        vram_gb=0,
+        micro_usd_low=0,
+        micro_usd_high=0,
+        uncertain=False,
+    )
 
 
 @cache
