@@ -1,4 +1,4 @@
-"""Gas and rates of the chain side, against their bars; `--write` renews the committed gas snapshot, `--jobs N` settles more.
+"""Gas and rates of the chain side, against their bars; `--write` renews the committed gas snapshot.
 
 Everything runs on a development chain of its own. The rate has a light verifier, the gas a real one.
 """
@@ -46,7 +46,12 @@ LIGHT, REAL = b"light".ljust(32, b"\0"), b"real".ljust(32, b"\0")
 KEY = b"\7" * 32
 LIGHT_SOURCE = """pragma solidity 0.8.30; contract Light {
 function verify(bytes calldata, bytes32[] calldata) external pure returns (bool) { return true; } }"""
-RULES = {"ContestMarket": "contest", "SecondPriceMarket": "sealed_bid", "BondedMarket": "bonded", "StakedPoolMarket": "staked_pool"}
+RULES = {
+    "ContestMarket": "contest",
+    "SecondPriceMarket": "sealed_bid",
+    "BondedMarket": "bonded",
+    "StakedPoolMarket": "staked_pool",
+}
 PROVERS = 8
 SIZE = 16  # transfers of the real proof
 BARS = {"single": 120_000, "joined": 60_000, "deploy_s": 5.0, "per_minute": 500.0}
@@ -69,7 +74,7 @@ class Bench:
         return int(self.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)  # noqa: FBT003 - JSON-RPC
 
     def order(self, circuit: bytes, words: list[bytes], kind: Kind) -> Order:
-        """An order of account 1."""
+        """Build an order of account 1."""
         statement = statement_of(words, kind)
         return Order(self.clients[1].address, circuit, statement, TOKEN, self.now() + 3_600, next(self.nonces))
 
@@ -81,7 +86,7 @@ class Bench:
         return coordinator.send("Market", "assign", *signed)
 
     def counts(self, client: Client, name: str) -> Counts:
-        """What a transaction did."""
+        """Count what a transaction did."""
         return count(self.chain, client.outbox.wait(name).hash)
 
 
@@ -118,7 +123,7 @@ def measure_market(bench: Bench, proof: Proof) -> tuple[dict[str, Counts], int, 
 
 def verify_data(proof: bytes, words: list[bytes]) -> str:
     """Call data of the bare verifier."""
-    from eth_abi import encode  # noqa: PLC0415 - used once
+    from eth_abi.abi import encode  # noqa: PLC0415 - used once
     from web3 import Web3  # noqa: PLC0415 - the same
 
     selector = Web3.keccak(text="verify(bytes,bytes32[])")[:4]
@@ -126,12 +131,12 @@ def verify_data(proof: bytes, words: list[bytes]) -> str:
 
 
 def minus(one: Counts, other: Counts) -> Counts:
-    """What is left without the verification."""
+    """Take the verification out."""
     return Counts(**{name: value - getattr(other, name) for name, value in asdict(one).items()})
 
 
 def joined(bench: Bench, first: int, jobs: int) -> tuple[Batch, list[Payment]]:
-    """A batch of jobs under one joined proof, for the light verifier."""
+    """Build a batch of jobs under one joined proof, for the light verifier."""
     coordinator, requester, prover = bench.clients[:3]
     words = [(first + k).to_bytes(32, "big") for k in range(jobs + 1)]
     chain = (31337).to_bytes(32, "big")
@@ -164,7 +169,7 @@ def measure_batches(bench: Bench) -> dict[str, Counts]:
 
 
 def measure_rules(bench: Bench) -> dict[str, Counts]:
-    """A job's whole life in each rule on chain, with eight provers that have standing offers."""
+    """Count a job's whole life in each rule on chain, with eight provers that have standing offers."""
     found: dict[str, Counts] = {}
     for contract, name in RULES.items():
         for client in bench.clients[: PROVERS + 1]:
@@ -195,17 +200,19 @@ def one_job(bench: Bench, contract: str, name: str) -> Counts:
     job = requester.read(contract, "jobs")
     words = [job.to_bytes(32, "big")] * 7
     amount = 8 * 10**7 if name == "staked_pool" else TOKEN
-    steps = [bench.counts(requester, requester.send(contract, "request", LIGHT, statement_of(words, Kind.ROLLUP), amount, 10**6))]
+    steps = [
+        bench.counts(
+            requester, requester.send(contract, "request", LIGHT, statement_of(words, Kind.ROLLUP), amount, 10**6)
+        )
+    ]
     waits = {"contest": [11], "sealed_bid": [301, 601], "bonded": [], "staked_pool": []}[name]
-    for seconds in waits:
-        steps.append(fire(bench, contract, job, seconds))
+    steps += [fire(bench, contract, job, seconds) for seconds in waits]
     number = requester.read(contract, "jobOf", job)[5]
     prover = next(c for c in bench.clients if c.read(contract, "numberOf", c.address) == number + 1)
     words[5] = int(prover.address, 16).to_bytes(32, "big")
     steps.append(bench.counts(prover, prover.send(contract, "prove", job, 0, b"light", words)))
     after = {"bonded": [4 * 3_600 + 1], "staked_pool": [1_801]}.get(name, [])
-    for seconds in after:
-        steps.append(fire(bench, contract, job, seconds))
+    steps += [fire(bench, contract, job, seconds) for seconds in after]
     total = Counts()
     for step in steps:
         total += step
@@ -249,7 +256,7 @@ def main() -> None:
     rules = {contract: [*rule(name, "rule").params] for contract, name in RULES.items()}
     pool = rule("staked_pool(supply = 0, min_stake_per_capacity = 1)", "rule")
     rules["StakedPoolMarket"] = [*pool.params]
-    with devchain.running() as node:
+    with devchain.running(more=("--steps-tracing",)) as node:
         chain = Chain(profiles.read("anvil"), node.url)
         start = time.perf_counter()
         deployment = deploy(Outbox(chain, accounts[0]), accounts[0].address, circuits, terms=Terms(), rules=rules)
@@ -260,12 +267,12 @@ def main() -> None:
         rate = measure_rate(bench, options.jobs)
     beyond = single - bare * 105 // 100
     each = found["settlement: one of 16 jobs under a joined proof"].gas
-    print(f"bare verification of a real proof                 {bare:>10,} gas")
-    print(f"prove and pay one job                             {single:>10,} gas")
-    print(f"  beyond 1.05 times the verification              {beyond:>10,} gas, bar {BARS['single']:,}: {judge(beyond <= BARS['single'])}")
-    print(f"one of 16 jobs under a joined proof, beyond it    {each:>10,} gas, bar {BARS['joined']:,}: {judge(each < BARS['joined'])}")
-    print(f"everything deployed, {len(deployment.addresses)} contracts               {seconds:>10.1f} s, bar {BARS['deploy_s']:g}: {judge(seconds < BARS['deploy_s'])}")
-    print(f"jobs settled, light verifier                      {rate:>10,.0f} a minute, bar {BARS['per_minute']:g}: {judge(rate >= BARS['per_minute'])}")
+    print(f"bare verification of a real proof                  {bare:>10,} gas")
+    print(f"prove and pay one job                              {single:>10,} gas")
+    report("beyond 1.05 times the verification", beyond, "gas", BARS["single"])
+    report("one of 16 jobs under a joined proof, beyond it", each, "gas", BARS["joined"])
+    report(f"{len(deployment.addresses)} contracts deployed", seconds, "s", BARS["deploy_s"])
+    report("jobs settled, light verifier", rate, "a minute", BARS["per_minute"], at_least=True)
     for name, counts in found.items():
         print(f"{name:<60} {counts.gas - counts.refund:>10,} gas")
     if options.write:
@@ -273,9 +280,11 @@ def main() -> None:
         costs.FILE.write_text(text + "\n", encoding="utf-8")
 
 
-def judge(met: bool) -> str:  # noqa: FBT001 - said in one word
-    """Say whether a bar is met."""
-    return "met" if met else "MISSED"
+def report(what: str, value: float, unit: str, bar: float, *, at_least: bool = False) -> None:
+    """Print a figure with its bar."""
+    met = value >= bar if at_least else value <= bar
+    shown = f"{value:,.1f}" if unit == "s" else f"{value:,.0f}"
+    print(f"{what:<50} {shown:>10} {unit}, bar {bar:,.0f}: {'met' if met else 'MISSED'}")
 
 
 if __name__ == "__main__":

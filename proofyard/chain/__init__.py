@@ -1,4 +1,4 @@
-"""The chain side of a market: contracts that hold the money and verify the proofs, and the client that talks to them."""
+"""The chain side of a market: contracts that hold the money and verify proofs, and the client that talks to them."""
 
 from eth_account import Account
 
@@ -11,6 +11,6 @@ from proofyard.chain.reverts import Reverted
 from proofyard.chain.signing import Kind, Mandate, Offer, Order, statement_of
 
 __all__ = [
-    "Account", "Batch", "Bearer", "Chain", "ChainEvent", "Circuit", "Client", "Deployment", "Indexer", "Kind", "Mandate", "Offer",
-    "Order", "Outbox", "Payment", "Receipt", "Reverted", "Terms", "deploy", "statement_of",
+    "Account", "Batch", "Bearer", "Chain", "ChainEvent", "Circuit", "Client", "Deployment", "Indexer", "Kind",
+    "Mandate", "Offer", "Order", "Outbox", "Payment", "Receipt", "Reverted", "Terms", "deploy", "statement_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eth_abi import decode
+from eth_abi.abi import decode
 from eth_account.signers.local import LocalAccount
 
 from proofyard.chain import signing
@@ -42,7 +42,9 @@ class Batch(NamedTuple):
     circuit: bytes = bytes(32)
     proof: bytes = b""
     inputs: Sequence[bytes] = ()
-    parts: Sequence[tuple[bytes, bytes, bytes, int]] = ()  # joined: old root, new root, commitment, fees of each payment
+    parts: Sequence[
+        tuple[bytes, bytes, bytes, int]
+    ] = ()  # joined: old root, new root, commitment, fees of each payment
 
 
 class Client:
@@ -86,7 +88,9 @@ class Client:
         call = {"from": self.address, "to": self.at(contract), "data": calldata(contract, function, *arguments)}
         answer = self.chain.call(call, f"{contract}.{function}")
         if not answer:
-            raise Fault(f"{contract}: wanted a contract at {self.at(contract)}, there is none: did the chain forget it?")
+            raise Fault(
+                f"{contract}: wanted a contract at {self.at(contract)}, there is none: did the chain forget it?"
+            )
         values = decode([type_of(part) for part in abi_of(contract, function)["outputs"]], answer)
         return values[0] if len(values) == 1 else values
 
@@ -170,7 +174,9 @@ class Client:
         """Put an order into escrow: the own one, or somebody's with its signature."""
         return self.do("Market", "request", tuple(order), signature, name=name)
 
-    def assign(self, order: Order, order_signed: bytes, offer: Offer, offer_signed: bytes, *, name: str = "") -> Receipt:
+    def assign(
+        self, order: Order, order_signed: bytes, offer: Offer, offer_signed: bytes, *, name: str = ""
+    ) -> Receipt:
         """Give an order to a prover: the coordinator only."""
         self.check_coordinator()
         return self.do("Market", "assign", tuple(order), order_signed, tuple(offer), offer_signed, name=name)

@@ -17,7 +17,7 @@ LONGEST_PAUSE_S = 2.0
 ANSWER_S = 30  # s for one answer
 
 
-class RpcError(MarketError):
+class RpcError(Fault):
     """The node said no to a request.
 
     Attributes
@@ -45,7 +45,9 @@ class Chain:
         self.profile = profile
         self.url = url or profile.url
         self.patience_s = patience_s
-        self.web3 = Web3(HTTPProvider(self.url, request_kwargs={"timeout": ANSWER_S}, exception_retry_configuration=None))
+        self.web3 = Web3(
+            HTTPProvider(self.url, request_kwargs={"timeout": ANSWER_S}, exception_retry_configuration=None)
+        )
         found = int(self.rpc("eth_chainId"), 16)
         if found != profile.chain_id:
             raise BadInput("chain", f"chain id {profile.chain_id} ({profile.name})", f"{found} at {self.url}")
@@ -65,14 +67,13 @@ class Chain:
                 pause = min(LONGEST_PAUSE_S, 2 * pause)
                 continue
             if "error" in answer:
-                problem = answer["error"]
-                data = problem.get("data") if isinstance(problem, dict) else None
-                words = problem.get("message", str(problem)) if isinstance(problem, dict) else str(problem)
-                raise RpcError(method, words, data if isinstance(data, str) else "")
+                problem: dict[str, Any] = answer["error"]
+                data = problem.get("data")
+                raise RpcError(method, str(problem.get("message", problem)), data if isinstance(data, str) else "")
             return answer["result"]
 
     def estimate(self, call: dict[str, Any], what: str) -> int:
-        """Gas a call would use. Raises Reverted if the contract would refuse it, BadInput if the sender has no money."""
+        """Gas a call would use. Raises Reverted if the contract would refuse it, BadInput if the sender has none."""
         try:
             return int(self.rpc("eth_estimateGas", call), 16)
         except RpcError as error:
@@ -94,7 +95,7 @@ class Chain:
         return error
 
     def block_number(self) -> int:
-        """Number of the newest block that counts as there: finalized, where the profile says so."""
+        """Find the newest block that counts as there: finalized, where the profile says so."""
         if self.profile.finalized:
             return int(self.rpc("eth_getBlockByNumber", "finalized", False)["number"], 16)  # noqa: FBT003 - JSON-RPC
         return int(self.rpc("eth_blockNumber"), 16)

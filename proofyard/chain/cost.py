@@ -52,10 +52,51 @@ def table(names: list[str] | None = None) -> list[Cost]:
             if scenario != VERIFY:
                 gas = gas_of(scenario, profile) + verification // jobs_per_proof(scenario)
                 tokens = profile.price(gas)
-                found.append(Cost(profile.name, scenario, gas, profile.charged(gas), tokens, tokens * profile.token_usd))
+                found.append(
+                    Cost(profile.name, scenario, gas, profile.charged(gas), tokens, tokens * profile.token_usd)
+                )
     return found
 
 
 def jobs_per_proof(scenario: str) -> int:
     """Jobs that share a verification."""
     return 16 if "16 jobs" in scenario else 1
+
+
+class Income(NamedTuple):
+    """What a validator that also proves earns a day, in the chain's tokens."""
+
+    from_blocks: float  # own stake and commission
+    from_proofs: float  # fees less what proving costs
+    gas: float  # spent on settling
+    total: float
+
+
+def income(
+    profile: Profile, *, own: float, delegated: float, commission_bips: int, proofs: float, fee: float, cost: float,
+    scenario: str = "market: assign and prove one job",
+) -> Income:  # fmt: skip
+    """Add up blocks and proofs of a validator-run prover, a day.
+
+    Parameters
+    ----------
+    own, delegated : tokens staked with it
+    commission_bips : of rewards of what is delegated
+    proofs : a day
+    fee, cost : tokens a proof, what it earns and what making it costs
+
+    Raises
+    ------
+    BadInput : the chain's staking is not in its profile, or the stake is too small for a seat.
+    """
+    staking = profile.staking
+    if staking is None:
+        raise BadInput("--profile", "a chain whose profile has [staking], such as monad", profile.name)
+    if own + delegated < staking.minimum:
+        raise BadInput("--own, --delegated", f"at least {staking.minimum:g} {profile.token} together", own + delegated)
+    share = (own + delegated) / staking.active_stake
+    rewards = 86_400 / profile.block_s * staking.block_reward * share
+    kept = (own + delegated * commission_bips / 10_000) / (own + delegated)
+    used = gas_of(scenario, profile) + gas_of(VERIFY, profile)
+    gas = proofs * profile.price(used)
+    return Income(rewards * kept, proofs * (fee - cost), gas, rewards * kept + proofs * (fee - cost) - gas)

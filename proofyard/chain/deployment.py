@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eth_abi import encode
+from eth_abi.abi import encode
 from web3 import Web3
 
 from proofyard.chain.build import artifacts
@@ -141,7 +141,7 @@ def deploy(
 
 
 def _entry(at: Mapping[str, str], name: bytes, circuit: Circuit) -> tuple[Any, ...]:
-    """A circuit as the registry's contract writes it."""
+    """Write a circuit as the registry's contract does."""
     single = at[f"single {name.hex()[:16]}"]
     joined = at.get(f"joined {name.hex()[:16]}", NOBODY)
     kind, retired = int(circuit.kind), False

@@ -21,6 +21,7 @@ from proofyard.core.errors import BadInput, Fault
 START_S = 30  # s a start may take on a busy machine
 ACCOUNTS = 20  # with money at genesis, of anvil's well-known test phrase
 PHRASE = "test test test test test test test test test test test junk"
+CHAIN_ID = 31337
 BLOCK_S = 0.4  # s between blocks: twice Monad's pace is lost on two cores
 STATE_S = 2  # s between savings of the state
 KEPT_STATES = 1_000  # blocks whose state can be asked for
@@ -51,7 +52,12 @@ def free_port() -> int:
 
 
 def start(
-    *, state: Path | None = None, port: int = 0, chain_id: int = 31337, block_s: float = BLOCK_S, more: tuple[str, ...] = ()
+    *,
+    state: Path | None = None,
+    port: int = 0,
+    chain_id: int = CHAIN_ID,
+    block_s: float = BLOCK_S,
+    more: tuple[str, ...] = (),
 ) -> Devchain:
     """Start a development chain and wait until it listens.
 

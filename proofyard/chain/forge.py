@@ -1,4 +1,4 @@
-"""Run the contracts' own suite: `python -m proofyard.chain.forge` is `make contracts-test`; more arguments go to forge."""
+"""Run the contracts' own suite: `python -m proofyard.chain.forge`, `make contracts-test`; arguments go to forge."""
 
 import subprocess
 import sys

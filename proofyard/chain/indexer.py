@@ -1,7 +1,7 @@
 """What happened on the chain, in order, and again if the chain changes its mind.
 
-Every block's parent is compared with what was read before: a development chain, and a node that was away, report no removed
-events. Blocks below the confirmation depth are read once and final for us; if even they change, that is said, not hidden.
+Every block's parent is compared with what was read before: a development chain, and a node that was away, report no
+removed events. Blocks below the confirmation depth are read once; if even they change, that is told like the rest.
 """
 
 import json
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eth_abi import decode
+from eth_abi.abi import decode
 from web3 import Web3
 
 from proofyard.chain.build import artifacts

@@ -1,4 +1,4 @@
-"""What a transaction spent its gas on, so that its price on another chain can be computed from what was measured here."""
+"""What a transaction spent its gas on, so that its price on another chain follows from what was measured here."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +18,7 @@ PAIR_BYTES = 192
 
 @dataclass
 class Counts:
-    """Gas used by a transaction on a chain with Ethereum's prices, and how often it did what others price differently."""
+    """Gas used by a transaction at Ethereum's prices, and how often it did what others price differently."""
 
     gas: int = 0  # before refunds
     refund: int = 0

@@ -1,7 +1,7 @@
 """Transactions that are sent once: each has a name, is written down signed before it is sent, and keeps its nonce.
 
-After a crash between sending and confirming the same name finds the same transaction: it is sent again, byte for byte, and
-the chain takes it once. One that waits too long is sent again with a higher fee under the same nonce; one that a
+After a crash between sending and confirming the same name finds the same transaction: it is sent again, byte for byte,
+and the chain takes it once. One that waits too long is sent again with a higher fee under the same nonce; one that a
 reorganisation dropped is sent again as it was.
 """
 
@@ -20,8 +20,8 @@ from proofyard.chain.reverts import Reverted
 from proofyard.core.errors import BadInput, Fault
 
 SCHEMA = """
-create table if not exists sent (name text primary key, chain integer, account text, nonce integer, target text, data text,
-  gas integer, block integer, unique (chain, account, nonce));
+create table if not exists sent (name text primary key, chain integer, account text, nonce integer, target text,
+  data text, gas integer, block integer, unique (chain, account, nonce));
 create table if not exists attempt (hash text primary key, name text, raw text, fee integer, tip integer);
 create index if not exists attempt_name on attempt (name);
 """
@@ -160,7 +160,9 @@ class Outbox:
 
     def _broadcast(self, name: str) -> None:
         """Hand the newest attempt to the node, unless it is mined."""
-        (raw,) = self._db.execute("select raw from attempt where name = ? order by fee desc limit 1", (name,)).fetchone()
+        (raw,) = self._db.execute(
+            "select raw from attempt where name = ? order by fee desc limit 1", (name,)
+        ).fetchone()
         try:
             self.chain.rpc("eth_sendRawTransaction", raw)
         except RpcError as error:
@@ -211,7 +213,9 @@ class Outbox:
 
     def _receipt(self, name: str) -> Receipt | None:
         """Receipt of whichever attempt is on the chain; a dropped transaction is in flight again."""
-        for (found,) in self._db.execute("select hash from attempt where name = ? order by fee desc", (name,)).fetchall():
+        for (found,) in self._db.execute(
+            "select hash from attempt where name = ? order by fee desc", (name,)
+        ).fetchall():
             receipt = self.chain.rpc("eth_getTransactionReceipt", found)
             if receipt is None:
                 continue
@@ -258,6 +262,7 @@ class Outbox:
         ).fetchone()
         more = max(fee * BUMP_PERCENT // 100 + 1, self._fee()[0])
         self._db.execute("begin immediate")
-        self._sign(name, *row, more, tip * BUMP_PERCENT // 100 + 1)
+        nonce, target, data, gas = row
+        self._sign(name, nonce, target, data, gas, more, tip * BUMP_PERCENT // 100 + 1)
         self._db.execute("commit")
         self._broadcast(name)

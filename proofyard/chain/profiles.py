@@ -29,6 +29,16 @@ class GasPrices(BaseModel):
     store_new: int = 17_100  # more, for a slot that was zero
 
 
+class Staking(BaseModel):
+    """How a chain pays its validators."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    block_reward: float = Field(gt=0)  # tokens a block, to its leader
+    active_stake: float = Field(gt=0)  # tokens, all validators together
+    minimum: float = 0.0  # tokens to be in the set
+
+
 class Profile(BaseModel):
     """What a client has to know about a chain."""
 
@@ -52,6 +62,7 @@ class Profile(BaseModel):
     reserve_tokens: float = 0.0
     token_usd: float = 0.0
     gas: GasPrices = GasPrices()
+    staking: Staking | None = None
 
     def limit(self, estimate: int) -> int:
         """Gas limit for a transaction that is estimated to use `estimate`."""
@@ -77,7 +88,7 @@ def read(name: str) -> Profile:
     if not path.is_file():
         raise BadInput("--profile", f"a chain ({nearest(name, names())}) or a TOML file", name)
     try:
-        return Profile(**{"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
+        return Profile.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
     except tomllib.TOMLDecodeError as error:
         raise BadInput(str(path), "valid TOML", error) from None
     except ValidationError as error:

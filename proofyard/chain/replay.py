@@ -1,10 +1,10 @@
-"""Play events in the contract of a rule: without a transaction, from an empty state, so that nothing has to be undone."""
+"""Play events in the contract of a rule: without a transaction, from an empty state; nothing has to be undone."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from eth_abi import encode
+from eth_abi.abi import encode
 from numpy.typing import NDArray
 from web3 import Web3
 

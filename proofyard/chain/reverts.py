@@ -6,12 +6,12 @@ from typing import Any
 from eth_utils.abi import function_abi_to_4byte_selector
 
 from proofyard.chain.build import artifacts
-from proofyard.core.errors import MarketError
+from proofyard.core.errors import Fault
 
 _BUILT_IN = {"08c379a0": "Error", "4e487b71": "Panic"}
 
 
-class Reverted(MarketError):
+class Reverted(Fault):
     """A contract refused a call; nothing was changed.
 
     Attributes

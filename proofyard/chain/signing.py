@@ -49,7 +49,8 @@ class Mandate(NamedTuple):
 
 
 _FIELDS = {
-    Order: ("address requester", "bytes32 circuit", "bytes32 statement", "uint64 ceiling", "uint64 deadline", "uint64 nonce"),
+    Order: ("address requester", "bytes32 circuit", "bytes32 statement", "uint64 ceiling", "uint64 deadline",
+            "uint64 nonce"),
     Offer: ("bytes32 order", "address prover", "uint64 price", "uint64 bond", "uint64 proveBy"),
     Mandate: ("address account", "uint64 limit", "uint64 until"),
 }  # fmt: skip

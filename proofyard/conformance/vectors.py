@@ -1,8 +1,9 @@
 """Test vectors: markets written down for everybody who implements a rule in another language.
 
 `vectors/<rule>/<name>.json` holds genesis, parameters, events, and after each event the verdict and what changed in the
-book. They are made from guided fuzzing: traces that together reach every pair of event and verdict, every move of money
-and every step in the life of a job that the fuzzing found. `python -m proofyard.conformance.vectors RULE…` rewrites them.
+book. They are made from guided fuzzing: traces that together reach every pair of event and verdict, every move of
+money and every step in the life of a job that the fuzzing found. `python -m proofyard.conformance.vectors RULE…`
+rewrites them.
 """
 
 import json
@@ -76,7 +77,9 @@ def write(trace: Trace) -> Vector:
         after = book_of(state)
         kind = Kind(event.kind).name if event.kind in list(Kind) else int(event.kind)
         changed = {name: value for name, value in after.items() if book[name] != value}
-        steps.append({"kind": kind, "event": [int(word) for word in event[1:]], "verdict": verdict.name, "book": changed})
+        steps.append(
+            {"kind": kind, "event": [int(word) for word in event[1:]], "verdict": verdict.name, "book": changed}
+        )
         book = after
     return Vector(rule.name, dict(rule.params._asdict()), list(setup.cash), setup.jobs, steps)
 
@@ -155,7 +158,9 @@ def _reached(trace: Trace) -> set[object]:
     found: set[object] = set()
     for event in trace.events:
         verdict = market.answer(event)
-        found |= {feature for feature in features_of(market, event, verdict) if feature[0] in ("verdict", "life", "moved")}
+        found |= {
+            feature for feature in features_of(market, event, verdict) if feature[0] in ("verdict", "life", "moved")
+        }
     return found
 
 

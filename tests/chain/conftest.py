@@ -13,7 +13,9 @@ def make_yard() -> Generator[Callable[..., Yard]]:
     """Make markets, each on a chain of its own."""
     nodes: list[devchain.Devchain] = []
 
-    def make(circuits: dict[bytes, Circuit] | None = None, rules: dict[str, list[int]] | None = None, **terms: object) -> Yard:
+    def make(
+        circuits: dict[bytes, Circuit] | None = None, rules: dict[str, list[int]] | None = None, **terms: object
+    ) -> Yard:
         node = devchain.start(block_s=0.1)
         nodes.append(node)
         chain = Chain(profiles.read("anvil"), node.url)

@@ -30,7 +30,7 @@ def balance(client: Client) -> int:
     return client.read("Token", "balanceOf", client.address) // 10**9
 
 
-def test_a_name_is_sent_once(yard: Yard, rich: Client) -> None:
+def test_a_name_is_sent_once(rich: Client) -> None:
     before = balance(rich)
     rich.mint(5, name="pocket money")
     rich.mint(5, name="pocket money")
@@ -171,14 +171,14 @@ def test_a_deployment_is_read_as_it_was_saved(yard: Yard, tmp_path: Path) -> Non
         Deployment.read(path)
 
 
-def test_a_refused_call_names_the_contracts_word(yard: Yard, rich: Client) -> None:
+def test_a_refused_call_names_the_contracts_word(rich: Client) -> None:
     with pytest.raises(Reverted) as refused:
         rich.leave(10**15, name="too much")
     assert refused.value.error == "Poor"
     assert not rich.outbox.knows("too much")
 
 
-def test_a_call_that_fails_on_the_chain_is_explained(yard: Yard, rich: Client) -> None:
+def test_a_call_that_fails_on_the_chain_is_explained(rich: Client) -> None:
     data = calldata("Vault", "leave", 10**15)
     rich.outbox.send("blind", rich.at("Vault"), data, gas=100_000)
     with pytest.raises(Reverted) as refused:

@@ -50,17 +50,23 @@ def people(yard: Yard) -> tuple[Client, Client, Client]:
 def order_by(yard: Yard, requester: Client, *, ceiling: int = TOKEN, seconds: int = 3_600) -> tuple[Order, list[bytes]]:
     nonce = next(nonces)
     inputs = [nonce.to_bytes(32, "big")]
-    return Order(requester.address, CIRCUIT, statement_of(inputs, Kind.PLAIN), ceiling, now(yard) + seconds, nonce), inputs
+    return Order(
+        requester.address, CIRCUIT, statement_of(inputs, Kind.PLAIN), ceiling, now(yard) + seconds, nonce
+    ), inputs
 
 
 def settle(
-    people: tuple[Client, Client, Client], order: Order, inputs: list[bytes], *, price: int = TOKEN, proof: bytes | None = None,
-    signature: bytes | None = None,
+    people: tuple[Client, Client, Client], order: Order, inputs: list[bytes], *, price: int = TOKEN,
+    proof: bytes | None = None, signature: bytes | None = None,
 ) -> None:  # fmt: skip
     coordinator, requester, prover = people
     signed = requester.sign(order, "Settlement") if signature is None else signature
     batch = Batch(
-        coordinator.read("Settlement", "head"), next(heads), CIRCUIT, proof_of(inputs) if proof is None else proof, inputs
+        coordinator.read("Settlement", "head"),
+        next(heads),
+        CIRCUIT,
+        proof_of(inputs) if proof is None else proof,
+        inputs,
     )
     coordinator.settle(batch, [Payment(order, signed, prover.address, price)], {})
 
