@@ -30,6 +30,7 @@ VERBS = (
     ("simulate", "simulate:simulate", "Run a scenario and print the result table."),
     ("compare", "compare:compare", "Run one world under several rules on common seeds; one table, one page."),
     ("prove", "prove:prove", "Prove batches of a payments rollup side by side, join them into one proof and verify it."),
+    ("chain", "chain:chain", "Costs on chain, chains by name, a market's contracts: deploy, deposit, withdraw, watch."),
     ("sweep", "sweep:sweep", "Run a scenario over values or ranges of parameters; a table, a page, Parquet."),
     ("check", "check:check", "Run the conformance suite on a rule: a file of your own, or a name from the catalogue."),
     (
