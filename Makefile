@@ -53,6 +53,10 @@ demo: $(READY) ## Run the main job on the fitted race and say where its report i
 test: check short-run ## Check, run the shortest scenario end to end, run all tests
 	.venv/bin/pytest $(PYTEST)
 
+.PHONY: contracts-test
+contracts-test: $(READY) ## Run the contracts' own suite: unit, fuzz and invariant tests with forge
+	.venv/bin/python -m proofyard.chain.forge
+
 .PHONY: short-run
 short-run: $(READY)
 	rm -rf build/minimal
@@ -78,6 +82,7 @@ format: $(READY) ## Rewrite the sources as `check` wants them, where that is saf
 .PHONY: bench
 bench: $(READY) ## Measure speed against plain C, SimPy and Mesa
 	.venv/bin/python benchmarks/run.py
+	.venv/bin/python benchmarks/chain.py
 
 .PHONY: docs
 docs: $(READY) ## Rebuild the generated pages under docs/
