@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from proofyard.core.book import MAX_GWEI
 from proofyard.core.errors import BadInput
@@ -23,13 +23,16 @@ from proofyard.worlds.text import number as number_in
 
 HOURS_PER_KWH = 1_000  # W in a kW
 MICRO = 1_000_000
+STORED = "stored"  # context in which times, prices and powers are integers, as `model_dump` writes them
 LONGEST_MS = 100 * 365 * 86_400_000  # a century: times stay far below 2**63
 
 
 def _checked(read: Callable[[Any], Any]) -> BeforeValidator:
     """Let `read` turn what the user wrote into an integer; its BadInput becomes pydantic's error at that key."""
 
-    def validate(value: Any) -> Any:
+    def validate(value: Any, info: ValidationInfo) -> Any:
+        if info.context == STORED and isinstance(value, int):
+            return value  # in the smallest unit already
         try:
             return read(value)
         except BadInput as error:
@@ -336,6 +339,11 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
 
 def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> Scenario:
     """Read and check the scenario at `path`, with `--set` changes and another mechanism. Raises BadInput."""
+    return check(tree_of(path, changes, mechanism), str(path), path.parent)
+
+
+def tree_of(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> dict[str, Any]:
+    """Read the scenario at `path` as nested dictionaries, not checked yet. Raises BadInput."""
     if not path.is_file():
         raise BadInput("scenario", "a TOML file", f"{path}, which does not exist")
     try:
@@ -351,7 +359,7 @@ def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | Non
         tree["mechanism"] = mechanism
     if of_rule and isinstance(tree.get("mechanism"), str):  # `--set mechanism.window_ms=60000` changes one parameter
         tree["mechanism"] = with_values_set(tree["mechanism"], of_rule)
-    return check(tree, str(path), path.parent)
+    return tree
 
 
 def read_variants(
@@ -388,6 +396,14 @@ def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = N
     if scenario.delegators:
         delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")
     return _with_paths(scenario, folder)
+
+
+def restored(tree: dict[str, Any]) -> Scenario:
+    """Read a scenario as `model_dump(mode="json")` wrote it, e.g. in a trace. Raises BadInput."""
+    try:
+        return Scenario.model_validate(tree, context=STORED)
+    except ValidationError as error:
+        raise _bad_input("scenario", error) from None
 
 
 def _check_twin(scenario: Scenario, group: ProverClass, field: str) -> None:

@@ -32,6 +32,9 @@ VERBS = (
     ("prove", "prove:prove", "Prove batches of a payments rollup side by side, join them into one proof and verify it."),
     ("chain", "chain:chain", "Costs on chain, chains by name, a market's contracts: deploy, deposit, withdraw, watch."),
     ("sweep", "sweep:sweep", "Run a scenario over values or ranges of parameters; a table, a page, Parquet."),
+    ("bench", "bench:bench", "Measure this machine's proving speed; write the capacity profile that provers, plans and scenarios read."),
+    ("plan", "plan:plan", "Plan the proving of one job: how to cut it, on which cards, how long it takes and what it costs."),
+    ("explore", "explore:explore", "Open a trace or a journal in the browser, at any moment of its life."),
     ("check", "check:check", "Run the conformance suite on a rule: a file of your own, or a name from the catalogue."),
     (
         "mechanisms",

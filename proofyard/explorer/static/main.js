@@ -1,0 +1,217 @@
+// The frame of all pages: where one is (the address), which moment is shown (the line below), and whether the market still answers.
+import { h, keep } from "./dom.js";
+import { redraw } from "./charts.js";
+import { clock, count, setDecimals } from "./words.js";
+import { PAGES, pageOf } from "./pages.js";
+
+const $ = (id) => document.getElementById(id);
+const SILENT_MS = 10_000; // without a sign of life the connection is lost
+const state = { rows: 0, shown: 0, growing: false, playing: null, heard: 0, lost: false, wanted: null, busy: false };
+
+// Where one is: `#/requests/12?at=500&sort=paid` -> path ["requests", "12"], query.
+export function place() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  return { path: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query ?? "") };
+}
+
+function go(changes, replace = true) {
+  const { path, query } = place();
+  for (const [name, value] of Object.entries(changes)) value === null || value === "" ? query.delete(name) : query.set(name, value);
+  const text = query.toString();
+  const to = `#/${path.map(encodeURIComponent).join("/")}${text ? "?" + text : ""}`;
+  if (to === location.hash) return;
+  if (replace) { history.replaceState(null, "", to); show(); } else location.hash = to;
+}
+
+const at = () => { const text = place().query.get("at"); return text === null ? null : Math.max(0, Math.min(state.rows, Number.parseInt(text, 10) || 0)); };
+
+export async function ask(path, query = {}) {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== null && value !== undefined && value !== "") parts.set(name, value);
+  const answer = await fetch(`api/${path}?${parts}`, { headers: { accept: "application/json" } });
+  const found = await answer.json().catch(() => ({ message: `The market answered ${answer.status}.` }));
+  if (!answer.ok) throw new Told(found.message ?? found.detail?.[0]?.msg ?? `The market answered ${answer.status}.`);
+  return found;
+}
+class Told extends Error {}
+
+function nav() {
+  const { path } = place();
+  $("nav").replaceChildren(...PAGES.map(([name, title], k) =>
+    h("a", { href: keep(`#/${name}`), "aria-current": (path[0] ?? "") === name ? "page" : null, title: `key ${k + 1}` }, title)));
+  const current = $("nav").querySelector("[aria-current]");
+  if (current && current.offsetLeft + current.offsetWidth > $("nav").clientWidth) $("nav").scrollLeft = current.offsetLeft - 20;
+}
+
+let turn = 0;
+let lastPath = "";
+
+// Draw the page for the address. Only the newest call may draw; a page that is already there stays until the next is ready.
+async function show() {
+  const mine = ++turn;
+  const { path, query } = place();
+  nav();
+  $("content").classList.add("waiting");
+  try {
+    const context = { path, query, at: at(), ask: (what, more = {}) => ask(what, { at: at(), ...more }), go };
+    const market = await ask("market", { at: at() });
+    if (mine !== turn) return;
+    setDecimals(market.decimals);
+    head(market);
+    const page = await pageOf(path)(context);
+    if (mine !== turn) return;
+    const focused = document.activeElement?.getAttribute?.("data-keep");
+    const open = [...$("content").querySelectorAll("details[open]")].map((one) => one.getAttribute("data-keep"));
+    $("content").replaceChildren(...[page].flat());
+    for (const one of $("content").querySelectorAll("details[data-keep]")) if (open.includes(one.dataset.keep) && path.join("/") === lastPath) one.open = true;
+    if (focused) $("content").querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
+    else if (lastPath !== path.join("/") && lastPath !== "" && document.activeElement?.closest("nav, main")) $("content").focus({ preventScroll: true });
+    if (lastPath !== path.join("/")) window.scrollTo(0, 0);
+    lastPath = path.join("/");
+    reached();
+  } catch (error) {
+    if (mine !== turn) return;
+    if (error instanceof Told) $("content").replaceChildren(h("div", { class: "error", role: "alert" }, h("h2", {}, "That did not work"), h("p", {}, error.message)));
+    else if (error instanceof TypeError && /fetch/i.test(error.message)) lose();
+    else { console.error(error); $("content").replaceChildren(h("div", { class: "error", role: "alert" }, h("h2", {}, "This page failed"), h("p", {}, error.message))); }
+  } finally {
+    if (mine === turn) $("content").classList.remove("waiting");
+  }
+}
+
+function head(market) {
+  state.rows = market.of;
+  state.shown = market.rows;
+  state.growing = market.growing;
+  document.title = `${market.title} · Proofyard explorer`;
+  $("title").textContent = market.title;
+  $("under").replaceChildren("under ", h("code", {}, market.rule));
+  $("slider").max = market.of;
+  if (document.activeElement !== $("slider") || at() === null) $("slider").value = market.rows;
+  if (document.activeElement !== $("row")) $("row").value = market.rows;
+  $("of").textContent = `of ${count(market.of)}`;
+  const day = market.at_ms ? `, ${new Date(market.at_ms).toLocaleString()}` : "";
+  $("clock").textContent = `${clock(market.time_ms)}${day}`;
+  $("slider").setAttribute("aria-valuetext", `event ${market.rows} of ${market.of}, ${clock(market.time_ms)}`);
+  $("hash").textContent = market.hash.slice(0, 12);
+  $("now").classList.toggle("on", at() === null);
+  $("now").setAttribute("aria-pressed", at() === null);
+  if (market.failed) fail(market.failed);
+  status();
+}
+
+function status() {
+  const past = at() !== null && at() < state.rows;
+  const [kind, text] = state.lost ? ["off", "connection lost"]
+    : past ? ["past", "looking back"] : state.growing ? ["live", "live"] : ["past", "recorded"];
+  $("status").className = `status ${kind}`;
+  $("status").textContent = text;
+}
+
+function lose() {
+  if (state.lost) return;
+  state.lost = true;
+  $("lost").hidden = false;
+  $("lost").textContent = `The connection is lost. What is shown is how things stood after event ${count(state.shown)}, heard at ${new Date(state.heard || Date.now()).toLocaleTimeString()}. Trying again …`;
+  status();
+}
+
+function reached() {
+  state.heard = Date.now();
+  if (!state.lost) return;
+  state.lost = false;
+  $("lost").hidden = true;
+  status();
+}
+
+function fail(text) {
+  $("lost").hidden = false;
+  $("lost").textContent = `The journal cannot be followed any further: ${text}`;
+}
+
+// The stream says how many rows there are; the page asks for what it shows, at most once a second.
+let due = null;
+function listen() {
+  const stream = new EventSource("api/stream");
+  stream.onmessage = (message) => {
+    const told = JSON.parse(message.data);
+    const was = state.lost;
+    reached();
+    if (told.failed) fail(told.failed);
+    if (told.rows !== state.rows || was) {
+      state.rows = told.rows;
+      $("slider").max = told.rows;
+      $("of").textContent = `of ${count(told.rows)}`;
+      if (at() === null || was) due ??= setTimeout(() => { due = null; if (!document.hidden) show(); }, 700);
+    }
+  };
+  stream.onerror = () => {
+    lose();
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2_000);
+  };
+  setInterval(() => { if (state.heard && Date.now() - state.heard > SILENT_MS) lose(); }, 1_000);
+}
+
+// Moving in time.
+let pending = null;
+function move(row) {
+  const to = Math.max(0, Math.min(state.rows, Math.round(row)));
+  $("slider").value = to;
+  $("row").value = to;
+  clearTimeout(pending);
+  pending = setTimeout(() => go({ at: to >= state.rows ? null : to }), 60);
+}
+const here = () => at() ?? state.rows;
+
+function play() {
+  if (state.playing) { clearInterval(state.playing); state.playing = null; }
+  else {
+    if (at() === null) move(0);
+    state.playing = setInterval(() => {
+      const next = Number($("slider").value) + Math.max(1, Math.round(state.rows / 120));
+      move(next);
+      if (next >= state.rows) play();
+    }, 500);
+  }
+  $("play").textContent = state.playing ? "⏸" : "▶";
+  $("play").title = state.playing ? "Stop (space)" : "Play (space)";
+}
+
+$("slider").addEventListener("input", (event) => move(Number(event.target.value)));
+$("first").addEventListener("click", () => move(0));
+$("back").addEventListener("click", () => move(here() - 1));
+$("on").addEventListener("click", () => move(here() + 1));
+$("play").addEventListener("click", play);
+$("now").addEventListener("click", () => go({ at: null }));
+$("row").addEventListener("change", (event) => { const row = Number.parseInt(event.target.value.replace(/[^0-9]/g, ""), 10); if (Number.isFinite(row)) move(row); });
+$("help-button").addEventListener("click", () => $("help").showModal());
+
+const THEMES = ["", "light", "dark"];
+function theme(name) {
+  if (name) document.documentElement.dataset.theme = name; else delete document.documentElement.dataset.theme;
+  $("theme").textContent = name ? `Theme: ${name}` : "Theme: auto";
+  try { localStorage.setItem("proofyard-theme", name); } catch { /* private windows keep nothing */ }
+  redraw();
+}
+$("theme").addEventListener("click", () => theme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "") + 1) % 3]));
+try { theme(localStorage.getItem("proofyard-theme") ?? ""); } catch { theme(""); }
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
+  if (event.target.matches("input:not([type=range]), select, textarea")) return;
+  const step = Math.max(1, Math.round(state.rows / 100));
+  const acts = {
+    "[": () => move(here() - 1), "]": () => move(here() + 1), "{": () => move(here() - step), "}": () => move(here() + step),
+    n: () => go({ at: null }), "?": () => $("help").showModal(), e: () => $("row").select(),
+    "/": () => { const box = document.querySelector("[data-keep=find]"); if (box) box.focus(); else location.hash = keep("#/requests"); },
+    " ": event.target.matches("button, a, summary, [type=range]") ? null : play,
+  };
+  const number = Number(event.key);
+  const act = number >= 1 && number <= PAGES.length ? () => { location.hash = keep(`#/${PAGES[number - 1][0]}`); } : acts[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+window.addEventListener("hashchange", show);
+document.addEventListener("visibilitychange", () => { if (!document.hidden && at() === null) show(); });
+show().then(listen);

@@ -1,0 +1,139 @@
+import { facts, h, keep, link, meter, phase, pieces } from "./dom.js";
+import { asked, chips, pager, table, to } from "./table.js";
+import { clock, count, duration, NONE, percent, tokens } from "./words.js";
+
+const number = { number: true };
+const who = (name, k) => (name ? link(name, k >= 0 ? keep(`#/provers/${k}`) : "") : NONE);
+
+export async function requests(context) {
+  const { query, go, ask } = context;
+  const found = await ask("requests", asked(query));
+  const columns = [
+    ["job", "request", (r) => to(`${r.job}`, `#/requests/${r.job}`), number],
+    ["phase", "state", (r) => phase(r.phase)],
+    ["asked_ms", "asked", (r) => clock(r.asked_ms), { nowrap: true }],
+    ["prover", "prover", (r) => who(r.prover, r.prover_number), { name: true }],
+    ["size", "size", (r) => count(r.size), number],
+    ["ceiling", "at most", (r) => tokens(r.ceiling), number],
+    ["paid", "paid", (r) => (r.paid ? tokens(r.paid) : NONE), number],
+    ["bids", "bids", (r) => count(r.bids), number],
+    ["turns", "given", (r) => (r.turns ? `${r.turns} ×` : NONE), number],
+    ["time_to_proof_ms", "time to proof", (r) => [duration(r.time_to_proof_ms), r.late ? h("span", { class: "bad" }, " late") : ""], number],
+  ];
+  return [
+    h("h2", {}, "Requests"),
+    h("div", { class: "bar" },
+      chips("state", [["", "all"], ["open", "under way"], ["settled", "settled"], ["late", "late"], ["lost", "lost"]], context),
+      h("span", { class: "grow" }), find(), of(context)),
+    table(columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
+    pager(found, context, "requests"),
+    h("p", { class: "soft small" }, "Amounts in tokens. “At most”: what the requester put aside. “Given”: how often it went to a prover."),
+  ];
+}
+
+function find() {
+  const box = h("input", { "data-keep": "find", inputmode: "numeric", size: "10", placeholder: "request …", "aria-label": "Number of a request" });
+  return h("form", { onsubmit: (event) => { event.preventDefault(); const job = Number.parseInt(box.value, 10); if (job >= 0) location.hash = keep(`#/requests/${job}`); } }, box);
+}
+
+function of({ query, go }) {
+  const actor = query.get("actor");
+  return actor === null ? null : h("button", { type: "button", onclick: () => go({ actor: null, page: null }) }, `only actor ${actor} ✕`);
+}
+
+export async function request({ path, ask }) {
+  const job = Number(path[1]);
+  const told = await ask(`requests/${encodeURIComponent(path[1])}`);
+  const r = told.request;
+  const reason = h("div", {}, h("p", { class: "soft" }, "Asking the rule again with other dice …"));
+  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found, told))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
+  return [
+    h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
+      job > 0 ? h("a", { class: "button", href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { class: "button", href: keep(`#/requests/${job + 1}`) }, "next →")),
+    facts([
+      ["asked", `${clock(r.asked_ms)} by `, r.requester],
+      ["size, at most", `${count(r.size)}, ${tokens(r.ceiling)} tokens`],
+      ["prover", who(r.prover, r.prover_number)],
+      ["timings", timings(r)],
+      ["money", `${tokens(r.paid)} tokens paid, ${tokens(told.escrow)} still put aside`],
+      told.slashes.length && ["slashed", told.slashes.map((s, k) => [k ? ", " : "", `${tokens(s.amount)} tokens of `, to(s.name, `#/provers/${s.prover}`)])],
+      ["proof", proof(told.proof)],
+      ["on chain", chain(told.settlement, told.market)],
+    ]),
+    h("h3", {}, "Its life"),
+    h("ol", { class: "steps" }, told.steps.map((event) => h("li", {}, h("span", { class: "when" }, clock(event.time_ms)), pieces(event)))),
+    told.left_out ? h("p", { class: "soft" }, `${count(told.left_out)} more events.`) : null,
+    h("h3", {}, "Why this prover"), reason,
+    bids(told),
+    skips(told),
+    h("h3", {}, "In the journal"),
+    table([
+      ["row", "row", (one) => count(one.row), number], ["kind", "event", (one) => one.kind], ["name", "by", (one) => one.name ?? NONE, { name: true }],
+      ["amount", "amount", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16))],
+    ], told.rows),
+    h("div", { class: "bar" }, h("a", { class: "button", href: `api/journal.csv?job=${job}${told.market.rows < told.market.of ? `&at=${told.market.rows}` : ""}`, download: "" }, "CSV")),
+  ];
+}
+
+function timings(r) {
+  const parts = [];
+  if (r.assigned_ms !== null) parts.push(`given after ${duration(r.assigned_ms - r.asked_ms)}`);
+  if (r.proven_ms !== null) parts.push(`proven after ${duration(r.proven_ms - r.asked_ms)}`);
+  if (r.final_ms !== null) parts.push(`final after ${duration(r.final_ms - r.asked_ms)}`);
+  if (r.deadline_ms !== null) parts.push(`time until ${clock(r.deadline_ms)}`);
+  return parts.join(", ") || NONE;
+}
+
+function proof(found) {
+  if (!found) return "none yet";
+  const { proof: digest, signature } = found.body;
+  return [`row ${count(found.row)}`, digest ? [", ", h("code", {}, digest)] : ", verified before its event was made", signature ? [", signed ", h("code", { title: signature }, `${signature.slice(0, 18)}…`)] : ""];
+}
+
+function chain(settlement, market) {
+  if (!settlement) return market.recorded_hashes ? "not settled on a chain yet" : "a simulated market has no chain";
+  const shown = Object.entries(settlement).filter(([name]) => name !== "row");
+  return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))])];
+}
+
+function why({ decision: d, rules }, told) {
+  const words = h("details", { "data-keep": "rules" }, h("summary", {}, "The rule in words"), h("div", { class: "columns" }, rules.map((text) => h("p", {}, text))));
+  if (!d) return [h("p", {}, "Nobody has been given this request."), words];
+  const name = to(d.name, `#/provers/${d.chosen}`);
+  if (!d.trials) return [h("p", {}, "Anybody could prove it, and ", name, " was first."), words];
+  const said = d.by_lot
+    ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it in ${percent(d.chance)} of them`, d.nobody ? `, and nobody in ${percent(d.nobody)}.` : "."]
+    : [name, ` was the only choice: with ${d.trials} other random words the rule chose it every time; chance had no part.`];
+  const bid = d.candidates.some((one) => one.bid !== null);
+  const shown = d.columns.filter((column) => new Set(d.candidates.map((one) => one[column])).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
+  const money = told.money ?? {};
+  const columns = [
+    ["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
+    ["chance", "chance", (one) => [meter(one.chance), percent(one.chance)], { nowrap: true }],
+    ...(bid ? [["bid", "bid", (one) => tokens(one.bid), number]] : []),
+    ...shown.map((column) => [column, column.replace("book.", ""), (one) => (isMoney(column, money) ? tokens(one[column]) : count(one[column])), number]),
+  ];
+  return [
+    h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`)),
+    table(columns, d.candidates, { won: (one) => one.prover === d.chosen }),
+    h("p", { class: "soft small" }, `What the rule knew about them just before, as it keeps it. ${d.others ? `${count(d.others)} others are not shown.` : ""}`),
+    words,
+  ];
+}
+
+const isMoney = (column, money) => money[column] ?? ["stake", "pool", "bond", "exiting", "leaving", "held"].includes(column);
+
+function bids(told) {
+  if (!told.bids.length) return null;
+  return [h("h3", {}, "Bids"), table([
+    ["name", "bidder", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
+    ["amount", "bid, tokens", (one) => tokens(one.amount), number],
+    ["time_ms", "when", (one) => clock(one.time_ms), { nowrap: true }],
+    ["won", "", (one) => (one.won ? "holds it" : "")],
+  ], [...told.bids].sort((a, b) => a.amount - b.amount), { won: (one) => one.won })];
+}
+
+function skips(told) {
+  if (!told.skips.length) return null;
+  return [h("h3", {}, "Who left it to others, and why"), table([["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }], ["reason", "reason", (one) => one.reason]], told.skips)];
+}

@@ -1,0 +1,46 @@
+// A table of the server: sorted there, cut into pages there, exported from there.
+import { h, keep } from "./dom.js";
+import { count } from "./words.js";
+
+// columns: [key, title, cell(row), {number, sort}]
+export function table(columns, rows, { sort, down, go, won } = {}) {
+  const head = columns.map(([key, title, , how = {}]) => {
+    const mine = sort && sort === key;
+    const label = title + (mine ? (down ? " ↓" : " ↑") : "");
+    const sortable = go && how.sort !== false;
+    return h("th", { scope: "col", class: how.number ? "number" : how.nowrap ? "nowrap" : null, "aria-sort": mine ? (down ? "descending" : "ascending") : null },
+      sortable ? h("button", { type: "button", "data-keep": `sort-${key}`, onclick: () => go({ sort: key, dir: mine && down ? "up" : "down", page: null }) }, label) : label);
+  });
+  const body = rows.map((row) => h("tr", { class: won?.(row) ? "won" : null },
+    columns.map(([, , cell, how = {}]) => h("td", { class: how.number ? "number" : how.name ? "name" : how.nowrap ? "nowrap" : null }, cell(row)))));
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+}
+
+export function pager(found, { query, go, at }, name) {
+  const size = 50;
+  const page = Number(query.get("page") ?? 0);
+  const first = page * size;
+  const last = Math.min(found.total, first + size);
+  const csv = new URLSearchParams([...query].filter(([key]) => !["page", "at"].includes(key)));
+  if (at !== null) csv.set("at", at);
+  return h("div", { class: "bar" },
+    h("span", { class: "soft" }, found.total ? `${count(first + 1)} to ${count(last)} of ${count(found.total)}` : "none"),
+    h("button", { type: "button", "data-keep": "newer", disabled: page === 0, onclick: () => go({ page: page > 1 ? page - 1 : null }) }, "Back"),
+    h("button", { type: "button", "data-keep": "older", disabled: last >= found.total, onclick: () => go({ page: page + 1 }) }, "On"),
+    h("span", { class: "grow" }),
+    h("a", { class: "button", href: `api/${name}.csv?${csv}`, download: "" }, "CSV"));
+}
+
+export const asked = (query) => ({ sort: query.get("sort"), dir: query.get("dir"), page: query.get("page"), state: query.get("state"), kind: query.get("kind"), actor: query.get("actor"), job: query.get("job") });
+
+export function chips(name, values, { query, path }) {
+  const now = query.get(name) ?? "";
+  return h("div", { class: "chips" }, values.map(([value, title]) => {
+    const next = new URLSearchParams(query);
+    next.delete("page");
+    value ? next.set(name, value) : next.delete(name);
+    return h("a", { href: `#/${path.map(encodeURIComponent).join("/")}?${next}`, "aria-current": now === value ? "true" : null, "data-keep": `chip-${value}` }, title);
+  }));
+}
+
+export const to = (text, address) => h("a", { href: keep(address) }, text);
