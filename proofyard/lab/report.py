@@ -387,4 +387,5 @@ def _script_json(value: Any) -> str:
 
 
 def section(title: str, body: str) -> str:
+    """Write a section of a page: its heading, and HTML below it."""
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}\n</section>"

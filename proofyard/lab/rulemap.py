@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 760, 560  # px, for which names are placed
 _LETTER, _LINE = 6.2, 13.0  # px
 _REACH = 9.0  # px from a point to its name
 _SPAN = 10_000  # what costs less than this part of the dearest stands at the edge
+_COLOURS = ["#2f9e77", "#8fae3c", "#e0a12b", "#d1345b"]  # from many provers to one
 _TITLE = "Price against time to proof against concentration"
 
 
@@ -104,8 +105,10 @@ def _chart(rows: Rows, wide: tuple[float, float], high: tuple[float, float]) -> 
     axis = alt.Axis(grid=True, format="~s", tickCount=6)
     x = alt.X("x:Q", scale=log_x, title="time to proof, p90 (s)", axis=axis)
     y = alt.Y("y:Q", scale=log_y, title="paid per proof (tokens)", axis=alt.Axis(grid=True, format="~r", tickCount=6))
-    legend = alt.Legend(title="HHI", orient="top", format=".2f", columns=8)
-    colour = alt.Color("hhi:Q", scale=alt.Scale(range=["#2f9e77", "#e0a12b", "#d1345b"]), legend=legend)
+    legend = alt.Legend(title="HHI", orient="top", format="~r", columns=8, values=[0.03, 0.1, 0.3, 1])
+    colour = alt.Color(
+        "hhi:Q", scale=alt.Scale(type="log", domain=[0.02, 0.08, 0.25, 1], range=_COLOURS), legend=legend
+    )
     tips = [
         alt.Tooltip("rule:N"), alt.Tooltip("x:Q", title="p90, s", format=".3~r"),
         alt.Tooltip("paid:Q", title="paid, tokens", format=".3~r"), alt.Tooltip("hhi:Q", title="HHI", format=".3f"),

@@ -45,7 +45,7 @@ def test_concentration_of_stake(
     assert (nakamoto(held, Fraction(1, 3)), nakamoto(held, Fraction(2, 3))) == (third, two_thirds)
     assert round(float(gini(held) or 0), 3) == g
     assert round(float(hhi(held) or 0) * 1e4) == h
-    assert (round(100 * top_share(held, 1), 1), round(100 * top_share(held, 10), 1)) == (top_1, top_10)
+    assert (round(100 * (top_share(held, 1) or 0), 1), round(100 * (top_share(held, 10) or 0), 1)) == (top_1, top_10)
     assert round(-np.polyfit(np.log(np.arange(1, n + 1)), np.log(held), 1)[0], 2) == slope
 
 

@@ -242,6 +242,7 @@ def test_late_without_an_eviction() -> None:
     jobs = [market.publish(START + 9 * S) for _ in range(2)]
     assert market.bid(SECOND, 950, START + 9 * S) == Verdict.OK
     market.publish(START + 20 * S)
+    time = START
     for job in jobs:
         while market.b.phase[job] == Phase.ASSIGNED:
             time = market.expire(job)

@@ -411,7 +411,7 @@ def plays(p: Params, steps: list[tuple[str, int, int, int]]) -> set[tuple[int, i
 
     def play(event: Event) -> None:
         verdict = market.do(
-            event.kind, event.time, event.actor, event.amount, event.detail, job=event.job, word=event.word
+            Kind(event.kind), event.time, event.actor, event.amount, event.detail, job=event.job, word=event.word
         )
         words = np.array(event, np.int64)
         assert entry(bound.context.ctypes.data, words.ctypes.data) == verdict

@@ -28,7 +28,7 @@ def test_arithmetic_is_that_of_python(prime: int, name: str) -> None:
 
 
 def test_primes_are_those_of_bn254() -> None:
-    assert (FR, FQ) == (bn.curve_order, bn.field_modulus)
+    assert (bn.curve_order, bn.field_modulus) == (FR, FQ)  # pyright: ignore[reportPrivateImportUsage] - named nowhere else
 
 
 def test_permutation_of_the_published_vector() -> None:

@@ -64,7 +64,11 @@ stake = "5"
             'policy = "onest"',
             "provers[0].policy: wanted a policy (did you mean honest?), got onest",
         ),
-        ('stake = "5"', 'policy = "withhold(2)"', "provers[0].policy: withhold(share): wanted a number from 0 to 1, got '2'."),
+        (
+            'stake = "5"',
+            'policy = "withhold(2)"',
+            "provers[0].policy: withhold(share): wanted a number from 0 to 1, got '2'.",
+        ),
         ('stake = "5"', 'online = "nihgts"', "nearest: nights"),
         (
             'stake = "5"',
