@@ -1,6 +1,6 @@
 """What settling one proof costs, per chain and per way of settling: from measured gas, see `gas.json`.
 
-Rewritten by `python benchmarks/chain.py --write`. Scenarios are named in words; each has the counts of one job.
+Rewritten by `python benchmarks/chain.py --write`. Scenarios are named in words.
 """
 
 import json
@@ -39,7 +39,7 @@ def gas_of(scenario: str, profile: Profile) -> int:
     known = scenarios()
     if scenario not in known:
         raise BadInput("scenario", f"one of: {'; '.join(known)}", scenario)
-    return known[scenario].gas_at(profile.gas)
+    return known[scenario].gas_at(profile.gas) // jobs_in(scenario)
 
 
 def table(names: list[str] | None = None) -> list[Cost]:
@@ -50,7 +50,7 @@ def table(names: list[str] | None = None) -> list[Cost]:
         verification = scenarios()[VERIFY].gas_at(profile.gas)
         for scenario in scenarios():
             if scenario != VERIFY:
-                gas = gas_of(scenario, profile) + verification // jobs_per_proof(scenario)
+                gas = gas_of(scenario, profile) + verification // jobs_in(scenario)
                 tokens = profile.price(gas)
                 found.append(
                     Cost(profile.name, scenario, gas, profile.charged(gas), tokens, tokens * profile.token_usd)
@@ -58,8 +58,8 @@ def table(names: list[str] | None = None) -> list[Cost]:
     return found
 
 
-def jobs_per_proof(scenario: str) -> int:
-    """Jobs that share a verification."""
+def jobs_in(scenario: str) -> int:
+    """Jobs that were settled together, under one proof."""
     return 16 if "16 jobs" in scenario else 1
 
 

@@ -65,6 +65,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._in_flight: set[str] = set(self._waiting())
         self._fees: tuple[float, int, int] = (0.0, 0, 0)
+        self._funds: tuple[float, int] = (0.0, 0)  # when they were looked at, wei left since
 
     def close(self) -> None:
         """Close the file."""
@@ -134,11 +135,13 @@ class Outbox:
         )
 
     def _next_nonce(self) -> int:
-        chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
         (own,) = self._db.execute(
             "select max(nonce) from sent where account = ? and chain = ?", (self.sender, self.chain.profile.chain_id)
         ).fetchone()
-        return max(chain, -1 if own is None else own + 1) if own is None or own + 1 >= chain else chain
+        if own is not None and self._in_flight:
+            return int(own) + 1
+        chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
+        return chain if own is None else max(chain, int(own) + 1)
 
     def _fee(self) -> tuple[int, int]:
         """Most wei per gas, and the tip: twice the base fee of now, so that it may double while we wait."""
@@ -150,8 +153,12 @@ class Outbox:
         return self._fees[1], self._fees[2]
 
     def _check_funds(self, wei: int, name: str) -> None:
-        balance = int(self.chain.rpc("eth_getBalance", self.sender, "latest"), 16)
         profile = self.chain.profile
+        looked, balance = self._funds
+        if time.monotonic() - looked > profile.block_s or balance < wei:
+            looked = time.monotonic()
+            balance = int(self.chain.rpc("eth_getBalance", self.sender, "latest"), 16)
+        self._funds = (looked, balance - wei)
         if balance < wei + int(profile.reserve_tokens * WEI * WEI):
             wanted = f"{wei / WEI / WEI:.6f} {profile.token} for gas"
             if profile.reserve_tokens:

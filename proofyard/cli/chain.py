@@ -105,8 +105,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, no_wrap=True, justify="left" if isinstance(value, str) else "right")
     for row in rows:
         table.add_row(*map(_tell, row.values()))
-    screen = Console()
-    screen.print(table, width=max(screen.width, WIDTH))
+    Console(width=max(Console().width, WIDTH)).print(table)
 
 
 def _tell(value: Any) -> str:

@@ -25,7 +25,7 @@ abstract contract Contest is Rule {
         uint64 price; // gwei, the bid offered
         uint64 capacity; // proofs at once, as declared
         uint64 openJobs; // assigned and not over
-        uint64 inForce; // gwei, recurring: the bid of this round
+        uint64 standing; // gwei, recurring: the bid of this round
         uint64 left; // undivided: slots of this round not yet used
     }
 
@@ -108,8 +108,8 @@ abstract contract Contest is Rule {
         uint256 slots = 0;
         for (uint256 i = 0; i < _actors; ++i) {
             Bidder storage b = _bidders[i];
-            b.inForce = b.price <= b.stake ? b.price : 0;
-            b.left = b.inForce / _p.slotGwei;
+            b.standing = b.price <= b.stake ? b.price : 0;
+            b.left = b.standing / _p.slotGwei;
             slots += b.left;
         }
         _charge = uint64(slots * _p.slotGwei);
@@ -121,7 +121,7 @@ abstract contract Contest is Rule {
         Params memory p = _p;
         for (uint256 i = 0; i < entered.length; ++i) {
             Bidder storage b = _bidders[i];
-            uint256 offered = p.form == ONE_SHOT ? b.price : b.inForce;
+            uint256 offered = p.form == ONE_SHOT ? b.price : b.standing;
             uint256 due = p.form == UNDIVIDED ? _charge : offered;
             if (b.openJobs < b.capacity && b.stake >= due + p.bondGwei) {
                 entered[i] = p.form == UNDIVIDED ? b.left : offered;

@@ -1,0 +1,137 @@
+"""Gas as it is committed, prices as the chains' own documents say, the table of costs, the command."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chain.yard import CIRCUIT, TOKEN, Yard
+from web3 import Web3
+
+from proofyard.chain import Kind, Offer, Order, cost, profiles, statement_of
+from proofyard.chain.measure import Counts
+from proofyard.core.errors import BadInput
+from proofyard.rollup.batch import commit_joined
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 0.02
+GAS = {  # of whole transactions, with the light verifier; a change is looked at and written here
+    "a first deposit": 67_216,
+    "a stake": 53_000,
+    "put an order into escrow and assign it": 200_340,
+    "prove a job, pay it, free its bond": 104_006,
+}
+
+
+def test_gas_is_what_was_committed(make_yard: Callable[..., Yard]) -> None:
+    yard = make_yard()
+    coordinator, requester, prover = (yard.client(k) for k in (0, 6, 7))
+    used: dict[str, int] = {}
+    for client in (requester, prover):
+        client.mint(10 * TOKEN)
+        used["a first deposit"] = client.deposit(10 * TOKEN).gas_used
+    used["a stake"] = prover.stake(5 * TOKEN).gas_used
+    for nonce in (1, 2):  # the second finds slots in use
+        inputs = [nonce.to_bytes(32, "big")]
+        now = int(yard.chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)  # noqa: FBT003 - JSON-RPC
+        order = Order(requester.address, CIRCUIT, statement_of(inputs, Kind.PLAIN), TOKEN, now + 3_600, nonce)
+        offer = Offer(requester.hash(order), prover.address, TOKEN // 2, TOKEN, order.deadline)
+        signed = requester.sign(order), prover.sign(offer)
+        used["put an order into escrow and assign it"] = coordinator.assign(order, signed[0], offer, signed[1]).gas_used
+        used["prove a job, pay it, free its bond"] = prover.prove(
+            order, statement_of(inputs, Kind.PLAIN), inputs
+        ).gas_used
+    assert used == {name: pytest.approx(gas, rel=TOLERANCE) for name, gas in GAS.items()}
+
+
+def test_a_groth16_check_costs_on_monad_what_its_documents_say() -> None:
+    # four pairs and one public input: 181,000 + 6,150 on Ethereum, 905,000 + 30,300 on Monad
+    counts = Counts(gas=187_150, ec_add=1, ec_mul=1, pairings=1, pairs=4)
+    assert counts.gas_at(profiles.read("ethereum").gas) == 187_150
+    assert counts.gas_at(profiles.read("monad").gas) == 905_000 + 30_300
+
+
+def test_storage_costs_on_monad_what_its_documents_say() -> None:
+    # one cold account, a slot read, a slot written new on a page of its own
+    ethereum = 2_600 + 2_100 + 22_100
+    counts = Counts(gas=ethereum, cold_accounts=1, cold_slots=2, cold_pages=2, new_slots=1, written_pages=1)
+    assert counts.gas_at(profiles.read("monad").gas) == 10_100 + 8_100 + 8_100 + 100 + 2_800 + 17_000
+
+
+def test_monad_charges_the_limit_and_gives_no_refund() -> None:
+    monad, ethereum = profiles.read("monad"), profiles.read("ethereum")
+    assert monad.charged(1_000_000) == 1_020_000
+    assert ethereum.charged(1_000_000) == 1_000_000
+    counts = Counts(gas=100_000, refund=4_800)
+    assert counts.gas_at(monad.gas) == 100_000
+    assert counts.gas_at(ethereum.gas) == 95_200
+    assert monad.price(100_000) == pytest.approx(102_000 * 102 / 10**9)
+
+
+def test_the_table_has_every_way_of_settling_on_every_chain() -> None:
+    lines = cost.table()
+    assert {line.profile for line in lines} == set(profiles.names())
+    for rule in ("contest", "sealed_bid", "bonded", "staked_pool"):
+        assert any(rule in line.scenario for line in lines)
+    single = {line.profile: line.gas for line in lines if line.scenario.startswith("market: prove")}
+    shared = {line.profile: line.gas for line in lines if "16 jobs" in line.scenario}
+    assert all(shared[name] < single[name] / 4 for name in profiles.names())
+    assert single["monad"] > 3 * single["ethereum"]  # multiplications on the curve cost five times as much there
+
+
+def test_a_validator_that_proves_earns_blocks_and_proofs() -> None:
+    monad = profiles.read("monad")
+    found = cost.income(monad, own=10e6, delegated=0, commission_bips=0, proofs=0, fee=0, cost=0)
+    assert found.from_blocks == pytest.approx(86_400 / 0.3 * 18 * 10e6 / 4e9)
+    more = cost.income(monad, own=10e6, delegated=10e6, commission_bips=1_000, proofs=10, fee=2, cost=1)
+    assert more.from_blocks == pytest.approx(1.1 * found.from_blocks)
+    assert more.total == pytest.approx(more.from_blocks + 10 - more.gas)
+    with pytest.raises(BadInput, match=r"\[staking\]"):
+        cost.income(profiles.read("ethereum"), own=1, delegated=0, commission_bips=0, proofs=0, fee=0, cost=0)
+
+
+def test_commitments_are_joined_on_chain_as_in_the_circuits(yard: Yard) -> None:
+    for left, right in ((0, 0), (1, 2), (2**200 + 7, 5)):
+        assert yard.client(1).read("Verifier", "joinedCommitment", left, right) == commit_joined(left, right)
+
+
+def test_every_contract_fits_ethereum() -> None:
+    from proofyard.chain.build import artifacts  # noqa: PLC0415 - compiles
+
+    assert max(artifact.runtime_bytes for artifact in artifacts().values()) <= profiles.read("ethereum").code_bytes
+
+
+def proofyard(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proofyard.cli", "chain", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_the_command_prints_costs() -> None:
+    done = proofyard("cost", "--profile", "monad", "--json")
+    assert done.returncode == 0
+    assert {line["profile"] for line in json.loads(done.stdout)} == {"monad"}
+
+
+def test_the_command_refuses_in_one_sentence(yard: Yard, tmp_path: Path) -> None:
+    market = tmp_path / "market.json"
+    yard.deployment.save(market)
+    good = proofyard("balance", "--url", yard.node.url, "--market", str(market), "--json")
+    assert json.loads(good.stdout)["account"] == yard.accounts[0].address
+    for arguments, words in (
+        (("cost", "--profile", "monat"), "did you mean monad"),
+        (("balance", "--url", yard.node.url, "--profile", "monad"), "wanted chain id 143 (monad), got 31337"),
+        (("balance", "--url", yard.node.url, "--market", "nowhere.json"), "as `proofyard chain deploy` writes it"),
+        (("deploy", "--url", yard.node.url), "wanted a Solidity file of a verifier"),
+    ):
+        done = proofyard(*arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert Web3.is_checksum_address(yard.deployment.coordinator)
