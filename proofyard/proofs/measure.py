@@ -76,7 +76,9 @@ def _beside(first: Noir, second: Noir, samples: Sequence[Sample], tell: Tell) ->
     jobs = [Job(batch, PAIR_SIZE, PAYOUT) for batch in make_batches(2, PAIR_SIZE, seed=2)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(_prove, (first, second), jobs, (1, 1)))
-    return max(first.spent.witness_ms + first.spent.proving_ms, second.spent.witness_ms + second.spent.proving_ms) / alone
+    return (
+        max(first.spent.witness_ms + first.spent.proving_ms, second.spent.witness_ms + second.spent.proving_ms) / alone
+    )
 
 
 def _took(sample: Sample) -> int:

@@ -63,7 +63,9 @@ def always(_: int, now: float) -> tuple[float, float]:
 class _Job:
     """The state of one simulated job."""
 
-    def __init__(self, parts: Sequence[Part], gas: float, workers: Sequence[Worker], *, noise: Noise, online: Online) -> None:
+    def __init__(
+        self, parts: Sequence[Part], gas: float, workers: Sequence[Worker], *, noise: Noise, online: Online
+    ) -> None:
         self.parts, self.workers = parts, workers
         self.leaves = sum(not part.children for part in parts)
         self.segment_gas = gas / self.leaves
@@ -114,23 +116,40 @@ class _Job:
                 idle.append(worker)
             else:
                 back = min(back, start)
-        while self.ready and idle:
-            place = self.ready[0][1]
-            worker = min(idle, key=lambda one: self.took(one, place, alone=self.alone(one)))
-            took = self.took(worker, place, alone=self.alone(worker))
-            if len(self.ready) <= len(self.running) and self._better_later(now + took, place):
-                return back
-            heapq.heappop(self.ready)
-            idle.remove(worker)
+        for worker, place, took in self._matched(idle, now):
             end = now + took * self.noise(self.workers[worker].kind.noise_sd)
             gone = self.online(worker, now)[1]
             self.running[worker] = (min(end, gone), place, gone < end)
             self.outcome.busy_ms[worker] += min(end, gone) - now
         return back
 
-    def _better_later(self, end: float, place: int) -> bool:
-        """Tell whether a worker that is busy now would end a part sooner."""
-        return any(free + self.took(one, place, alone=False) < end for one, (free, _, lost) in self.running.items() if not lost)
+    def _matched(self, idle: list[int], now: float) -> list[tuple[int, int, float]]:
+        """Take ready parts for idle workers: each part, in order, with the worker that would end it first, and the time.
+
+        That may be one who is busy now, or who has got an earlier part; then it waits. With many parts left there is no
+        point in looking so far ahead.
+        """
+        if not idle or not self.ready:
+            return []
+        free = dict.fromkeys(idle, now)
+        alone = self.alone(idle[0])
+        if len(self.ready) <= len(self.workers):
+            free |= {worker: end for worker, (end, _, lost) in self.running.items() if not lost}
+        pairs: list[tuple[int, int, float]] = []
+        left, waiting = set(idle), list[tuple[int, int]]()
+        while left and self.ready:
+            item = heapq.heappop(self.ready)
+            took = {one: self.took(one, item[1], alone=alone) for one in free}
+            worker = min(free, key=lambda one, took=took: free[one] + took[one])
+            if worker in left:
+                left.discard(worker)
+                pairs.append((worker, item[1], took[worker]))
+            else:
+                waiting.append(item)
+            free[worker] += took[worker]
+        for item in waiting:
+            heapq.heappush(self.ready, item)
+        return pairs
 
     def finish(self, worker: int, *, resume: bool) -> None:
         """Take in what a worker did, or lost."""
@@ -172,7 +191,9 @@ def simulate(
         now = following[0]
         job.finish(following[1], resume=resume)
         if job.outcome.losses > MOST_LOSSES:
-            raise BadInput("--online", "workers that stay long enough to finish", "workers that go before the job is done")
+            raise BadInput(
+                "--online", "workers that stay long enough to finish", "workers that go before the job is done"
+            )
     return job.outcome._replace(ms=now)
 
 

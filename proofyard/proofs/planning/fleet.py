@@ -130,7 +130,9 @@ def parse(text: str, online: str = "always") -> Fleet:
     groups = [_group(part, online) for part in _split(text)]
     systems = sorted({group.system for group in groups})
     if len(systems) > 1:
-        raise BadInput("--fleet", "cards of one proof system, since others' parts can't be joined", " and ".join(systems))
+        raise BadInput(
+            "--fleet", "cards of one proof system, since others' parts can't be joined", " and ".join(systems)
+        )
     cards: list[Card] = []
     machines: list[Machine] = []
     for group in groups:
@@ -144,7 +146,15 @@ def parse(text: str, online: str = "always") -> Fleet:
     doubtful = any(group.uncertain for group in groups)
     first = groups[0]
     return Fleet(
-        text.strip(), systems[0], tuple(cards), tuple(machines), first.unit, first.units_per_gas, cuts, sources, doubtful
+        text.strip(),
+        systems[0],
+        tuple(cards),
+        tuple(machines),
+        first.unit,
+        first.units_per_gas,
+        cuts,
+        sources,
+        doubtful,
     )
 
 
