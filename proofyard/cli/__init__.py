@@ -37,7 +37,7 @@ VERBS = (
     ("explore", "explore:explore", "Open a trace or a journal in the browser, at any moment of its life."),
     ("live", "live:live", "Run a scenario as a live market on this machine, with real messages and proofs."),
     ("market", "market:market", "Run a market's coordinator: the one writer of a journal, behind an HTTP API."),
-    ("prover", "prover:prover", "Run a prover node: it takes what it can finish, proves it, and says why it skips the rest."),
+    ("prover", "prover:prover", "Run a prover node: it takes what it can finish, proves it, says why it skips the rest."),
     ("request", "request:request", "Ask for proofs of batches of the sample rollup, and watch them to the end."),
     ("attack", "attack:attack", "Search for deviations that pay: what they earn, who pays, and a file that replays each."),
     ("check", "check:check", "Run the conformance suite on a rule: a file of your own, or a name from the catalogue."),

@@ -94,12 +94,14 @@ class Coordinator:
         self._reading = ThreadPoolExecutor(1, "read")
         self.desk = Desk(self)
         self._writer: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
 
     # Life.
 
     async def start(self) -> None:
         """Begin to stand by; becomes the writer as soon as the lock is free."""
         self._writer = asyncio.create_task(self._run())
+        self._begun.set()
 
     async def stop(self) -> None:
         """Finish the group at hand, give up the lock, end all streams."""
@@ -117,6 +119,7 @@ class Coordinator:
 
     async def failed(self) -> None:
         """Wait until the writer has ended; raises what ended it."""
+        await self._begun.wait()
         if self._writer is not None:
             await asyncio.shield(self._writer)
 

@@ -62,7 +62,7 @@ class Market:
     last : the newest row
     addresses, names : by number of the actor
     numbers : of the actors, by address
-    jobs : how many there were; `asked[job]` is the row of its request
+    jobs : how many there were; `asked[job]` is the row of its request, `asks[job]` its time, ceiling and size
     put_in : gwei that came in less gwei that left
     used : (sender, nonce) of messages that may still come again: (when they expire, their row)
     revealed : the beacon's number revealed last; `reveals` of them in round `round`
@@ -84,6 +84,7 @@ class Market:
         self.numbers: dict[str, int] = {}
         self.jobs = 0
         self.asked: list[int] = []
+        self.asks: list[tuple[int, int, int]] = []
         self.put_in = 0
         self.used: dict[tuple[str, int], tuple[int, int]] = {}
         self.revealed = bytes.fromhex(self.genesis.commitment)
@@ -163,6 +164,7 @@ class Market:
         if kind == Kind.REQUEST:
             self.jobs += 1
             self.asked.append(row.seq)
+            self.asks.append((row.time, row.amount, row.detail))
         elif kind == Record.JOIN:
             body = unpack(row.body)
             self.numbers[body["address"]] = len(self.addresses)
@@ -223,6 +225,9 @@ class Market:
         return {
             "job": job,
             "phase": Phase(int(b.phase[job])).name,
+            "asked": self.asks[job][0],
+            "ceiling_gwei": self.asks[job][1],
+            "size": self.asks[job][2],
             "requester": int(b.requester[job]),
             "prover": int(b.prover[job]),
             "deadline": int(b.deadline[job]),

@@ -1,0 +1,89 @@
+"""`proofyard market`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from proofyard.cli.shared import Json, print_json
+
+
+def market(
+    journal: str,
+    *,
+    mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
+    host: str = "127.0.0.1",
+    port: int = 8700,
+    key: Path | None = None,
+    actors: int = 256,
+    grant: str = "1000",
+    backend: Literal["calibrated", "noir"] = "calibrated",
+    traces: Path | None = None,
+    name: str = "market",
+    json: Json = False,
+) -> None:
+    """Run a market's coordinator: the one writer of a journal, behind an HTTP API.
+
+    Example: proofyard market build/market.db -m 'staked_pool(min_capacity=1)' --key build/coordinator.json
+
+    Started twice on one journal with one key, the second stands by and takes over when the first is gone.
+
+    Parameters
+    ----------
+    journal
+        Path of an SQLite file, or postgresql://USER@HOST/DATABASE.
+    mechanism
+        Rule of a new journal; an old one keeps its own.
+    host
+        Address to listen on.
+    port
+        Port to listen on.
+    key
+        Keystore of the coordinator, made if there is none; its password is in PROOFYARD_PASSWORD. Or PROOFYARD_KEY.
+    actors
+        How many can ever join, for a new journal.
+    grant
+        Tokens of play money for everybody who joins, for a new journal.
+    backend
+        Whose proofs count, for a new journal.
+    traces
+        File for OpenTelemetry spans, a JSON object a line.
+    name
+        Of a new journal, for people.
+    json
+        Print what was started as JSON.
+    """
+    import asyncio
+    import sys
+
+    from proofyard.core.errors import BadInput
+    from proofyard.network.coordinator import Coordinator
+    from proofyard.network.journal import connect
+    from proofyard.network.keystore import signer_from
+    from proofyard.network.market import source_of
+    from proofyard.network.server import backend_of, serve
+    from proofyard.network.watching import log_to_stderr, trace_to
+    from proofyard.scenario import amount
+
+    genesis = None
+    if mechanism is not None:
+        from proofyard import mechanisms
+
+        rule = mechanisms.rule(mechanism)
+        grant_gwei = int(amount(grant) * 10**9)
+        source = source_of(rule.module.__file__)
+        genesis = {"mechanism": mechanism, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
+        genesis |= {"source": source, "scenario": name}
+    elif "://" not in journal and not Path(journal).exists():
+        raise BadInput("--mechanism", "a rule for a new journal, e.g. -m race", f"none, and no journal at {journal}")
+    signer = signer_from(key)
+    log_to_stderr()
+    spans = trace_to(traces, "market") if traces is not None else None
+    verifier = backend_of(backend, lambda line: print(line, file=sys.stderr))
+    if json:
+        print_json({"url": f"http://{host}:{port}", "coordinator": signer.address, "journal": journal})
+    else:
+        print(f"market: http://{host}:{port} (documentation at /docs), coordinator {signer.address}", flush=True)
+    asyncio.run(serve(Coordinator(connect(journal), signer, verifier, genesis), host, port))
+    if spans is not None:
+        spans.shutdown()

@@ -1,0 +1,61 @@
+"""`proofyard prover`."""
+
+from pathlib import Path
+
+from proofyard.cli.shared import Json, print_json
+
+
+def prover(
+    *,
+    config: Path,
+    key: Path | None = None,
+    state: Path = Path("build/prover"),
+    size: int = 16,
+    metrics: int = 0,
+    traces: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Run a prover node: it takes what it can finish, proves it, says why it skips the rest.
+
+    Example: proofyard prover --config prover.toml --key build/prover/key.json
+
+    SIGTERM lets it finish what it has. The configuration is read again whenever it changes.
+
+    Parameters
+    ----------
+    config
+        TOML file: market, name, policy, price_gwei, capacity, stake_gwei, backend, … (docs/live.md).
+    key
+        Keystore, made if there is none; its password is in PROOFYARD_PASSWORD. Or PROOFYARD_KEY.
+    state
+        Folder for what it has on its hands.
+    size
+        Transfers its circuit has room for.
+    metrics
+        Port for Prometheus metrics, 0 none.
+    traces
+        File for OpenTelemetry spans, a JSON object a line.
+    json
+        Print what it did as JSON at the end.
+    """
+    import asyncio
+    import sys
+
+    from proofyard.network.keystore import signer_from
+    from proofyard.network.server import backend_of, prove_until_told, speed_for
+    from proofyard.network.settings import Watched
+    from proofyard.network.watching import log_to_stderr, trace_to
+
+    settings = Watched(config)
+    signer = signer_from(key)
+    log_to_stderr()
+    spans = trace_to(traces, "prover") if traces is not None else None
+    now = settings.now
+    speed = speed_for(now.setup_ms, size) if now.setup_ms else 1.0
+    backend = backend_of(now.backend, lambda line: print(line, file=sys.stderr), speed=speed, size=size)
+    node = asyncio.run(prove_until_told(signer, settings, backend, state, metrics_port=metrics))
+    backend.close()
+    if spans is not None:
+        spans.shutdown()
+    if json:
+        print_json({"name": now.name, "address": signer.address, "busy_ms": node.busy_ms})

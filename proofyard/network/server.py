@@ -1,0 +1,102 @@
+"""Run the roles as processes: a market behind a port, a prover node until it is told to stop."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import start_http_server
+from typing_extensions import override
+
+from proofyard.core.errors import BadInput
+from proofyard.network.api import make_app
+from proofyard.network.client import AsyncMarket
+from proofyard.network.coordinator import Coordinator
+from proofyard.network.messages import Signer
+from proofyard.network.node import Node
+from proofyard.network.settings import Watched
+from proofyard.network.shelf import opened
+from proofyard.proofs.backend import ProofBackend
+from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
+from proofyard.tools.cache import Tell
+
+BACKENDS = ("calibrated", "noir")
+GRACE_S = 5  # for answers under way when the market is told to stop
+TYPICAL = 16  # transfers, where a speed has to be named for no batch in particular
+
+
+def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0) -> ProofBackend:
+    """Make a backend; for a prover (`size` > 0) built already. Raises BadInput, Fault."""
+    if name == "calibrated":
+        return Calibrated(speed=speed)
+    if name != "noir":
+        raise BadInput("--backend", " or ".join(BACKENDS), name)
+    from proofyard.proofs.noir import Noir  # noqa: PLC0415 - sets up tools that stand-ins don't need
+    from proofyard.proofs.toolchain import set_up  # noqa: PLC0415
+
+    backend = Noir(set_up("auto", tell), tell)
+    if size:
+        backend.prepare(size, joins=False)
+    return backend
+
+
+def speed_for(work_ms: int, size: int = TYPICAL) -> float:
+    """Return the speed at which a stand-in for a batch of `size` takes `work_ms`."""
+    return (WITNESS_MS + WITNESS_SLOT_MS * size + LEAF_MS + SLOT_MS * size) / max(1, work_ms)
+
+
+class _Server(uvicorn.Server):
+    """Ends the event streams before it waits for answers under way."""
+
+    def __init__(self, config: uvicorn.Config, coordinator: Coordinator) -> None:
+        super().__init__(config)
+        self._coordinator = coordinator
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._coordinator.streams.close()
+        await super().shutdown(sockets)
+
+
+async def serve(coordinator: Coordinator, host: str, port: int) -> None:
+    """Serve until a signal comes, or the writer ends, whose error is raised."""
+    app = make_app(coordinator)
+    config = uvicorn.Config(
+        app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
+    )
+    server = _Server(config, coordinator)
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        await _until_told(server, coordinator, listening)
+
+
+async def _until_told(server: _Server, coordinator: Coordinator, listening: socket.socket) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    writing = asyncio.create_task(coordinator.failed())
+    await asyncio.wait([serving, writing], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    if writing.done() and not writing.cancelled():
+        writing.result()
+    writing.cancel()
+
+
+async def prove_until_told(
+    signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, metrics_port: int = 0
+) -> Node:
+    """Run a prover node; SIGTERM and SIGINT let it finish what it has."""
+    async with AsyncMarket(settings.now.market, signer) as market:
+        told = await market.market()
+        if told["backend"] != backend.name:
+            raise BadInput("backend", f"{told['backend']}, the market's", backend.name)
+        with opened(state / f"{signer.address}.db", told["market"]) as shelf:
+            node = Node(market, backend, shelf, settings)
+            if metrics_port:
+                start_http_server(metrics_port, addr="127.0.0.1", registry=node.metrics.registry)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, node.drain)
+            await node.run()
+    return node

@@ -1,0 +1,80 @@
+"""A prover node's configuration: a TOML file, checked, read again whenever it changes."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from proofyard.core import MAX_GWEI
+from proofyard.core.errors import BadInput
+
+
+class Settings(BaseModel):
+    """What the owner of a node decides. Money gwei, times ms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    market: str = "http://127.0.0.1:8700"  # several, separated by commas: a coordinator and those who stand by
+    name: str = Field(default="prover", max_length=60)
+    policy: str = "honest"  # any of the policy library, as in a scenario
+    price_gwei: int = Field(
+        default=1, ge=1, le=MAX_GWEI
+    )  # what a proof (or a unit, as the rule has it) costs: the honest price
+    rate_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # cost of an hour of work
+    capacity: int = Field(default=1, ge=1, le=1_000)  # proofs at once, true
+    stake_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # to stake at first
+    backend: Literal["calibrated", "noir"] = "calibrated"
+    setup_ms: int = Field(default=0, ge=0)  # of a proof, whatever its size; `bench` measures it
+    unit_ns: int = Field(default=0, ge=0)  # ns of a proof per unit of the request's size
+    margin_ms: int = Field(default=250, ge=0)  # a proof shall be ready so long before the deadline
+    open_jobs: Literal["race", "ignore"] = "race"
+    bids: Literal["standing", "each"] = "standing"
+    hopeless: Literal["skip", "work"] = "skip"
+    most_failures: int = Field(default=3, ge=1)  # in a row, before it rests
+    rest_ms: int = Field(default=60_000, ge=0)
+    epoch_ms: int = Field(default=10_000, ge=100)  # between looks at prices and stakes
+    seed: int = Field(default=1, ge=0)
+
+    def work_ms(self, size: int) -> int:
+        """How long a proof takes."""
+        return max(1, self.setup_ms + size * self.unit_ns // 1_000_000)
+
+
+def read(path: Path) -> Settings:
+    """Read a file. Raises BadInput."""
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BadInput("--config", "a TOML file", f"{path}, which does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(str(path), "valid TOML", error) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{path}: {place}", first["msg"].lower(), repr(first["input"])) from None
+
+
+class Watched:
+    """Settings that follow their file; a broken file is told and the last good one stays."""
+
+    def __init__(self, path: Path | None, settings: Settings | None = None) -> None:
+        self._path = path
+        self._seen = 0
+        self.now = settings if settings is not None else read(path) if path is not None else Settings()
+        if path is not None and settings is None:
+            self._seen = path.stat().st_mtime_ns
+
+    def look(self) -> str:
+        """Read the file again if it has changed; say what is wrong with it, "" nothing."""
+        if self._path is None:
+            return ""
+        try:
+            changed = self._path.stat().st_mtime_ns
+            if changed == self._seen:
+                return ""
+            self._seen = changed
+            self.now = read(self._path)
+        except (BadInput, OSError) as error:
+            return str(error)
+        return ""
