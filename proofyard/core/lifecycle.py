@@ -9,7 +9,7 @@ from proofyard.core.spec import spec
 # From which phase, by which kind, to which phases. A rule may use less of this table, never more.
 TRANSITIONS: tuple[tuple[Phase, Kind, tuple[Phase, ...]], ...] = (
     (Phase.NONE, Kind.REQUEST, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN)),
-    (Phase.BIDDING, Kind.BID, (Phase.BIDDING, Phase.ASSIGNED)),
+    (Phase.BIDDING, Kind.BID, (Phase.BIDDING, Phase.ASSIGNED, Phase.LOST)),  # lost: the last one asked says no
     (Phase.BIDDING, Kind.CLOSE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),
     (Phase.BIDDING, Kind.VOTE, (Phase.BIDDING, Phase.ASSIGNED)),
     (Phase.ASSIGNED, Kind.DECLINE, (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.LOST)),

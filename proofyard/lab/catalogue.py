@@ -29,9 +29,10 @@ from proofyard.core.rule import Rule, with_params
 Transition: TypeAlias = tuple[Phase, Kind, tuple[Phase, ...]]
 
 ACTORS, JOBS, STEPS, PLAYS = 4, 6, 60, 320  # of the play that finds the life cycle: each step is met in several plays
-DRAWS = 3 * ACTORS + 9 * STEPS  # dice of one play, more than it can use
+DRAWS = 3 * ACTORS + 4 * JOBS + 10 * STEPS  # dice of one play, more than it can use
 CASH = 10**17  # gwei of each actor in it
 REQUEST_GWEI = tuple(10**k for k in range(7, 15))
+SIZES = (1, 1_000, 10**6, 10**7)  # of jobs
 STAKE_GWEI = tuple(10**k for k in range(9, 16))
 SMALL = (0, 0, 1, 1, 2)  # what a parameter that is not at its default is set to, where the rule allows it
 CHANGED = (2, 2, 4)  # one parameter in so many is not at its default
@@ -232,7 +233,7 @@ def observe(rule: Rule, kinds: Sequence[Kind] = tuple(Kind), seed: int = 0) -> t
     seen: dict[tuple[Phase, Kind], set[Phase]] = {}
     for play in range(PLAYS):
         played = _varied(rule, dice) if play % 4 else rule
-        for source, kind, target in _Game(played, kinds or tuple(Kind), dice).play():
+        for source, kind, target in _Game(played, kinds or tuple(Kind), dice).play(crowded=play % 3 == 0):
             seen.setdefault((source, kind), set()).add(target)
     return tuple((source, kind, tuple(sorted(seen[source, kind]))) for source, kind in sorted(seen))
 
@@ -272,21 +273,29 @@ class _Game:
         """Draw one of `values`."""
         return values[next(self.words) % len(values)]
 
-    def play(self) -> Iterable[tuple[Phase, Kind, Phase]]:
-        """Tell from which phase by which kind to which phase every job went."""
+    def play(self, *, crowded: bool = False) -> Iterable[tuple[Phase, Kind, Phase]]:
+        """Tell from which phase by which kind to which phase every job went; `crowded`: all are asked for at once."""
         for actor in range(ACTORS):
             self.answer(Event(Kind.OFFER, 0, actor, 0, self.pick((1, 7, 10)), self.pick((1, 4, 64)), 0))
             self.answer(Event(Kind.STAKE, 0, actor, 0, self.pick(STAKE_GWEI), 0, 0))
+        size = self.pick(SIZES)
+        for job in range(JOBS if crowded else 0):
+            yield from self.step(self.request(job, size))
+        job = 0
         for _ in range(STEPS):
             self.now += self.pick((0, 1, 1_000, 100_000))
             live = np.flatnonzero(self.book.phase < min(FINAL)).tolist()
             if not live:
                 return
             stands = self.standing and self.pick(range(10)) == 0
-            event = self.standing_event() if stands else self.job_event(self.pick(live))
-            before = Phase(int(self.book.phase[event.job]))
-            if self.answer(event) == Verdict.OK and event.kind >= Kind.REQUEST:
-                yield before, Kind(event.kind), Phase(int(self.book.phase[event.job]))
+            job = job if job in live and self.pick((0, 1)) else self.pick(live)  # often the same, or none gets far
+            yield from self.step(self.standing_event() if stands else self.job_event(job))
+
+    def step(self, event: Event) -> Iterable[tuple[Phase, Kind, Phase]]:
+        """Let the rule answer, and tell where the job went if it went anywhere."""
+        before = Phase(int(self.book.phase[event.job]))
+        if self.answer(event) == Verdict.OK and event.kind >= Kind.REQUEST:
+            yield before, Kind(event.kind), Phase(int(self.book.phase[event.job]))
 
     def answer(self, event: Event) -> Verdict:
         """Let the rule answer. Raises BadInput where it raises."""
@@ -310,8 +319,7 @@ class _Game:
             legal = [Kind.VOTE]  # a ballot takes many
         kind = Kind(self.pick(legal))
         if kind == Kind.REQUEST:
-            amount, size, word = self.pick(REQUEST_GWEI), self.pick((1, 1_000, 10**6)), next(self.words)
-            return Event(kind, self.now, self.pick(range(ACTORS)), job, amount, size, word)
+            return self.request(job, self.pick(SIZES))
         time = max(self.now, int(self.book.deadline[job]) + 1) if kind in TIMERS else self.now
         holder = int(self.book.prover[job])
         if kind == Kind.VOTE and hasattr(self.state, "ballot"):  # as an honest member of the committee would
@@ -319,6 +327,11 @@ class _Game:
             return Event(kind, time, self.pick(range(ACTORS)), job, 0, ballot, choice)
         actor = holder if holder >= 0 and self.pick(range(3)) else self.pick(range(ACTORS))
         return Event(kind, time, actor, job, self.pick(REQUEST_GWEI), self.pick(range(5)), self.pick((1, 2)))
+
+    def request(self, job: int, size: int) -> Event:
+        """Draw who asks for `job`, and what it offers."""
+        actor, amount = self.pick(range(ACTORS)), self.pick(REQUEST_GWEI)
+        return Event(Kind.REQUEST, self.now, actor, job, amount, size, next(self.words))
 
 
 def life_tree(transitions: Sequence[Transition]) -> Tree:

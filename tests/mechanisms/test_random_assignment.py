@@ -313,6 +313,14 @@ def test_nobody_else_to_take_it() -> None:
     assert market.worth(REQUESTER) == 0
 
 
+def test_the_last_one_asked_says_no() -> None:
+    market = Market(EXPLICIT, members=1)
+    job = market.request()
+    market.ok(Kind.BID, 0, FIRST, job=job, detail=1)
+    assert market.b.phase[job] == Phase.LOST
+    assert market.worth(REQUESTER) == 0
+
+
 def test_silence_costs_the_place() -> None:
     """5, rule 3: it must accept or decline within 3 blocks, else it is removed."""
     market = Market(EXPLICIT)
