@@ -5,6 +5,7 @@ A state is a named tuple whose fields are int64 arrays with a size in their anno
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,10 +27,16 @@ class Field(NamedTuple):
     money: bool
 
 
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Fields of a named tuple with their annotations; looked up once, which is a third of the start of a short run."""
+    return get_type_hints(kind, include_extras=True)
+
+
 def fields(state_type: type[Any], prefix: str = "") -> list[Field]:
     """List the arrays of `state_type`, in order. Raises BadInput for a field that is not a sized int64 array."""
     found: list[Field] = []
-    for name, hint in get_type_hints(state_type, include_extras=True).items():
+    for name, hint in _hints(state_type).items():
         path = prefix + name
         if get_origin(hint) is Annotated:
             kind, *marks = get_args(hint)
@@ -54,7 +61,7 @@ def zeros(state_type: type[S], actors: int, jobs: int) -> S:
 
     def build(hint: Any) -> Any:
         if get_origin(hint) is not Annotated:
-            return hint(*map(build, get_type_hints(hint, include_extras=True).values()))
+            return hint(*map(build, _hints(hint).values()))
         size: str | int = get_args(hint)[1]
         if size == "tree":
             return new_tree(actors)

@@ -1,0 +1,97 @@
+"""`proofyard attack`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from proofyard.cli.shared import Json, Settings, changes, print_json
+
+Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+
+
+def attack(
+    scenario: Path,
+    *,
+    attack: Names = None,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    by: Annotated[str | None, Parameter(name="--as")] = None,
+    mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
+    settings: Settings = None,
+    out: Path = Path("attacks"),
+    trials: int = 12,
+    search_seeds: int = 4,
+    seeds: int = 24,
+    workers: int | None = None,
+    ray: str | None = None,
+    json: Json = False,
+) -> None:
+    """Search for deviations that pay: what they earn, who pays, and a file that replays each.
+
+    Example: proofyard attack scenarios/taiko-pool-32.toml -m staked_pool --set horizon=12h --attack overstate
+
+    Parameters
+    ----------
+    scenario
+        TOML file that describes the world.
+    attack
+        An attack to try; give the option once per attack. Without it, all are.
+    all_
+        Try all attacks.
+    by
+        Name of the class that deviates; without it, every class is tried.
+    mechanism
+        Another rule than the scenario's, with parameters.
+    settings
+        key=value, put over the scenario's own.
+    out
+        Folder for report.html and a scenario for each attack that pays.
+    trials
+        Settings tried for each attack and class.
+    search_seeds
+        Seeds of each setting while searching.
+    seeds
+        Fresh seeds on which the best settings are judged.
+    workers
+        Processes at most; as many as there are cores by default.
+    ray
+        Address of a Ray cluster to run on.
+    json
+        Print the result as JSON.
+    """
+    from proofyard import scenario as scenarios
+    from proofyard.core.errors import BadInput
+    from proofyard.lab import runs, store
+    from proofyard.lab.attack import catalogue, search, tell
+    from proofyard.lab.runner import Runner
+
+    for name, value in (("--trials", trials), ("--search-seeds", search_seeds), ("--seeds", seeds)):
+        least = 2 if name == "--seeds" else 1
+        if value < least:
+            raise BadInput(name, f"a whole number from {least}", value)
+    if all_ and attack:
+        raise BadInput("--all", "either --all or --attack", "both")
+    world = scenarios.read(scenario, changes(settings), mechanism)
+    tree = scenarios.tree_of(scenario, changes(settings), mechanism) | {"mechanism": world.mechanism}
+    picked = [(a, catalogue.targets(a, tree, by)) for a in catalogue.chosen(attack)]
+    picked = [(a, places) for a, places in picked if places]
+    if not picked:
+        raise BadInput("--attack", f"an attack that applies to {world.mechanism}", ", ".join(attack or []))
+    runs.say_cold()
+    budget = search.Budget(trials, search_seeds, seeds)
+    with Runner(workers=workers, ray=ray, quiet=json) as runner:
+        finds, count = search.attack_all(runner, tree, picked, budget)
+    files = tell.write(finds, out)
+    store.write_files(out, {"report.html": tell.page(world.name, finds, world.claim)})
+    result = tell.as_json(finds, len(picked), count, files)
+    if json:
+        print_json(result)
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(tell.in_words(finds), style="green", highlight=False)
+    console.print("", tell.finds_table(finds, console.width), "", tell.note(finds), highlight=False)
+    for file in files.values():
+        console.print(f"replay: proofyard simulate {file}", highlight=False, soft_wrap=True)
+    console.print(f"report: {out / 'report.html'}", highlight=False)

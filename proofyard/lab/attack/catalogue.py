@@ -1,0 +1,267 @@
+"""The attacks that are tried: what a coalition does, with which parameters in which ranges, and where it is known from.
+
+An attack is a function from a scenario to two of them, honest and deviating (`deviate`), and its parameters. To add
+one, write the function and its line in `ATTACKS`.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from proofyard.core.errors import BadInput
+from proofyard.lab.attack.deviate import (
+    COALITION,
+    NEVER_ASKED,
+    Build,
+    Pair,
+    Tree,
+    Values,
+    amount,
+    as_honest,
+    by_policy,
+    fresh,
+    mine,
+    requester_too,
+    take,
+    text,
+)
+from proofyard.worlds.text import unknown, with_values_set
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a parameter may be."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One way to game a rule."""
+
+    name: str
+    about: str  # who does what
+    build: Build
+    parameters: dict[str, Range]
+    seen: str  # where the field has it
+    rules: tuple[str, ...] = ()  # those it makes sense for; none named: all
+    needs: int = 1  # provers in the class it is tried on
+    first: tuple[Values, ...] = ()  # tried before the search
+
+    def applies(self, rule: str, group: Tree) -> bool:
+        """Say whether it makes sense for provers of a class under a rule."""
+        return (not self.rules or rule in self.rules) and group.get("count", 1) >= self.needs
+
+
+BIDS_ADD_UP = ("contest",)  # rules in which a bid is money spent, so that k names have one bid to share
+
+
+def _rule(tree: Tree) -> str:
+    return tree["mechanism"].split("(", 1)[0].strip()
+
+
+def _split(tree: Tree, target: int, values: Values) -> Pair:
+    """One prover with k machines under one name, and under k names that share bid, stake and machines."""
+    k = int(values["k"])
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    machines = max(1, group.get("capacity", 1) // k)
+    group["capacity"] = machines * k
+    group["count"] = 1
+    deviant = copy.deepcopy(honest)
+    names = mine(deviant)
+    names |= {"count": k, "capacity": machines, "stake": text(amount(group, "stake") / k)}
+    names["cash"] = text(amount(group, "cash") / k)
+    if _rule(tree) in BIDS_ADD_UP and group.get("ask", "cost") != "cost":
+        names["ask"] = text(amount(group, "ask") / k)
+    return honest, deviant
+
+
+def _merge(tree: Tree, target: int, values: Values) -> Pair:
+    """Turn `_split` round: k names are the honest world, one with all they have deviates."""
+    one, many = _split(tree, target, values)
+    return many, one
+
+
+def _stay_out(tree: Tree, target: int, _: Values) -> Pair:
+    """Hold no seat, prove what others let expire."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    deviant = copy.deepcopy(honest)
+    free = amount(group, "stake") + amount(group, "cash")
+    mine(deviant).update(
+        {"stake": "0", "cash": text(free), "open_jobs": "race", "policy": "honest", "restake": "never"}
+    )
+    return honest, deviant
+
+
+def _own_slash(tree: Tree, target: int, values: Values) -> Pair:
+    """Overload oneself and hand late proofs in through a second name, which is paid out of the first one's bond."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    puppet = copy.deepcopy(group) | {"name": "puppet", "stake": "0", "ask": NEVER_ASKED, "open_jobs": "ignore"}
+    honest["provers"].append(puppet)
+    deviant = copy.deepcopy(honest)
+    mine(deviant).update({"policy": f"recover(share={values['share']:.4g})", "twin": "puppet", "hopeless": "work"})
+    return honest, deviant
+
+
+def _run_off(tree: Tree, target: int, values: Values) -> Pair:
+    """Ask little, take what is paid in advance, prove nothing."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    deviant = copy.deepcopy(honest)
+    taker = mine(deviant)
+    taker["policy"] = "hit_and_run"
+    if taker.get("ask", "cost") != "cost":
+        taker["ask"] = text(amount(taker, "ask") * values["price"])
+    return honest, deviant
+
+
+def _dummy_rival(tree: Tree, target: int, values: Values) -> Pair:
+    """Give a unit of capacity to a second name whose high ask sets everybody's price."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    group["capacity"] = max(2, group.get("capacity", 1))
+    deviant = copy.deepcopy(honest)
+    seller = mine(deviant)
+    stake, cash, units = amount(group, "stake"), amount(group, "cash"), group["capacity"]
+    seller |= {"capacity": units - 1, "stake": text(stake * (units - 1) / units), "cash": text(cash / 2)}
+    most = float(str(tree.get("workload", {}).get("max_fee", 1)).replace("_", ""))
+    dummy = copy.deepcopy(seller) | {"name": "dummy", "capacity": 1, "ask": text(most * values["ask"])}
+    deviant["provers"].append(dummy | {"stake": text(stake / units), "cash": text(cash / 2)})
+    return honest, deviant
+
+
+def _prover_killer(tree: Tree, target: int, values: Values) -> Pair:
+    """Ask for proofs in less time than they take, with a prover at hand that rescues them and is paid from the bond."""
+    honest = fresh(tree)
+    take(honest, target)
+    requester_too((honest, honest))
+    deviant = copy.deepcopy(honest)
+    deviant["mechanism"] = with_values_set(deviant["mechanism"], {"mechanism.lock_ms": str(int(values["lock_ms"]))})
+    return honest, deviant
+
+
+def _lock_and_rescue(tree: Tree, target: int, values: Values) -> Pair:
+    """Win jobs and let them expire, so that a friend is paid for the rescue."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    friend = next((g for g in honest["provers"] if g is not group and amount(g, "stake") == 0), None)
+    if friend is not None:
+        friend["coalition"] = COALITION
+    deviant = copy.deepcopy(honest)
+    mine(deviant)["policy"] = f"grief(share={values['share']:.4g}, price={values['price']:.4g})"
+    return honest, deviant
+
+
+ATTACKS: tuple[Attack, ...] = (
+    Attack(
+        "overstate", "declares more machines than it has", by_policy(lambda v: f"overstate({v['x']:.4g})"),
+        {"x": Range(1.5, 64, log=True)}, "mechanisms of rollups, 1.3: pull request 14272", first=({"x": 32.0},),
+    ),
+    Attack(
+        "understate", "declares fewer machines than it has", by_policy(lambda v: f"overstate({v['x']:.4g})"),
+        {"x": Range(0.1, 0.9)}, "mechanisms of rollups, 2.3: withheld capacity sets prices",
+    ),
+    Attack(
+        "shade", "asks another price than its cost", by_policy(lambda v: f"shade({v['by']:.4g})"),
+        {"by": Range(-0.5, 3)}, "mechanisms of rollups, 4.3: pay-as-bid invites it, second price does not",
+    ),
+    Attack(
+        "undercut", "asks just less than the cheapest other", by_policy(lambda v: f"undercut({v['by']:.4g})"),
+        {"by": Range(0.001, 0.2, log=True)}, "mechanisms of rollups, 1.7: standing auctions",
+    ),
+    Attack(
+        "withhold", "lets a share of its assignments go", by_policy(lambda v: f"withhold({v['share']:.4g})"),
+        {"share": Range(0.01, 1)}, "mechanisms of rollups, 4.5: it pays where cost exceeds slash and fee",
+        first=({"share": 1.0},),
+    ),
+    Attack(
+        "hit_and_run", "takes the fee paid in advance and proves nothing", _run_off, {"price": Range(0.5, 1)},
+        "mechanisms of rollups, 1.4.1: pays iff the fee exceeds the bond", first=({"price": 0.97},),
+    ),
+    Attack(
+        "last_moment", "hands proofs in when the window ends",
+        by_policy(lambda v: f"last_moment(margin='{int(v['margin_ms'])}ms')"),
+        {"margin_ms": Range(1, 60_000, log=True, whole=True)},
+        "mechanisms of rollups, 1.1.3: rewards that grow with delay",
+    ),
+    Attack(
+        "own_slash", "hands late proofs in itself, through a second name, and gets its own bond back", _own_slash,
+        {"share": Range(0, 1)}, "mechanisms of rollups, 1.7 G3: a late prover recovers 60 %",
+        first=({"share": 0.0},),
+    ),
+    Attack(
+        "split", "shows itself as k provers that share its bid, stake and machines", _split,
+        {"k": Range(2, 8, whole=True)},
+        "mechanisms of rollups, 3.1: k^(1 - alpha) in contests", first=({"k": 4},),
+    ),
+    Attack(
+        "merge", "k provers show themselves as one", _merge,
+        {"k": Range(2, 8, whole=True)},
+        "mechanisms of rollups, 3.1: for alpha > 1", first=({"k": 4},),
+    ),
+    Attack(
+        "stay_out", "holds no stake and proves only what others let expire", _stay_out, {},
+        "mechanisms of rollups, 1.3: rank 33", rules=("staked_pool", "operator_pool"),
+    ),
+    Attack(
+        "ring_2", "two agree that one bids and the other stays high",
+        by_policy(lambda v: f"ring(high={v['high']:.4g})", 2), {"high": Range(1.1, 20, log=True)},
+        "mechanisms of rollups, 2.4: costs (1, 2, 4), the pair gains 2", needs=2,
+    ),
+    Attack(
+        "dummy_rival", "a second name with a high ask sets the price of all", _dummy_rival, {"ask": Range(0.1, 1)},
+        "mechanisms of rollups, 2.3: profit 5 becomes 81", rules=("proo_phi", "sealed_bid"), first=({"ask": 0.999},),
+    ),
+    Attack(
+        "lock_and_rescue", "wins cheaply and lets expire, its friend rescues for a reward", _lock_and_rescue,
+        {"share": Range(0.1, 1), "price": Range(0.01, 1, log=True)}, "mechanisms of markets, 1.7: cost K/2 a job",
+        first=({"share": 1.0, "price": 0.5},),
+    ),
+    Attack(
+        "prover_killer", "a requester gives too little time and its prover rescues", _prover_killer,
+        {"lock_ms": Range(1_000, 240_000, log=True, whole=True)}, "mechanisms of markets, 1.6", rules=("dutch",),
+    ),
+)  # fmt: skip
+
+
+def chosen(names: list[str] | None) -> list[Attack]:
+    """Find attacks by name; all without names. Raises BadInput."""
+    known = {attack.name: attack for attack in ATTACKS}
+    for name in names or []:
+        if name not in known:
+            raise unknown("--attack", name, known, kind="attack")
+    return [known[name] for name in names] if names else list(ATTACKS)
+
+
+def targets(attack: Attack, tree: Tree, only: str | None = None) -> list[int]:
+    """List the classes an attack is tried on: the one called `only`, else all it makes sense for. Raises BadInput."""
+    rule = _rule(tree)
+    groups: list[Any] = tree["provers"]
+    if only is not None:
+        named = [k for k, g in enumerate(groups) if g.get("name", f"class {k + 1}") == only]
+        if not named:
+            names = [g.get("name", f"class {k + 1}") for k, g in enumerate(groups)]
+            raise unknown("--as", only, names, kind="class")
+        groups = [groups[named[0]]]
+        return named if attack.applies(rule, groups[0]) else []
+    return [k for k, group in enumerate(groups) if attack.applies(rule, group)]
+
+
+def check_range(attack: Attack, limits: dict[str, Range]) -> None:
+    """Refuse limits that are not the attack's, or hold nothing. Raises BadInput."""
+    for key, found in limits.items():
+        if key not in attack.parameters:
+            raise unknown("--range", key, attack.parameters, kind=f"parameter of {attack.name}")
+        if not found.low < found.high:
+            raise BadInput(f"--range {key}", "a range from low to high that is not empty", f"{found.low}..{found.high}")

@@ -1,0 +1,210 @@
+"""What a search for attacks shows: a table, a page, JSON, and files that replay."""
+
+import html
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+import tomli_w
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from proofyard.core.errors import BadInput
+from proofyard.lab import report, table
+from proofyard.lab.attack.deviate import COALITION, Tree
+from proofyard.lab.attack.search import CONFIDENCE, Find
+from proofyard.lab.report import Figure
+from proofyard.lab.sweep_page import data
+
+FIGURE_GWEI = 10**9
+
+
+def policy(find: Find) -> str:
+    """Write what the coalition does: `overstate(x=8)`."""
+    values = ", ".join(f"{key}={value:g}" for key, value in find.values.items())
+    return f"{find.attack.name}({values})" if values else find.attack.name
+
+
+def file_name(find: Find) -> str:
+    """Name the file that replays it."""
+    rule = Path(find.honest_tree["mechanism"].split("(", 1)[0].strip()).stem
+    return f"{re.sub('[^a-z0-9]+', '-', rule.lower())}-{find.attack.name.replace('_', '-')}.toml"
+
+
+def as_json(finds: Sequence[Find], searched: int, runs: int, files: dict[str, Path]) -> dict[str, Any]:
+    """Collect what `--json` prints."""
+    return {
+        "finds": [
+            {
+                "name": find.attack.name,
+                "about": find.attack.about,
+                "rule": find.honest_tree["mechanism"],
+                "coalition": find.target,
+                "policy": policy(find),
+                "gain": find.gain,
+                "gain_low": _finite(find.low),
+                "gain_high": _finite(find.high),
+                "gain_per_honest_profit": find.per_profit,
+                "pays": find.pays,
+                "payer": find.payer,
+                "losses": find.payers,
+                "detectability": find.detect,
+                "settled_share_honest": find.settled[0],
+                "settled_share": find.settled[1],
+                "seen": find.attack.seen,
+                "file": str(files[find.attack.name]) if find.attack.name in files else None,
+            }
+            for find in finds
+        ],
+        "searched": searched,
+        "runs": runs,
+        "confidence": CONFIDENCE,
+        "compared": max((find.compared for find in finds), default=0),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
+    """Build a row per attack: what it earns, who pays."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
+    for name in ("attack", "by"):
+        shown.add_column(name, overflow="fold")
+    for name in ("gain, tokens", f"{CONFIDENCE:.0%} interval", "of honest\nprofit"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("who pays", overflow="fold")
+    wide = width >= 100  # noqa: PLR2004 - columns of the terminal
+    if wide:
+        shown.add_column("seen", justify="right")
+        shown.add_column("settled", justify="right")
+    for find in finds:
+        cells = [
+            Text(policy(find), style="bold red" if find.pays else ""),
+            Text(find.target),
+            *_money(find),
+            find.payer if find.pays else table.NONE,
+        ]
+        if wide:
+            cells += [table.percent(find.detect), " → ".join(table.percent(s) for s in find.settled)]
+        shown.add_row(*cells)
+    return shown
+
+
+def _money(find: Find) -> tuple[str, str, str]:
+    """Say gain, interval and gain per honest profit."""
+    low, high = (table.tokens(v) if np.isfinite(v) else table.NONE for v in (find.low, find.high))
+    share = table.NONE if find.per_profit is None else table.percent(find.per_profit)
+    return table.tokens(find.gain), f"{low} … {high}", share
+
+
+def in_words(finds: Sequence[Find]) -> str:
+    """Say in one line what came out."""
+    paying = [find for find in finds if find.pays]
+    if not paying:
+        return f"None of the {len(finds)} attacks tried pays: no interval lies above zero."
+    best = max(paying, key=lambda find: find.gain)
+    more = f"{len(paying)} of {len(finds)} attacks pay. " if len(finds) > 1 else ""
+    payer = f"{best.payer} pays most of it" if best.payer != "nobody" else "no group of the others loses by it"
+    return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {payer}."
+
+
+def note(finds: Sequence[Find]) -> str:
+    """Say how the intervals were made."""
+    if not finds:
+        return ""
+    return (
+        f"Gains on {len(finds[0].gains)} fresh seeds against the honest on the same seeds; intervals of "
+        f"{CONFIDENCE:.0%} together, corrected for {finds[0].compared} settings (Bonferroni)."
+    )
+
+
+def page(scenario: str, finds: Sequence[Find], claim: str = "") -> str:
+    """Write the page: gains with intervals, how the gain depends on the parameter, the figures."""
+    head = ["by", "gain, tokens", "interval", "of honest profit", "who pays", "seen by an observer", "settled", "known"]
+    rows = [
+        [
+            policy(find), find.target, *_money(find), find.payer, table.percent(find.detect),
+            " → ".join(table.percent(s) for s in find.settled), find.attack.seen,
+        ]
+        for find in finds
+    ]  # fmt: skip
+    parts: list[Figure | str] = [_bars(finds), *(_curve(find) for find in finds if len(find.curve) > 1 and find.pays)]
+    parts.append(report.section("The attacks", table.html_rows("attack", head, rows)))
+    rule = finds[0].honest_tree["mechanism"] if finds else ""
+    under = f"Rule <code>{html.escape(rule)}</code> · {html.escape(note(finds))}"
+    return report.page(f"{scenario}: attacks", under, html.escape(in_words(finds)), claim, parts)
+
+
+def _bars(finds: Sequence[Find]) -> Figure:
+    """Draw each gain with its interval."""
+    rows = [
+        {
+            "attack": f.attack.name,
+            "gain": f.gain / FIGURE_GWEI,
+            "low": f.low / FIGURE_GWEI,
+            "high": f.high / FIGURE_GWEI,
+        }
+        for f in finds
+        if np.isfinite(f.low)
+    ]
+    if not rows:
+        return Figure("Gains", "No gain was estimated.", None)
+    y = alt.Y("attack:N", sort=None, title=None)
+    base = data(rows)
+    bars = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q", title="gain (tokens a run)"), y, alt.X2("high:Q"))
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(alt.X("gain:Q"), y, tooltip=["attack:N", "gain:Q"])
+    zero = data([{"zero": 0.0}]).mark_rule(strokeDash=[4, 3]).encode(alt.X("zero:Q"))
+    return Figure("Gains", "Right of the line an attack pays.", alt.layer(zero, bars, dots), 28 * len(rows) + 40)
+
+
+def _curve(find: Find) -> Figure:
+    """Draw the gain against the attack's first parameter, as the search saw it."""
+    key = next(iter(find.attack.parameters))
+    rows = [{"x": float(values[key]), "gain": gain / FIGURE_GWEI} for values, gain in find.curve]
+    log = alt.Scale(type="log") if find.attack.parameters[key].log else alt.Scale(zero=False)
+    chart = data(sorted(rows, key=lambda row: row["x"])).encode(
+        alt.X("x:Q", title=key, scale=log), alt.Y("gain:Q", title="gain (tokens a run)"), tooltip=["x:Q", "gain:Q"]
+    )
+    drawn = alt.layer(chart.mark_line(opacity=0.5), chart.mark_point(filled=True, size=60, opacity=1))
+    return Figure(f"{find.attack.name}: gain by {key}", "As the search saw it, on its few seeds.", drawn)
+
+
+def write(finds: Sequence[Find], folder: Path) -> dict[str, Path]:
+    """Write a scenario for each attack that pays, with the honest world beside it. Raises BadInput."""
+    files: dict[str, Path] = {}
+    for find in finds:
+        if not find.pays:
+            continue
+        place = folder / file_name(find)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            place.write_text(_toml(find, find.deviant_tree, _claim(find)), encoding="utf-8")
+            beside = place.with_name(f"{place.stem}-honest.toml")
+            told = f"The world of {place.name} with an honest coalition: {find.honest_money} gwei on this seed."
+            beside.write_text(_toml(find, find.honest_tree, told), encoding="utf-8")
+        except OSError as error:
+            raise BadInput("--out", "a folder that can be written", f"{folder} ({error.strerror})") from None
+        files[find.attack.name] = place
+    return files
+
+
+def _claim(find: Find) -> str:
+    gain, low, high = (f"{value / FIGURE_GWEI:.6g}" for value in (find.gain, find.low, find.high))
+    return (
+        f"{find.target} {find.attack.about}: the coalition `{COALITION}` ends with {find.deviant_money} gwei on this "
+        f"seed, honest it would have {find.honest_money}; over {len(find.gains)} seeds it gains {gain} tokens "
+        f"({low} to {high})."
+    )
+
+
+def _toml(find: Find, tree: Tree, claim: str) -> str:
+    told = {"claim": claim, "source": find.attack.seen, "seed": find.seed}
+    first = {key: tree[key] for key in ("name", "mechanism", "horizon") if key in tree}
+    rest = {key: value for key, value in tree.items() if key not in {*first, *told}}
+    return tomli_w.dumps({**told, **first, **rest})
