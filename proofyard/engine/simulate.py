@@ -33,8 +33,11 @@ Progress = Callable[[int, int], None]  # called with simulated ms, horizon ms
 class Simulation:
     """One seed of one scenario under one rule, from genesis to the last job's end."""
 
-    def __init__(self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False) -> None:
-        arrive = arrivals_after(scenario, seed)
+    def __init__(
+        self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False,
+        arrive: Ints | None = None,
+    ) -> None:  # fmt: skip
+        arrive = arrivals_after(scenario, seed) if arrive is None else arrive  # ms, where somebody knows when
         self.stage = stage(scenario, rule, seed, salt=salt, trace_room=TRACE_ROOM if traced else 0, arrive=arrive)
         self.traced = traced
         self.words = addresses(self.stage)

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import start_http_server
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SL
 from proofyard.tools.cache import Tell
 
 BACKENDS = ("calibrated", "noir")
+PAGES = "/explorer"
 GRACE_S = 5  # for answers under way when the market is told to stop
 TYPICAL = 16  # transfers, where a speed has to be named for no batch in particular
 
@@ -49,23 +51,28 @@ def speed_for(work_ms: int, size: int = TYPICAL) -> float:
 class _Server(uvicorn.Server):
     """Ends the event streams before it waits for answers under way."""
 
-    def __init__(self, config: uvicorn.Config, coordinator: Coordinator) -> None:
+    def __init__(self, config: uvicorn.Config, coordinator: Coordinator, pages: FastAPI | None) -> None:
         super().__init__(config)
         self._coordinator = coordinator
+        self._pages = pages
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._coordinator.streams.close()
+        if self._pages is not None:
+            self._pages.state.close()
         await super().shutdown(sockets)
 
 
-async def serve(coordinator: Coordinator, host: str, port: int) -> None:
-    """Serve until a signal comes, or the writer ends, whose error is raised."""
+async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI | None = None) -> None:
+    """Serve until a signal comes, or the writer ends, whose error is raised; `pages` (the explorer) below PAGES."""
     app = make_app(coordinator)
+    if pages is not None:
+        app.mount(PAGES, pages)
     config = uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
     )
-    server = _Server(config, coordinator)
+    server = _Server(config, coordinator, pages)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

@@ -1,0 +1,138 @@
+"""`proofyard trial`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from proofyard.cli.shared import Json, Settings, print_json
+
+if TYPE_CHECKING:
+    from proofyard.network.comparison import Line
+
+
+def trial(
+    scenario: Path,
+    *,
+    length: Annotated[str | None, Parameter(name="--for")] = None,
+    out: Path | None = None,
+    mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
+    settings: Settings = None,
+    seeds: int = 100,
+    port: int = 8700,
+    backend: Literal["calibrated", "noir"] = "calibrated",
+    transfers: int = 16,
+    json: Json = False,
+) -> None:
+    """Simulate a scenario, run it live, and say how far apart they were.
+
+    Example: proofyard trial scenarios/payments-rollup.toml --for 1m
+
+    Three columns: what the simulator foresaw, what it says with the proving times that the live run measured, and what
+    happened. The simulated ones are means over seeds, as a live run is one draw of many.
+
+    Parameters
+    ----------
+    scenario
+        TOML file that describes the experiment.
+    length
+        Ask for proofs for so long, instead of the scenario's horizon: 30s, 2m.
+    out
+        New folder for journal, logs, trial.json and trial.html; by default one below build/live.
+    mechanism
+        Another rule than the scenario's.
+    settings
+        key=value, put over the scenario's own; may be given several times.
+    seeds
+        Simulated runs to a column.
+    port
+        Of the market.
+    backend
+        noir proves; calibrated makes no proofs: it spends the time the scenario names and hands out stand-ins.
+    transfers
+        To a batch: 4, 16 or 64.
+    json
+        Print the summary with prediction, reality and error as JSON.
+    """
+    import json as encoder
+
+    from proofyard.cli.live import chosen, run
+    from proofyard.lab import metrics
+    from proofyard.lab.runs import run_seeds
+    from proofyard.network import comparison
+    from proofyard.network.live import with_measured
+
+    wanted = chosen(scenario, length, mechanism, settings)
+    prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
+    outcome, reality = run(scenario, length, out, mechanism, settings, port, backend, transfers, quiet=json)
+    replayed = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
+    lines = comparison.compare(prediction, replayed, reality)
+    verdict = comparison.in_words(lines)
+    error = {line.figure: line.error for line in lines}
+    told = {**reality, "prediction": prediction, "replayed": replayed, "reality": reality, "error": error}
+    told["verdict"] = verdict
+    folder = outcome.journal.parent
+    (folder / "trial.json").write_text(encoder.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
+    (folder / "trial.html").write_text(_page(told, lines, verdict), encoding="utf-8")
+    if json:
+        print_json(told)
+        return
+    _print(lines, verdict, backend)
+    print(f"report: {folder / 'trial.html'}\njournal: {outcome.journal}")
+
+
+def _cell(value: float | None, unit: str) -> str:
+    """Write a figure for people."""
+    from proofyard.lab import table
+
+    if value is None:
+        return "–"
+    if unit == "ms":
+        return table.duration(value)
+    if unit == "gwei":
+        return f"{table.tokens(value)} tokens"
+    return f"{value:.3g}" if value % 1 else f"{value:.0f}"
+
+
+def _cells(line: "Line") -> list[str]:
+    values = [_cell(value, line.unit) for value in (line.prediction, line.replayed, line.reality)]
+    return [line.name, *values, "–" if line.error is None else f"{line.error:+.0%}"]
+
+
+HEAD = ("figure", "foreseen", "with measured times", "happened", "error")
+
+
+def _print(lines: "list[Line]", verdict: str, backend: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None)
+    for k, head in enumerate(HEAD):
+        shown.add_column(head, justify="right" if k else "left")
+    for line in lines:
+        shown.add_row(*_cells(line), style="" if line.close else "bold")
+    console = Console()
+    console.print(shown)
+    console.print(verdict, highlight=False)
+    if backend == "calibrated":
+        console.print("No proof was made: stand-ins took the time the scenario names.", highlight=False)
+
+
+def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
+    """Write one page that needs no network."""
+    from html import escape
+
+    rows = "".join(
+        f"<tr{'' if line.close else ' class=far'}>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(line))}</tr>"
+        for line in lines
+    )
+    heads = "".join(f"<th>{head}</th>" for head in HEAD)
+    title = escape(f"{told['scenario']} under {told['mechanism']}: prediction and reality")
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui;margin:2em auto;"
+        f"max-width:60em;padding:0 1em}}table{{border-collapse:collapse;width:100%}}td,th{{text-align:right;padding:.3em .6em;"
+        f"border-bottom:1px solid #8884}}td:first-child,th:first-child{{text-align:left}}.far{{font-weight:bold}}</style>"
+        f"<h1>{title}</h1><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
+        f"<p>Bold: further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p></html>\n"
+    )
