@@ -16,6 +16,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from proofyard.chain import toolbox
+from proofyard.chain.profiles import WEI, Profile
 from proofyard.core.errors import BadInput, Fault
 
 START_S = 30  # s a start may take on a busy machine
@@ -104,6 +105,18 @@ def _drain(process: subprocess.Popen[str], said: list[str], listening: threading
             if re.match(r"Listening on", line):
                 listening.set()
     listening.set()
+
+
+def start_like(profile: Profile, *, port: int = 0) -> Devchain:
+    """Start a local approximation of a chain: its id, pace, base fee, block gas and code size.
+
+    Gas prices stay Ethereum's and gas is charged as used: `Profile.charged` and `measure` account for the rest. Raises
+    Fault.
+    """
+    more = ("--gas-limit", str(profile.block_gas), "--code-size-limit", str(profile.code_bytes),
+            "--block-base-fee-per-gas", str(int(profile.base_fee_gwei * WEI)), "--balance", "1000000",
+            "--slots-in-an-epoch", "1")  # fmt: skip
+    return start(port=port, chain_id=profile.chain_id, block_s=profile.block_s, more=more)
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chain.yard import CIRCUIT, TOKEN, Yard
-from web3 import Web3
+from chain.yard import CIRCUIT, TOKEN, Yard, light_circuit
 
-from proofyard.chain import Kind, Offer, Order, cost, profiles, statement_of
+from proofyard.chain import Chain, Client, Kind, Offer, Order, Outbox, cost, deploy, devchain, profiles, statement_of
 from proofyard.chain.measure import Counts
+from proofyard.cli.chain import chain
 from proofyard.core.errors import BadInput
 from proofyard.rollup.batch import commit_joined
 
@@ -119,19 +119,49 @@ def test_the_command_prints_costs() -> None:
     assert {line["profile"] for line in json.loads(done.stdout)} == {"monad"}
 
 
-def test_the_command_refuses_in_one_sentence(yard: Yard, tmp_path: Path) -> None:
+def test_the_command_refuses_in_one_sentence(yard: Yard, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     market = tmp_path / "market.json"
     yard.deployment.save(market)
-    good = proofyard("balance", "--url", yard.node.url, "--market", str(market), "--json")
-    assert json.loads(good.stdout)["account"] == yard.accounts[0].address
-    for arguments, words in (
-        (("cost", "--profile", "monat"), "did you mean monad"),
-        (("balance", "--url", yard.node.url, "--profile", "monad"), "wanted chain id 143 (monad), got 31337"),
-        (("balance", "--url", yard.node.url, "--market", "nowhere.json"), "as `proofyard chain deploy` writes it"),
-        (("deploy", "--url", yard.node.url), "wanted a Solidity file of a verifier"),
+    chain("balance", url=yard.node.url, market=market, json=True)
+    assert json.loads(capsys.readouterr().out)["account"] == yard.accounts[0].address
+    for words, action, options in (
+        ("did you mean monad", "cost", {"profile": "monat"}),
+        (r"wanted chain id 143 \(monad\), got 31337", "balance", {"profile": "monad"}),
+        ("as `proofyard chain deploy` writes it", "balance", {"market": tmp_path / "nowhere.json"}),
+        ("wanted a Solidity file of a verifier", "deploy", {}),
+        ("a file with a private key in", "balance", {"key": tmp_path / "none", "market": market}),
     ):
-        done = proofyard(*arguments)
-        assert done.returncode == 2
-        assert words in done.stderr
-        assert done.stderr.count("\n") == 1
-    assert Web3.is_checksum_address(yard.deployment.coordinator)
+        with pytest.raises(BadInput, match=words):
+            chain(action, **{"url": yard.node.url, **options})
+    assert proofyard("cost", "--profile", "monat").returncode == 2
+
+
+def test_a_market_runs_on_a_local_approximation_of_monad() -> None:
+    monad = profiles.read("monad")
+    node = devchain.start_like(monad)
+    try:
+        there = Chain(monad, node.url)
+        owner = devchain.account(0)
+        outbox = Outbox(there, owner)
+        deployment = deploy(outbox, owner.address, {CIRCUIT: light_circuit()})
+        client = Client(there, deployment, owner)
+        client.mint(TOKEN)
+        client.do("Token", "approve", client.at("Vault"), 10**18)
+        receipt = client.outbox.wait(client.send("Vault", "deposit", 1), confirmations=monad.confirmations)
+        limit = int(there.rpc("eth_getTransactionByHash", receipt.hash)["gas"], 16)
+        assert limit <= receipt.gas_used * monad.gas_limit_percent // 100 + 5_000  # slack is paid for
+        assert there.rpc("eth_chainId") == hex(143)
+    finally:
+        node.stop()
+
+
+def test_an_account_on_monad_keeps_its_reserve() -> None:
+    monad = profiles.read("monad").model_copy(update={"reserve_tokens": 2e6})  # more than the account has
+    node = devchain.start_like(monad)
+    try:
+        outbox = Outbox(Chain(monad, node.url), devchain.account(1))
+        with pytest.raises(BadInput, match="above a reserve of"):
+            outbox.send("spend", devchain.account(2).address, "0x")
+        assert not outbox.knows("spend")
+    finally:
+        node.stop()
