@@ -25,7 +25,7 @@ def explore(
     source
         A trace of `simulate --trace`, or a journal: a file, or postgresql://….
     scenario
-        The scenario of a journal: its costs, and what to predict from.
+        The scenario of a journal: its costs, and what to predict from; TOML, or the scenario.json of a live run.
     prediction
         A summary.json of the simulator, to set beside what happened.
     reports
@@ -40,14 +40,13 @@ def explore(
         Print what is served as JSON, once it is.
     """
     start_quickly()
-    from proofyard import scenario as scenarios
     from proofyard.cli.shared import print_json
     from proofyard.explorer.app import Explorer
     from proofyard.explorer.serve import bound, serve
-    from proofyard.explorer.source import open_source
+    from proofyard.explorer.source import open_source, scenario_from
 
-    opened = open_source(source, scenarios.read(scenario) if scenario is not None else None)
-    explorer = Explorer(opened, _summary(prediction), tuple(reports or ()))
+    opened = open_source(source, scenario_from(scenario))
+    explorer = Explorer(lambda: opened, _summary(prediction), reports or ())
     listening = bound(port, host)
     url = f"http://{host}:{listening.getsockname()[1]}/"
 

@@ -20,6 +20,7 @@ def market(
     backend: Literal["calibrated", "noir"] = "calibrated",
     traces: Path | None = None,
     name: str = "market",
+    scenario: Path | None = None,
     json: Json = False,
 ) -> None:
     """Run a market's coordinator: the one writer of a journal, behind an HTTP API.
@@ -50,6 +51,8 @@ def market(
         File for OpenTelemetry spans, a JSON object a line.
     name
         Of a new journal, for people.
+    scenario
+        What the explorer's pages compare with: a scenario, or the scenario.json of a live run.
     json
         Print what was started as JSON.
     """
@@ -57,6 +60,8 @@ def market(
     import sys
 
     from proofyard.core.errors import BadInput
+    from proofyard.explorer.app import Explorer, create_app
+    from proofyard.explorer.source import JournalSource, scenario_from
     from proofyard.network.coordinator import Coordinator
     from proofyard.network.journal import connect
     from proofyard.network.keystore import signer_from
@@ -76,6 +81,8 @@ def market(
         genesis |= {"source": source, "scenario": name}
     elif "://" not in journal and not Path(journal).exists():
         raise BadInput("--mechanism", "a rule for a new journal, e.g. -m race", f"none, and no journal at {journal}")
+    told = scenario_from(scenario)
+    pages = create_app(Explorer(lambda: JournalSource(journal, told)))
     signer = signer_from(key)
     log_to_stderr()
     spans = trace_to(traces, "market") if traces is not None else None
@@ -83,7 +90,10 @@ def market(
     if json:
         print_json({"url": f"http://{host}:{port}", "coordinator": signer.address, "journal": journal})
     else:
-        print(f"market: http://{host}:{port} (documentation at /docs), coordinator {signer.address}", flush=True)
-    asyncio.run(serve(Coordinator(connect(journal), signer, verifier, genesis), host, port))
+        print(
+            f"market: http://{host}:{port} (pages at /explorer/, documentation at /docs), coordinator {signer.address}",
+            flush=True,
+        )
+    asyncio.run(serve(Coordinator(connect(journal), signer, verifier, genesis), host, port, pages))
     if spans is not None:
         spans.shutdown()

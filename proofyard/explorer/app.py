@@ -1,15 +1,16 @@
 """The explorer as an ASGI application: pages, their data as JSON, every table as CSV, and a stream that tells what is new.
 
-`create_app(Explorer(source))` may be served alone or mounted anywhere; all its addresses are relative.
+`create_app(Explorer(opening))` may be served alone or mounted anywhere; all its addresses are relative.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
@@ -42,23 +43,62 @@ HEADERS = {
 CSV_MOST = 2_000_000  # rows of a table
 
 
+class Opened(NamedTuple):
+    """A history that is there."""
+
+    source: Source
+    replay: Replay
+    costs: Costs
+    prediction: Prediction
+
+
 class Explorer:
     """Everything the pages are made of.
 
     Parameters
     ----------
-    source : a trace or a journal
+    opening : opens a trace or a journal, when somebody first looks: a market may not have begun yet
     summary : what was predicted, in the form of `summary.json`
     reports : folders with pages of the simulator
     """
 
-    def __init__(self, source: Source, summary: dict[str, Any] | None = None, reports: tuple[Path, ...] = ()) -> None:
-        self.source = source
-        self.replay = Replay(source)
-        self.costs = Costs(source)
-        self.prediction = Prediction(source, summary)
+    def __init__(
+        self, opening: Callable[[], Source], summary: dict[str, Any] | None = None, reports: Sequence[Path] = ()
+    ) -> None:
+        self._opening = opening
+        self._summary = summary
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
         self.reports = reports
         self.failed = ""  # why the journal could not be followed any further
+
+    def _open(self) -> "Opened":
+        with self._lock:
+            if self._opened is None:
+                source = self._opening()
+                prediction = Prediction(source, self._summary)
+                self._opened = Opened(source, Replay(source), Costs(source), prediction)
+            return self._opened
+
+    @property
+    def source(self) -> Source:
+        """Where the history comes from. Raises BadInput, JournalError while there is none."""
+        return self._open().source
+
+    @property
+    def replay(self) -> Replay:
+        """The history. Raises BadInput, JournalError while there is none."""
+        return self._open().replay
+
+    @property
+    def costs(self) -> Costs:
+        """What proving cost."""
+        return self._open().costs
+
+    @property
+    def prediction(self) -> Prediction:
+        """What the simulator says."""
+        return self._open().prediction
 
     def follow(self) -> None:
         """Take in what is new; what goes wrong is told to whoever looks."""
@@ -117,6 +157,7 @@ def create_app(explorer: Explorer) -> FastAPI:
     app = FastAPI(
         title="Proofyard explorer", version=proofyard.__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
+    app.state.close = follower.stop  # for whoever mounts it: the lifespan of a mounted application is not run
     _add_guards(app)
     _add_pages(app, explorer)
     _add_tables(app, explorer)
@@ -124,6 +165,7 @@ def create_app(explorer: Explorer) -> FastAPI:
 
     @app.get("/api/stream", include_in_schema=False)
     async def stream(request: Request) -> StreamingResponse:
+        await run_in_threadpool(lambda: explorer.replay)
         head = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(follower.tell(request), media_type="text/event-stream", headers=head)
 
@@ -216,8 +258,7 @@ def _add_pages(app: FastAPI, explorer: Explorer) -> None:
 
     @app.get("/api/provers/{number}")
     def prover(number: int, at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        view = View(explorer.replay, at)
-        return pages.prover(view, explorer.costs, number, explorer.provers(view))
+        return pages.prover(View(explorer.replay, at), explorer.costs, number)
 
     @app.get("/api/prediction")
     def prediction(at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]

@@ -15,7 +15,7 @@ from proofyard.explorer.tables import Cells, name_of, what_of
 from proofyard.explorer.view import AFTER, JOB, KIND, PROVER, ROW, View
 
 TRIALS = 200
-MOST_BYTES = 64 * 2**20  # of states copied for the trials: large markets get fewer
+MOST_BYTES = 2**30  # of states copied for the trials: large markets get fewer
 FEWEST = 20
 SHOWN = 12  # candidates
 SEED = 20_260_101  # the same words for everybody who asks
@@ -30,7 +30,7 @@ def decision(view: View, job: int) -> Cells | None:
     if not decided:
         return _raced(view, job, given)
     row, kind, chosen = decided[-1][ROW], decided[-1][KIND], decided[-1][PROVER]
-    before = view.replay.fresh(row)
+    before = _cut(view.replay.fresh(row), int(view.events[: row + 1, 3].max()) + 1)
     odds, trials = chances(view, before, row, job)
     bids = _bids(view, job, row)
     listed = _candidates(view, before, chosen, odds, bids)
@@ -43,7 +43,7 @@ def decision(view: View, job: int) -> Cells | None:
         "by_lot": len(odds) > 1,
         "chance": odds.get(chosen, 0) / trials,
         "nobody": odds.get(-1, 0) / trials,
-        "columns": [*_columns(view)],
+        "columns": list(_columns(view).items()),
         "candidates": listed,
         "others": max(0, len(set(view.provers.tolist()) | set(odds) - {-1}) - len(listed)),
     }
@@ -61,6 +61,20 @@ def _raced(view: View, job: int, given: Any) -> Cells | None:
     }  # fmt: skip
 
 
+def _cut(state: Any, jobs: int) -> Any:
+    """Leave the jobs out that nobody had asked for yet: the trials copy what is left."""
+    parts: list[Any] = []
+    names = {field.path: field.size for field, _ in shape.named(state)}
+    for name, value in zip(state._fields, state, strict=True):
+        if isinstance(value, tuple):
+            inner: Any = value
+            cut = (a[:jobs].copy() if names[f"{name}.{key}"] == "job" else a for key, a in inner._asdict().items())
+            parts.append(type(inner)(*cut))
+        else:
+            parts.append(value[:jobs].copy() if names[name] == "job" else value)
+    return type(state)(*parts)
+
+
 def chances(view: View, before: Any, row: int, job: int) -> tuple[dict[int, int], int]:
     """Let the rule answer the event of `row` with other words; count who gets `job` (-1: nobody), and the trials."""
     size = sum(a.nbytes for a in shape.arrays(before))
@@ -68,9 +82,12 @@ def chances(view: View, before: Any, row: int, job: int) -> tuple[dict[int, int]
     words = np.random.default_rng(SEED).integers(2**62, size=trials)
     event = view.events[row : row + 1].copy()
     found: dict[int, int] = {}
+    state = shape.copy(before)
+    cells = list(zip(shape.arrays(state), shape.arrays(before), strict=True))
     for k, word in enumerate(words.tolist()):
         event[0, 6] = word
-        state = shape.copy(before)
+        for mine, kept in cells:
+            np.copyto(mine, kept)
         refused = fold(view.rule, state, event)[0] != 0
         given = not refused and state.book.phase[job] == Phase.ASSIGNED
         who = int(state.book.prover[job]) if given else -1

@@ -11,6 +11,7 @@ from proofyard.core.event import Kind, Phase
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
 from proofyard.explorer.tables import Cells, journal_row, name_of, request_columns, request_row, what_of
+from proofyard.explorer.tables import provers as provers_table
 from proofyard.explorer.view import AFTER, BEFORE, KIND, PROVER, ROW, View
 from proofyard.lab import catalogue, metrics
 
@@ -173,6 +174,7 @@ def request(view: View, job: int) -> Cells:
         "market": market(view),
         "request": request_row(view, request_columns(view), job),
         "escrow": int(view.book.escrow[job]),
+        "pool_paid": int(view.paid[job] - view.book.paid[job]),
         "steps": steps,
         "left_out": max(0, len(rows) - LONGEST_LIFE),
         "rows": [journal_row(view, row) for row in rows[:LONGEST_LIFE].tolist()],
@@ -224,16 +226,17 @@ def _bids(view: View, job: int) -> list[Cells]:
     ]  # fmt: skip
 
 
-def prover(view: View, costs: Costs, number: int, rows: list[Cells]) -> Cells:
-    """One prover. Raises BadInput for somebody who does not prove."""
-    mine = next((row for row in rows if row["prover"] == number), None)
-    if mine is None:
-        raise BadInput("prover", "the number of a prover at this moment", number)
+def prover(view: View, costs: Costs, number: int) -> Cells:
+    """One prover, or somebody else in the market. Raises BadInput for a number that nobody has."""
+    if not 0 <= number < len(view.names):
+        raise BadInput("prover", f"the number of an actor (below {len(view.names)})", number)
+    mine = provers_table(view, costs, view.replay.source.skips_by_actor(view.count), [number])[0]
     skips = view.replay.source.skips_by_actor(view.count).get(number, {})
     return {
         "market": market(view),
         "prover": mine,
         "costs": costs.note,
+        "proves": number in view.provers,
         "skips": sorted(skips.items(), key=lambda pair: -pair[1]),
         "columns": _state_of(view, number),
         "stake": _stake_of(view, number),

@@ -1,10 +1,8 @@
 """Where a history comes from: a trace the simulator wrote, or the journal of a market, which may still be growing."""
 
-import hashlib
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +20,7 @@ from proofyard.lab.runs import TRACE_FORMAT
 from proofyard.network.journal import Journal, connect
 from proofyard.network.market import Market
 from proofyard.network.records import FIRST, Record, Row, hash_row, unpack
-from proofyard.scenario import Scenario, restored
+from proofyard.scenario import Scenario, read, restored
 
 COLUMNS = tuple(Event._fields)
 WORDS = len(COLUMNS)
@@ -271,6 +269,14 @@ def open_source(place: str, scenario: Scenario | None = None) -> Source:
     raise BadInput("source", "a trace of `simulate --trace` or a journal", f"{place}, which is neither")
 
 
-def fingerprint(hashes: Sequence[bytes]) -> str:
-    """Short name of a history: the start of its last hash."""
-    return hashes[-1].hex()[:16] if hashes else hashlib.sha256(b"").hexdigest()[:16]
+def scenario_from(path: Path | None) -> Scenario | None:
+    """Read a scenario: the user's TOML, or JSON as a live run leaves it. Raises BadInput."""
+    if path is None:
+        return None
+    if path.suffix != ".json":
+        return read(path)
+    try:
+        tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput("--scenario", "a scenario", f"{path} ({error})") from None
+    return restored(tree)

@@ -172,8 +172,10 @@ PROVERS = (
 )  # fmt: skip
 
 
-def provers(view: View, costs: Costs, skips: dict[int, dict[str, int]]) -> list[Cells]:
-    """All provers, those with the most proofs first."""
+def provers(
+    view: View, costs: Costs, skips: dict[int, dict[str, int]], only: Sequence[int] | None = None
+) -> list[Cells]:
+    """All provers, or `only` some actors; those with the most proofs first."""
     stake, pool = view.column("stake"), view.column("pool")
     price, capacity = view.last_offers()
     who = view.provers
@@ -181,7 +183,7 @@ def provers(view: View, costs: Costs, skips: dict[int, dict[str, int]]) -> list[
     spent = costs.until(view)
     own = view.book.slashed
     rows: list[Cells] = []
-    for k in who.tolist():
+    for k in who.tolist() if only is None else only:
         cost = spent.get(k)
         rows.append({
             "prover": k,

@@ -51,9 +51,11 @@ export function chart(title, note, spec, height = 170) {
       const looks = await load();
       if (!place.isConnected || mine !== turn) return;
       const theme = isDark() ? "dark" : "light";
+      const look = looks[theme];
+      const config = { ...look, rect: look.bar, area: { color: look.bar.color, line: { color: look.bar.color } }, legend: { ...look.legend, columns: place.clientWidth < 420 ? 3 : 5, labelLimit: 110 } };
       const aside = h("div");
       const whole = { ...spec, width: Math.max(120, place.clientWidth), height, autosize: { type: "fit", contains: "padding" }, padding: { left: 2, top: 6, right: 6, bottom: 2 } };
-      await window.vegaEmbed(aside, whole, { actions: false, config: looks[theme], mode: "vega-lite", renderer: "svg", tooltip: { theme } });
+      await window.vegaEmbed(aside, whole, { actions: false, config, mode: "vega-lite", renderer: "svg", tooltip: { theme } });
       if (mine === turn) place.replaceChildren(aside);
     } catch (error) {
       place.textContent = `This chart could not be drawn: ${error.message}`;
@@ -94,7 +96,7 @@ export function bars(rows, series, yTitle, format) {
     mark: { type: "rect", strokeWidth: 0, x2Offset: -0.6 },
     encoding: {
       x, x2: { field: "to" }, y: { field: "low", type: "quantitative", title: yTitle, axis: axis(format) }, y2: { field: "high" },
-      ...(few ? {} : { color: { field: "name", type: "nominal", scale: { domain: names[names.length - 1] === "others" ? ["others", ...names.slice(0, -1)] : ["", ...names] }, legend: { title: null, values: names, columns: 3, labelLimit: 120 } } }),
+      ...(few ? {} : { color: { field: "name", type: "nominal", scale: { domain: names[names.length - 1] === "others" ? ["others", ...names.slice(0, -1)] : ["", ...names] }, legend: { title: null, values: names } } }),
       tooltip: [...(few ? [] : [{ field: "name", type: "nominal", title: "who" }]), { field: "value", type: "quantitative", title: yTitle, format: ",.4~f" }],
     },
   };

@@ -26,6 +26,9 @@ export function keep(to) {
 
 export const phase = (name) => h("span", { class: `phase ${/^[A-Z]+$/.test(name) ? name : ""}` }, name.toLowerCase());
 
+// Words of a rule: what stands between backticks is code.
+export const marked = (text) => text.split("`").map((part, k) => (k % 2 ? h("code", {}, part) : part));
+
 export function facts(pairs) {
   return h("dl", { class: "facts" }, pairs.filter((pair) => pair).map(([name, ...value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }

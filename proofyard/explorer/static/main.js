@@ -53,7 +53,7 @@ async function show() {
   nav();
   $("content").classList.add("waiting");
   try {
-    const context = { path, query, at: at(), ask: (what, more = {}) => ask(what, { at: at(), ...more }), go };
+    const context = { path, query, at: at(), ask: (what, more = {}) => ask(what, { at: at(), ...more }), go, again: show };
     const market = await ask("market", { at: at() });
     if (mine !== turn) return;
     setDecimals(market.decimals);
@@ -62,7 +62,7 @@ async function show() {
     if (mine !== turn) return;
     const focused = document.activeElement?.getAttribute?.("data-keep");
     const open = [...$("content").querySelectorAll("details[open]")].map((one) => one.getAttribute("data-keep"));
-    $("content").replaceChildren(...[page].flat());
+    $("content").replaceChildren(...[page].flat(Infinity).filter((part) => part !== null && part !== undefined && part !== false));
     for (const one of $("content").querySelectorAll("details[data-keep]")) if (open.includes(one.dataset.keep) && path.join("/") === lastPath) one.open = true;
     if (focused) $("content").querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
     else if (lastPath !== path.join("/") && lastPath !== "" && document.activeElement?.closest("nav, main")) $("content").focus({ preventScroll: true });
@@ -103,7 +103,7 @@ function head(market) {
 function status() {
   const past = at() !== null && at() < state.rows;
   const [kind, text] = state.lost ? ["off", "connection lost"]
-    : past ? ["past", "looking back"] : state.growing ? ["live", "live"] : ["past", "recorded"];
+    : past ? ["past", "looking back"] : state.growing ? ["live", "live"] : ["", "recorded"];
   $("status").className = `status ${kind}`;
   $("status").textContent = text;
 }
@@ -173,7 +173,7 @@ function play() {
       if (next >= state.rows) play();
     }, 500);
   }
-  $("play").textContent = state.playing ? "⏸" : "▶";
+  $("play").textContent = state.playing ? "❚❚" : "▶";
   $("play").title = state.playing ? "Stop (space)" : "Play (space)";
 }
 

@@ -1,5 +1,5 @@
 import { chart, inTokens, lines, pairs } from "./charts.js";
-import { h, keep } from "./dom.js";
+import { h, keep, marked } from "./dom.js";
 import { asked, chips, pager, table, to } from "./table.js";
 import { clock, count, HOW, NONE, percent, tokens } from "./words.js";
 
@@ -66,9 +66,9 @@ export async function journal(context) {
 
 // Prediction beside reality.
 export async function prediction(context) {
-  const { ask, go } = context;
+  const { ask, again } = context;
   const told = await ask("prediction");
-  if (told.under_way) setTimeout(() => { if (location.hash.startsWith("#/prediction")) go({ tick: Date.now() % 1e6 }); }, 1_000);
+  if (told.under_way) setTimeout(() => { if (location.hash.startsWith("#/prediction")) again(); }, 1_000);
   const say = (row, value) => (value === null || value === undefined ? NONE : HOW[row.how](value));
   const rows = told.provers.slice(0, 24);
   const shares = rows.filter((row) => row.share !== null || row.predicted_share !== null).map((row) => ({ name: row.name, predicted: row.predicted_share === null ? null : 100 * row.predicted_share, real: row.share === null ? null : 100 * row.share }));
@@ -80,17 +80,17 @@ export async function prediction(context) {
       ["predicted", "predicted", (row) => [say(row, row.predicted), row.deviation ? h("span", { class: "soft" }, ` ± ${HOW[row.how](row.deviation)}`) : ""], number],
       ["real", "real", (row) => say(row, row.real), number],
       ["error", "difference", (row) => (row.error === null ? NONE : h("span", { class: off(row) ? "warn" : null }, `${row.error > 0 ? "+" : ""}${percent(row.error)}`)), number],
-    ], told.figures),
+    ], told.figures, { csv: "prediction" }),
     told.ready ? [
       h("div", { class: "charts" }, chart("Share of the proofs", "per cent", pairs(shares, "per cent"), 26 * shares.length + 50)),
       h("h3", {}, "The provers"),
       table([
         ["name", "prover", (row) => to(row.name, `#/provers/${row.prover}`), { name: true }],
-        ["share", "share, predicted", (row) => percent(row.predicted_share), number], ["share", "real", (row) => percent(row.share), number],
-        ["income", "earned, predicted", (row) => tokens(row.predicted_income), number], ["income", "real", (row) => tokens(row.income), number],
-        ["missed", "missed, predicted", (row) => count(row.predicted_missed), number], ["missed", "real", (row) => count(row.missed), number],
-        ["slashed", "slashed, predicted", (row) => tokens(row.predicted_slashed), number], ["slashed", "real", (row) => tokens(row.slashed), number],
-      ], told.provers.slice(0, 200))] : null,
+        ["predicted_share", "share, predicted", (row) => percent(row.predicted_share), number], ["share", "real", (row) => percent(row.share), number],
+        ["predicted_income", "earned, predicted", (row) => tokens(row.predicted_income), number], ["income", "real", (row) => tokens(row.income), number],
+        ["predicted_missed", "missed, predicted", (row) => count(row.predicted_missed), number], ["missed", "real", (row) => count(row.missed), number],
+        ["predicted_slashed", "slashed, predicted", (row) => tokens(row.predicted_slashed), number], ["slashed", "real", (row) => tokens(row.slashed), number],
+      ], told.provers.slice(0, 200), { csv: "prediction-provers" })] : null,
   ];
 }
 
@@ -104,15 +104,15 @@ export async function rule({ ask }) {
     ruleText(told), told.source ? h("p", { class: "soft" }, "Source: ", told.source) : null,
     h("h3", {}, "Parameters in force"), parameters(told.parameters),
     h("h3", {}, "Steps that requests took so far"),
-    told.life.length ? table([["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life) : h("p", { class: "soft" }, "None yet."),
+    told.life.length ? table([["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life, { csv: "steps" }) : h("p", { class: "soft" }, "None yet."),
     h("h3", {}, "What the rule keeps, beside the book"),
-    told.state.length ? table([["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => one.meaning]], told.state) : h("p", { class: "soft" }, "Nothing."),
+    told.state.length ? table([["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state) : h("p", { class: "soft" }, "Nothing."),
   ];
 }
 
 export function ruleText(told) {
   const shown = ["Rules", "Randomness", "Units", "Simplified"].filter((title) => told.sections[title]);
-  return h("div", {}, shown.map((title) => [h("h3", {}, title), h("div", { class: title === "Rules" ? "columns" : "" }, told.sections[title].map((text) => h("p", {}, text)))]));
+  return h("div", {}, shown.map((title) => [h("h3", {}, title), h("div", { class: title === "Rules" ? "columns" : "" }, told.sections[title].map((text) => h("p", {}, marked(text))))]));
 }
 
 export function parameters(rows) {
@@ -121,8 +121,8 @@ export function parameters(rows) {
     ["name", "name", (one) => h("code", {}, one.name)],
     ["value", "value", (one) => [count(one.value), one.unit && one.unit !== "switch" ? ` ${one.unit}` : ""], number],
     ["default", "default", (one) => (one.value === one.default ? h("span", { class: "soft" }, "the same") : count(one.default)), number],
-    ["meaning", "meaning", (one) => one.meaning],
-  ], rows, { won: (one) => one.value !== one.default });
+    ["meaning", "meaning", (one) => marked(one.meaning)],
+  ], rows, { csv: "parameters", won: (one) => one.value !== one.default });
 }
 
 // The simulator's reports.

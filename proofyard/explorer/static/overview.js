@@ -41,7 +41,7 @@ function tiles({ figures, stretches, phases, market, locked, provers }) {
     tile("Throughput", digits(rate * size), `a ${name}`, `lately ${digits(lately * size)}`),
     tile("Price of a proof", tokens(figures.price_gwei.mean), "tokens", prices.length ? `lately ${tokens(prices[prices.length - 1].price)}` : ""),
     tile("Time to proof", duration(times.p50), "", `90 % within ${duration(times.p90)}`),
-    tile("Concentration", count(who.nakamoto), who.nakamoto === 1 ? `of ${provers} makes more than half` : `of ${provers} make more than half`, `largest ${percent(who.top1_share)} · HHI ${who.hhi === null ? "–" : who.hhi.toFixed(3)}`),
+    tile("Concentration", count(who.nakamoto), `of ${provers} provers`, `make more than half · largest ${percent(who.top1_share)} · HHI ${who.hhi === null ? "–" : who.hhi.toFixed(3)}`),
     tile("Locked", tokens(locked), "tokens", `at most ${tokens(stake.locked_peak_gwei)}`),
     tile("Slashed", tokens(stake.slashed_gwei), "tokens", `burnt ${tokens(stake.burnt_gwei)}`),
     tile("Waiting now", count(open), open === 1 ? "request" : "requests", ["BIDDING", "ASSIGNED", "OPEN", "PROVEN", "CONTESTED"].filter((name) => phases[name]).map((name) => `${count(phases[name])} ${name.toLowerCase()}`).join(" · ")));
@@ -61,8 +61,8 @@ function charts({ stretches, money, market }) {
   const at = (one) => one.time_ms;
   const many = market.rows > 0;
   return [
-    chart("Who makes the proofs", each, bars(series, provers, "proofs", { format: ",.6~f" })),
-    chart("Requests and proofs", each, lines(series, [["asked", (one) => one.asked], ["settled", (one) => one.settled]], "number")),
+    chart("Who makes the proofs", each, bars(series, provers, "proofs", { format: ",.6~f" }), 200),
+    chart("Requests and proofs", each, lines(series, [["asked", (one) => one.asked], ["settled", (one) => one.settled]], "number"), 200),
     chart("Price of a proof", "mean", lines(series, [["price", (one) => inTokens(one.price)]], "tokens")),
     chart("Time to proof", "half, and 90 %, within", lines(series, [["p50", (one) => (one.p50 === null ? null : one.p50 / size)], ["p90", (one) => (one.p90 === null ? null : one.p90 / size)]], unit)),
     chart("Locked in the market", "stakes and bonds", many ? lines(money, [["locked", (one) => inTokens(one.locked)]], "tokens", at, { area: true }) : null),

@@ -1,5 +1,5 @@
 import { bars, chart, inTokens, lines } from "./charts.js";
-import { facts, h, keep, meter } from "./dom.js";
+import { facts, h, keep, marked, meter } from "./dom.js";
 import { asked, pager, table, to } from "./table.js";
 import { count, duration, NONE, percent, tokens } from "./words.js";
 
@@ -12,7 +12,7 @@ export async function provers(context) {
   const columns = [
     ["name", "prover", (r) => to(r.name, `#/provers/${r.prover}`), { name: true }],
     ["proofs", "proofs", (r) => count(r.proofs), number],
-    ["share", "share", (r) => [meter(r.share), percent(r.share)], number],
+    ["share", "share", (r) => [meter(r.share), h("span", { class: "of" }, percent(r.share))], number],
     ["income", "earned", (r) => tokens(r.income), number],
     ["cost", "spent", (r) => tokens(r.cost), number],
     ["profit", "profit", (r) => h("span", { class: r.profit < 0 ? "bad" : null }, tokens(r.profit)), number],
@@ -39,7 +39,7 @@ export async function prover({ path, ask }) {
   const missed = told.work.some((one) => one.missed);
   return [
     h("h2", {}, r.name),
-    r.address ? h("p", { class: "soft" }, h("code", {}, r.address)) : null,
+    h("p", { class: "soft" }, told.proves ? "" : "It does not prove. ", r.address ? h("code", {}, r.address) : ""),
     h("div", { class: "tiles" },
       tile("Proofs", count(r.proofs), `${percent(r.share)} of all`), tile("Earned", tokens(r.income), r.cost === null ? "cost unknown" : `spent ${tokens(r.cost)}`),
       tile("Profit", tokens(r.profit), "tokens, after slashes"), tile("Stake", tokens(r.stake), r.delegated !== null ? `delegated ${tokens(r.delegated)}` : "tokens"),
@@ -52,7 +52,7 @@ export async function prover({ path, ask }) {
     h("h3", {}, "Why it skipped requests"),
     told.skips.length ? table([["reason", "reason", ([reason]) => reason], ["count", "times", ([, times]) => count(times), number]], told.skips) : h("p", { class: "soft" }, "No skip was recorded."),
     h("h3", {}, "What the rule keeps about it"),
-    facts(told.columns.map((one) => [h("code", {}, one.name), one.money ? `${tokens(one.value)} tokens` : count(one.value), one.meaning ? h("span", { class: "soft" }, `  ${one.meaning}`) : ""])),
+    facts(told.columns.map((one) => [h("code", {}, one.name), one.money ? `${tokens(one.value)} tokens` : count(one.value), one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
     h("p", { class: "soft small" }, `Spent: ${told.costs}`),
   ];
 }

@@ -1,4 +1,4 @@
-import { facts, h, keep, link, meter, phase, pieces } from "./dom.js";
+import { facts, h, keep, link, marked, meter, phase, pieces } from "./dom.js";
 import { asked, chips, pager, table, to } from "./table.js";
 import { clock, count, duration, NONE, percent, tokens } from "./words.js";
 
@@ -46,7 +46,7 @@ export async function request({ path, ask }) {
   const told = await ask(`requests/${encodeURIComponent(path[1])}`);
   const r = told.request;
   const reason = h("div", {}, h("p", { class: "soft" }, "Asking the rule again with other dice …"));
-  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found, told))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
+  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
   return [
     h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
       job > 0 ? h("a", { class: "button", href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { class: "button", href: keep(`#/requests/${job + 1}`) }, "next →")),
@@ -55,7 +55,7 @@ export async function request({ path, ask }) {
       ["size, at most", `${count(r.size)}, ${tokens(r.ceiling)} tokens`],
       ["prover", who(r.prover, r.prover_number)],
       ["timings", timings(r)],
-      ["money", `${tokens(r.paid)} tokens paid, ${tokens(told.escrow)} still put aside`],
+      ["money", `${tokens(r.paid)} tokens paid${told.pool_paid ? `, ${tokens(told.pool_paid)} of it to delegators` : ""}; ${tokens(told.escrow)} still put aside`],
       told.slashes.length && ["slashed", told.slashes.map((s, k) => [k ? ", " : "", `${tokens(s.amount)} tokens of `, to(s.name, `#/provers/${s.prover}`)])],
       ["proof", proof(told.proof)],
       ["on chain", chain(told.settlement, told.market)],
@@ -96,32 +96,30 @@ function chain(settlement, market) {
   return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))])];
 }
 
-function why({ decision: d, rules }, told) {
-  const words = h("details", { "data-keep": "rules" }, h("summary", {}, "The rule in words"), h("div", { class: "columns" }, rules.map((text) => h("p", {}, text))));
+function why({ decision: d, rules }) {
+  const words = h("details", { "data-keep": "rules" }, h("summary", {}, "The rule in words"), h("div", { class: "columns" }, rules.map((text) => h("p", {}, marked(text)))));
   if (!d) return [h("p", {}, "Nobody has been given this request."), words];
   const name = to(d.name, `#/provers/${d.chosen}`);
   if (!d.trials) return [h("p", {}, "Anybody could prove it, and ", name, " was first."), words];
   const said = d.by_lot
-    ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it in ${percent(d.chance)} of them`, d.nobody ? `, and nobody in ${percent(d.nobody)}.` : "."]
+    ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it ${Math.round(d.chance * d.trials)} times`, d.nobody ? `, and nobody ${Math.round(d.nobody * d.trials)} times.` : "."]
     : [name, ` was the only choice: with ${d.trials} other random words the rule chose it every time; chance had no part.`];
   const bid = d.candidates.some((one) => one.bid !== null);
-  const shown = d.columns.filter((column) => new Set(d.candidates.map((one) => one[column])).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
-  const money = told.money ?? {};
+  const shown = d.columns.map(([column]) => column).filter((column) => new Set(d.candidates.map((one) => one[column])).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
+  const money = Object.fromEntries(d.columns);
   const columns = [
     ["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
-    ["chance", "chance", (one) => [meter(one.chance), percent(one.chance)], { nowrap: true }],
+    ["chance", "chance", (one) => [meter(one.chance), percent(Math.round(1000 * one.chance) / 1000)], { nowrap: true }],
     ...(bid ? [["bid", "bid", (one) => tokens(one.bid), number]] : []),
-    ...shown.map((column) => [column, column.replace("book.", ""), (one) => (isMoney(column, money) ? tokens(one[column]) : count(one[column])), number]),
+    ...shown.map((column) => [column, column.replace("book.", ""), (one) => (money[column] ? tokens(one[column]) : count(one[column])), number]),
   ];
   return [
     h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`)),
-    table(columns, d.candidates, { won: (one) => one.prover === d.chosen }),
+    table(columns, d.candidates, { won: (one) => one.prover === d.chosen, csv: "candidates" }),
     h("p", { class: "soft small" }, `What the rule knew about them just before, as it keeps it. ${d.others ? `${count(d.others)} others are not shown.` : ""}`),
     words,
   ];
 }
-
-const isMoney = (column, money) => money[column] ?? ["stake", "pool", "bond", "exiting", "leaving", "held"].includes(column);
 
 function bids(told) {
   if (!told.bids.length) return null;
@@ -130,7 +128,7 @@ function bids(told) {
     ["amount", "bid, tokens", (one) => tokens(one.amount), number],
     ["time_ms", "when", (one) => clock(one.time_ms), { nowrap: true }],
     ["won", "", (one) => (one.won ? "holds it" : "")],
-  ], [...told.bids].sort((a, b) => a.amount - b.amount), { won: (one) => one.won })];
+  ], [...told.bids].sort((a, b) => a.amount - b.amount), { won: (one) => one.won, csv: "bids" })];
 }
 
 function skips(told) {

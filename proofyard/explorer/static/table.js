@@ -3,7 +3,7 @@ import { h, keep } from "./dom.js";
 import { count } from "./words.js";
 
 // columns: [key, title, cell(row), {number, sort}]
-export function table(columns, rows, { sort, down, go, won } = {}) {
+export function table(columns, rows, { sort, down, go, won, csv } = {}) {
   const head = columns.map(([key, title, , how = {}]) => {
     const mine = sort && sort === key;
     const label = title + (mine ? (down ? " ↓" : " ↑") : "");
@@ -13,7 +13,23 @@ export function table(columns, rows, { sort, down, go, won } = {}) {
   });
   const body = rows.map((row) => h("tr", { class: won?.(row) ? "won" : null },
     columns.map(([, , cell, how = {}]) => h("td", { class: how.number ? "number" : how.name ? "name" : how.nowrap ? "nowrap" : null }, cell(row)))));
-  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  if (!csv) return whole;
+  return [whole, h("div", { class: "bar" }, h("span", { class: "grow" }), h("button", { type: "button", "data-keep": `csv-${csv}`, onclick: () => save(csv, columns, rows) }, "CSV"))];
+}
+
+// The rows as they came, for tables that the server does not keep as such; a text that a spreadsheet would take for a formula gets an apostrophe.
+function save(name, columns, rows) {
+  const keys = columns.map(([key]) => key);
+  const cell = (value) => {
+    const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const harmless = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  };
+  const text = [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(cell).join(",")).join("\r\n");
+  const address = URL.createObjectURL(new Blob([text + "\r\n"], { type: "text/csv" }));
+  h("a", { href: address, download: `${name}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1_000);
 }
 
 export function pager(found, { query, go, at }, name) {

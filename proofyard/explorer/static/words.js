@@ -52,7 +52,7 @@ export function percent(share) {
 
 export function count(value) {
   if (value === null || value === undefined) return NONE;
-  return value.toLocaleString("en-US", { maximumFractionDigits: 1 });
+  return value.toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 1 });
 }
 
 export function index(value) { return value === null || value === undefined ? NONE : value.toFixed(3); }
