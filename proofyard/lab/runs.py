@@ -5,6 +5,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +13,16 @@ from proofyard.engine import cache
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
 from proofyard.engine.world import rule_of
-from proofyard.lab.runner import Runner
 from proofyard.scenario import Scenario
+
+if TYPE_CHECKING:
+    from proofyard.lab.runner import Runner
 
 TRACE_FORMAT = 1
 
 
 def run_seeds(
-    scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False, runner: Runner | None = None
+    scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False, runner: "Runner | None" = None
 ) -> list[Run]:
     """Run `seeds` seeds, the scenario's own and the next ones; the first here, the others as `runner` spreads them.
 
@@ -32,6 +35,8 @@ def run_seeds(
     tasks = [(scenario, scenario.seed + k) for k in range(1, seeds)]
     if not tasks:
         return [first]
+    from proofyard.lab.runner import Runner  # noqa: PLC0415 - a single run does not wait for it
+
     with nullcontext(runner) if runner is not None else Runner(quiet=quiet) as spread:
         return [first, *spread.map(run_one, tasks, what="seeds")]
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from proofyard.core.errors import BadInput, Fault
 
 EVERY_S = 1.0  # the most that a crash costs
@@ -35,6 +33,8 @@ class Store:
         self.next = 1 + max((int(path.stem) for path in self.parts.glob("*.parquet")), default=0)
 
     def _read(self, path: Path) -> None:
+        import polars as pl  # noqa: PLC0415 - a run that keeps nothing does not wait for it
+
         try:
             frame = pl.read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -72,6 +72,8 @@ class Store:
 
 def _write(rows: list[Any], path: Path) -> None:
     """Write rows as Parquet, under the final name only once they are all there."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     draft = path.with_suffix(".part")
     pl.DataFrame(rows, infer_schema_length=None).write_parquet(draft)
     draft.replace(path)

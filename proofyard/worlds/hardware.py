@@ -13,7 +13,6 @@ import numpy as np
 
 from proofyard.core.errors import BadInput
 from proofyard.worlds import models
-from proofyard.worlds.profile import GAS_PER_TRANSFER, read
 from proofyard.worlds.tables import ONE, Ints, lognormal_noise
 from proofyard.worlds.text import Call, duration_ms, duration_ps, match_setup, number, only, parse_call, unknown, whole
 
@@ -149,6 +148,8 @@ def proving_ms(model: Hardware, size: int | Ints, difficulty: Ints | int = ONE, 
 
 def _measured(path: str, field: str) -> Hardware:
     """Read a machine that `proofyard bench` measured: leaf proofs of the payments rollup, 21,000 gas a transfer."""
+    from proofyard.worlds.profile import GAS_PER_TRANSFER, read  # noqa: PLC0415 - few scenarios name one
+
     profile = read(path, field)
     per_gas = round(profile.ms_per_transfer * PS_PER_MS / GAS_PER_TRANSFER)
     noise_sd = min(profile.error, MOST_NOISE)
