@@ -16,6 +16,7 @@ interface Vm {
     function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function addr(uint256 key) external pure returns (address);
     function assume(bool condition) external pure;
+    function chainId(uint256 id) external;
 }
 
 /// @title Accepts a proof that is the hash of its public inputs: as much of a proof as tests of money need.
