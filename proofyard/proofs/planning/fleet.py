@@ -10,7 +10,7 @@ Units    guest cycles for cards, transfers for machines; ms; micro-USD per card 
 """
 
 import re
-from dataclasses import replace as dataclass_replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from proofyard.core.errors import BadInput
@@ -24,7 +24,7 @@ from proofyard.worlds.hardware import (
     Hardware,
     hardware,
 )
-from proofyard.worlds.profile import Profile, read
+from proofyard.worlds.profile import GAS_PER_TRANSFER, Profile, read
 from proofyard.worlds.schedules import Schedule, schedule
 from proofyard.worlds.text import Call, number, only, parse_call, unknown
 from proofyard.worlds.theory import serial_share
@@ -199,7 +199,7 @@ def _cards(call: Call, count: int, online: str) -> Fleet:
     memory = int(number(value["memory"], "--fleet memory", 8, 10_000)) if "memory" in value else model.vram_gb
     if "price" in value:
         paid = round(MICRO * number(value["price"], "--fleet price", 0, 10_000))
-        model = dataclass_replace(model, micro_usd_low=paid, micro_usd_high=paid)
+        model = replace(model, micro_usd_low=paid, micro_usd_high=paid)
     host = value.get("host", "server")
     if host not in {"server", "cheap"}:
         raise unknown("--fleet host", repr(host), ["server", "cheap"])
@@ -236,8 +236,6 @@ def _cards(call: Call, count: int, online: str) -> Fleet:
 
 def _machines(name: str, count: int) -> Fleet:
     """Turn measured machines into workers: one a core, as `proofyard prove` starts them."""
-    from proofyard.worlds.profile import GAS_PER_TRANSFER  # noqa: PLC0415 - named where it is used
-
     profile = read(name.removeprefix(PROFILE), "--fleet")
     sizes = sorted({sample.size for sample in profile.samples if sample.size})
     card = Card(
@@ -263,7 +261,9 @@ def _machines(name: str, count: int) -> Fleet:
     cards = tuple(card._replace(machine=i) for i in range(count) for _ in range(profile.cores))
     told = f"{name}: measured on {profile.machine}, line within {100 * profile.error:.1f} %"
     machines = (shared,) * count
-    return Fleet("", profile.backend, cards, machines, "transfer", 1 / GAS_PER_TRANSFER, tuple(sizes), (told,), False)
+    return Fleet(
+        "", profile.backend, cards, machines, "transfer", 1 / GAS_PER_TRANSFER, tuple(sizes), (told,), uncertain=False
+    )
 
 
 def _join_serial(profile: Profile) -> float:

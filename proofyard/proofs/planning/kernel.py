@@ -5,11 +5,11 @@ Order    of the ready parts the one with the longest way to the root first (Hu 1
          cards nobody idles while a part is ready, so Graham's bounds hold (1969).
 Losses   a card that goes loses what it works on, which is given out again after `detect_ms`; if finished parts are not
          `saved`, those it made and nobody used yet are lost too (their proofs lie on its disk).
-Units    ms, MiB.
+Units    ms, MiB. `Any` stands where Numba makes a scalar and a type checker sees an array.
 """
 
 import heapq
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Log(NamedTuple):
     busy: Floats  # by card, ms
     paid: Floats  # by card, ms there until the end
     made: Ints  # by card, parts
-    count: Ints  # parts lost with a card; parts crashed
+    losses: Ints  # parts lost with a card; parts crashed
 
 
 class State(NamedTuple):
@@ -101,12 +101,6 @@ Places: TypeAlias = list[int]
 
 
 @compiled
-def join_factor(threads: int, serial: float) -> float:
-    """Time of a join with `threads`, as a share of its time with one (Amdahl)."""
-    return serial + (1.0 - serial) / threads
-
-
-@compiled
 def expected_ms(job: Job, card: int, part: int, ready: int) -> float:
     """Time of a part on a card now; a machine's spare cores help its joins, and its parts slow each other."""
     world = job.world
@@ -115,8 +109,8 @@ def expected_ms(job: Job, card: int, part: int, ready: int) -> float:
     slow = world.beside[machine] if shared > 1 else 1.0
     if job.tree.left[part] < 0:
         return world.leaf_ms[card] * slow
-    threads = max(1, world.cores[machine] // shared)
-    return world.join_ms[card] * slow * join_factor(threads, world.join_serial[machine])
+    serial = world.join_serial[machine]  # Amdahl
+    return world.join_ms[card] * slow * (serial + (1.0 - serial) / max(1, world.cores[machine] // shared))
 
 
 @compiled
@@ -126,7 +120,7 @@ def mib_of(job: Job, part: int) -> int:
 
 
 @compiled
-def fits(job: Job, card: int, part: int) -> bool:
+def fits(job: Job, card: int, part: int) -> Any:
     """Tell whether a machine has the memory for one more part; a single one always runs."""
     machine = job.world.machine[card]
     return job.state.running[machine] == 0 or job.state.mib[machine] + mib_of(job, part) <= job.world.mib[machine]
@@ -225,7 +219,7 @@ def finish(job: Job, heap: Places, card: int, now: float) -> None:
     state, part = job.state, stop(job, card, now)
     if state.crashes[part]:
         state.crashes[part] = 0
-        job.log.count[1] += 1
+        job.log.losses[1] += 1
         queue(job, heap, part)
         return
     state.status[part] = DONE
@@ -282,7 +276,7 @@ def leave(job: Job, heap: Places, late_at: list[float], late: Places, card: int,
     """Lose what a card worked on and, if nothing is saved, what it made and nobody used."""
     if job.state.work[card] >= 0:
         job.state.status[stop(job, card, now)] = IDLE
-        job.log.count[0] += 1
+        job.log.losses[0] += 1
     elif job.world.saved:
         return
     if not job.world.saved:
@@ -309,7 +303,7 @@ def hand_out(job: Job, heap: Places, late_at: list[float], late: Places, now: fl
 
 
 @compiled
-def next_moment(job: Job, late_at: list[float]) -> float:
+def next_moment(job: Job, late_at: list[float]) -> Any:
     """Find when something happens next."""
     state, chance, tree = job.state, job.chance, job.tree
     moment = np.inf
@@ -341,9 +335,9 @@ def run(tree: Tree, world: World, chance: Chance, log: Log) -> float:
     """Run one job; return when it ends, ms, or infinity if that is beyond the horizon."""
     parts, cards, machines = tree.left.size, world.leaf_ms.size, world.cores.size
     state = State(
-        np.zeros(parts, np.int64), (chance.crash <= 1.0).astype(np.int64), np.full(cards, NOBODY), np.full(cards, np.inf),
-        np.zeros(cards), chance.online.copy(), chance.bounds[:-1].copy(), np.zeros(machines, np.int64),
-        np.zeros(machines, np.int64), np.zeros(1, np.int64),
+        np.zeros(parts, np.int64), (chance.crash <= 1.0).astype(np.int64), np.full(cards, NOBODY),
+        np.full(cards, np.inf), np.zeros(cards), chance.online.copy(), chance.bounds[:-1].copy(),
+        np.zeros(machines, np.int64), np.zeros(machines, np.int64), np.zeros(1, np.int64),
     )  # fmt: skip
     job = Job(tree, world, chance, state, log)
     heap, late_at, late = [0][:0], [0.0][:0], [0][:0]

@@ -59,13 +59,13 @@ class Sample(NamedTuple):
     Attributes
     ----------
     ms : of each job, ascending
-    paid_ms, busy_ms : mean of all cards together, there and at work
+    paid_ms, busy_ms : mean of each card, there until the end, and at work
     lost, crashed : mean number of parts
     """
 
     ms: Floats
-    paid_ms: float
-    busy_ms: float
+    paid_ms: Floats
+    busy_ms: Floats
     lost: float
     crashed: float
 
@@ -124,17 +124,15 @@ def world_of(cards: Sequence[Card], machines: Sequence[Machine], size: int, sett
 def empty_log(parts: int, cards: int) -> Log:
     """Begin with nothing done."""
     return Log(
-        np.full(parts, -1), np.zeros(parts), np.zeros(parts), np.zeros(cards), np.zeros(cards), np.zeros(cards, np.int64),
-        np.zeros(2, np.int64),
+        np.full(parts, -1), np.zeros(parts), np.zeros(parts), np.zeros(cards), np.zeros(cards),
+        np.zeros(cards, np.int64), np.zeros(2, np.int64),
     )  # fmt: skip
 
 
 def calm(parts: int, cards: int) -> Chance:
     """Draw nothing: every time is as expected and every card stays."""
     nothing = np.zeros(cards + 1, np.int64)
-    return Chance(
-        np.ones(parts), np.ones(cards), np.full(parts, NEVER), np.zeros(0), nothing, np.ones(cards, np.int64)
-    )
+    return Chance(np.ones(parts), np.ones(cards), np.full(parts, NEVER), np.zeros(0), nothing, np.ones(cards, np.int64))
 
 
 def after(cards: Sequence[Card], setting: Setting) -> int:
@@ -175,9 +173,8 @@ def many(
             *lives(cards, seed, trial, horizon, setting, dice),
         )
         times[trial] = run(tree, world, chance, log) + fixed
-    paid = log.paid.sum() / trials + fixed * count
-    lost, crashed = (log.count / trials).tolist()
-    return Sample(np.sort(times), float(paid), float(log.busy.sum() / trials), lost, crashed)
+    lost, crashed = (log.losses / trials).tolist()
+    return Sample(np.sort(times), log.paid / trials + fixed, log.busy / trials, lost, crashed)
 
 
 def lognormal(dice: np.random.Generator, sd: float | Floats, count: int) -> Floats:
