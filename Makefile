@@ -83,6 +83,7 @@ format: $(READY) ## Rewrite the sources as `check` wants them, where that is saf
 bench: $(READY) ## Measure speed against plain C, SimPy and Mesa
 	.venv/bin/python benchmarks/run.py
 	.venv/bin/python benchmarks/chain.py
+	.venv/bin/python benchmarks/proving.py
 
 .PHONY: docs
 docs: $(READY) ## Rebuild the generated pages under docs/

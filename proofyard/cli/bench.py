@@ -70,7 +70,9 @@ def _print(profile: "Profile") -> None:
     console.print(table)
     slope, setup = profile.ms_per_transfer / 1000, profile.setup_ms / 1000
     console.print(
-        f"A leaf takes {setup:.2f} s + {slope:.3f} s a transfer (error {profile.error:.0%}) with one thread; the best size"
-        f" is {profile.best_size}; {profile.concurrency} at once; two side by side take {profile.beside:.2f} times as long.",
+        f"A leaf takes {setup:.2f} s + {slope:.3f} s a transfer (error {profile.error:.0%}) with one thread; the best"
+        f" size is {profile.best_size}; {profile.concurrency} at once; two side by side take {profile.beside:.2f} times"
+        " as long.",
         highlight=False,
+        soft_wrap=True,
     )

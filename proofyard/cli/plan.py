@@ -9,6 +9,8 @@ from proofyard.cli.shared import Json, print_json
 if TYPE_CHECKING:
     from proofyard.proofs.planner import Plan
 
+MINUTES_FROM_MS = 120_000
+
 Fleet = Annotated[list[str] | None, Parameter(name=["--fleet", "-f"], negative="", consume_multiple=False)]
 
 
@@ -121,7 +123,7 @@ def _print(made: "Plan") -> None:
 
 
 def _time(ms: float) -> str:
-    return f"{ms / 1000:.2f} s" if ms < 120_000 else f"{ms / 60_000:.1f} min"
+    return f"{ms / 1000:.2f} s" if ms < MINUTES_FROM_MS else f"{ms / 60_000:.1f} min"
 
 
 def _money(low: float, high: float) -> str:

@@ -208,8 +208,8 @@ def compute_mode(gas: float, kind: Kind, deadline_ms: float = 0) -> Mode:
 def compute_turn(alone_ms: float, all_ms: float, count: int) -> float:
     """Find the arrival rate (jobs a ms) from which one worker for each job is quicker on average.
 
-    All on one job is a queue with one server (M/D/1), one for each a queue with `count` (M/D/c, as half the wait of M/M/c,
-    Erlang). At low rates only the time of a job counts, near saturation only throughput.
+    All on one job is a queue with one server (M/D/1), one for each a queue with `count` (M/D/c, as half the wait of
+    M/M/c, Erlang). At low rates only the time of a job counts, near saturation only throughput.
     """
     low, high = 0.0, 1 / all_ms
     if alone_ms <= all_ms:

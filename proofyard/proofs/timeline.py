@@ -1,7 +1,7 @@
 """How long a tree of segments and joins takes on given workers: the scheduler of `parallel`, in simulated time.
 
-Order    the ready part with the longest way to the root goes to the worker that ends it first (Hu 1961; for unequal workers
-         as HEFT, Topcuoglu et al. 2002): with few parts left, one waits for a fast worker rather than take a slow one.
+Order    the ready part with the longest way to the root goes to the worker that ends it first (Hu 1961; for unequal
+         workers as HEFT, Topcuoglu et al. 2002): with few parts left, one waits for a fast worker.
 Losses   a worker that goes away loses what it works on; with `resume` finished parts stay, without it all is lost.
 """
 
@@ -93,7 +93,7 @@ class _Job:
         heapq.heappush(self.ready, (-self.depth[place], place))
 
     def took(self, worker: int, place: int, *, alone: bool) -> float:
-        """Expected time of a part on a worker."""
+        """Estimate the time of a part on a worker."""
         kind = self.workers[worker].kind
         if not self.parts[place].children:
             return kind.segment(self.segment_gas)
@@ -124,7 +124,7 @@ class _Job:
         return back
 
     def _matched(self, idle: list[int], now: float) -> list[tuple[int, int, float]]:
-        """Take ready parts for idle workers: each part, in order, with the worker that would end it first, and the time.
+        """Take ready parts for idle workers: each, in order, with the worker that would end it first, and the time.
 
         That may be one who is busy now, or who has got an earlier part; then it waits. With many parts left there is no
         point in looking so far ahead.

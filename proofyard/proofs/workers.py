@@ -72,7 +72,7 @@ class Workers(Protocol):
 def peak_mib(size: int) -> int:
     """Memory that proving a batch of `size` takes (0: a join), MiB; between known sizes the next larger."""
     known = [peak for k, peak in sorted(PEAK_MIB.items()) if k >= size]
-    return known[0] if size in PEAK_MIB else max(known, default=PEAK_MIB[64] * -(-size // 64))
+    return PEAK_MIB[0] if size == 0 else min(known, default=PEAK_MIB[64] * -(-size // 64))
 
 
 def free_mib() -> int:

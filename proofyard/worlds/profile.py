@@ -1,6 +1,6 @@
 """Capacity profile of a machine: how fast it proves, as `proofyard bench` measured it.
 
-Model   time = setup + slope * transfers, for one leaf proof with one thread; a join takes the same time whatever it joins.
+Model   time = setup + slope * transfers, for one leaf proof with one thread; a join always takes the same time.
 Units   ms, MiB, transfers of the payments rollup.
 """
 

@@ -1,7 +1,7 @@
 """Every constraint of the circuits has a witness that only it refuses.
 
-A constraint is a line with a tag in brackets. For each tag there is an input that the circuit refuses; the circuit without
-that line accepts the same input, so nothing else refuses it.
+A constraint is a line with a tag in brackets. For each tag there is an input that the circuit refuses; the circuit
+without that line accepts the same input, so nothing else refuses it.
 """
 
 import re

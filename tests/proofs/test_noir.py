@@ -1,13 +1,13 @@
-"""Real proofs: made, refused when altered, joined side by side though workers are killed, taken up where they were left."""
+"""Real proofs: made, refused when altered, joined though workers are killed, taken up where they were left."""
 
 import os
 import signal
 import threading
 import time
-from collections.abc import Generator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -87,13 +87,13 @@ def test_a_proof_of_something_else_is_refused_with_the_reason(noir: Noir, proof:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"statement": [1]}', "[" * 60_000, '{"a":' * 9_000, "x" * 70_000])
 def test_a_file_that_is_no_proof_is_one_sentence(text: str) -> None:
-    with pytest.raises(BadInput, match="^proof: wanted "):
+    with pytest.raises(BadInput, match=r"^proof: wanted "):
         Proof.from_json(text)
 
 
 def test_a_false_statement_has_no_proof(noir: Noir) -> None:
     batch = batches(1)[0]
-    with pytest.raises(Fault, match="leaf4-d16/evm: no witness, the statement is false: .*fee total"):
+    with pytest.raises(Fault, match=r"leaf4-d16/evm: no witness, the statement is false: .*fee total"):
         noir.prove(Job(batch._replace(fee_gwei=batch.fee_gwei + 1), SIZE, PAYOUT, last=True))
     with pytest.raises(BadInput, match="batch: wanted at most 4 transfers"):
         noir.prove(Job(batches(1, 5)[0], SIZE, PAYOUT, last=True))
@@ -119,7 +119,7 @@ def test_a_damaged_key_says_what_mends_it(tools: Toolchain, tmp_path: Path, monk
     monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path))  # the tools stay where they are
     circuit = build.leaf(tools, 1, "evm", silent, 2)
     circuit.key.write_bytes(b"damaged")
-    with pytest.raises(Fault, match=f"the cache is damaged; mend it with rm -r '{circuit.key.parent}' and run again"):
+    with pytest.raises(Fault, match=rf"the cache is damaged; mend it with rm -r '{circuit.key.parent}' and run again"):
         build.leaf(tools, 1, "evm", silent, 2)
 
 
@@ -136,11 +136,13 @@ class Killer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Killer":
+    def __enter__(self) -> Self:
+        """Begin to look for it."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End."""
         self._stop.set()
         self._thread.join()
 
@@ -156,19 +158,17 @@ class Killer:
     @staticmethod
     def _is_joining(pid: int) -> bool:
         command = process._living[pid].args
-        return isinstance(command, list) and "prove" in command and any("node-d16" in part for part in command)
+        return isinstance(command, list) and "prove" in command and any("node-d16" in str(part) for part in command)
 
 
 @pytest.fixture(scope="module")
-def joined(
-    tools: Toolchain, noir: Noir, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[tuple[Result, int, Path]]:
+def joined(tools: Toolchain, noir: Noir, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, int, Path]:
     """Two batches, joined; whoever joins first is killed in the middle of it."""
     folder = tmp_path_factory.mktemp("parts")
     noir.prepare(SIZE, joins=True)
     with Killer() as killer, LocalWorkers(lambda: Noir(tools, silent)) as workers:
         result = prove_all(batches(2), SIZE, PAYOUT, backend=noir, workers=workers, store=Store(folder))
-    yield result, len(killer.killed), folder
+    return result, len(killer.killed), folder
 
 
 def test_a_job_survives_the_death_of_a_worker(joined: tuple[Result, int, Path], noir: Noir) -> None:
@@ -180,7 +180,9 @@ def test_a_job_survives_the_death_of_a_worker(joined: tuple[Result, int, Path], 
     assert result.proof.circuit == "node-d16/evm"
 
 
-def test_finished_parts_are_not_proven_again(joined: tuple[Result, int, Path], noir: Noir, tools: Toolchain) -> None:
+def test_finished_parts_are_not_proven_again(
+    joined: tuple[Result, int, Path], noir: Noir, tools: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result, _, folder = joined
     seen: list[Progress] = []
     with LocalWorkers(lambda: Noir(tools, silent)) as workers:
@@ -192,8 +194,8 @@ def test_finished_parts_are_not_proven_again(joined: tuple[Result, int, Path], n
         assert again.proof == result.proof
         (last,) = [file for file in folder.iterdir() if '"node-d16/evm"' in file.read_text()]
         last.write_text(altered(result.proof, 40).to_json())  # a part that is whole and wrong is no part
-        with pytest.raises(Fault, match="lost 4 times"), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Noir, "join", killed)
+        monkeypatch.setattr(Noir, "join", killed)
+        with pytest.raises(Fault, match="lost 4 times"):
             prove_all(batches(2), SIZE, PAYOUT, backend=noir, workers=workers, store=Store(folder), watch=seen.append)
     assert (seen[0].done, seen[0].parts) == (2, 3)  # both leaves were found
 
@@ -205,7 +207,7 @@ def killed(*_: object, **__: object) -> Proof:
 def test_a_bad_child_is_not_joined(joined: tuple[Result, int, Path], noir: Noir) -> None:
     leaves = [Proof.from_json(file.read_text()) for file in joined[2].iterdir() if '"leaf4-d16' in file.read_text()]
     leaves.sort(key=lambda leaf: leaf.statement.old_root != batches(1)[0].old_root)
-    with pytest.raises(BadInput, match="join: left proof: wanted a valid proof, got it doesn't verify"):
+    with pytest.raises(BadInput, match=r"join: left proof: wanted a valid proof, got it doesn't verify"):
         noir.join([altered(leaves[0], 40), leaves[1]])
     with pytest.raises(BadInput, match="join: wanted a proof that starts at root"):
         noir.join(leaves[::-1])
@@ -216,7 +218,7 @@ def test_a_bad_child_is_not_joined(joined: tuple[Result, int, Path], noir: Noir)
 
 
 def test_a_dishonest_joiner_gets_no_valid_proof(joined: tuple[Result, int, Path], noir: Noir) -> None:
-    """[proof]: of a child with a wrong evaluation bb makes a proof and reports success; that proof doesn't verify either."""
+    """[proof]: of a child with a wrong evaluation bb makes a proof and reports success; it doesn't verify either."""
     leaves = [Proof.from_json(file.read_text()) for file in joined[2].iterdir() if '"leaf4-d16' in file.read_text()]
     leaves.sort(key=lambda leaf: leaf.statement.old_root != batches(1)[0].old_root)
     statement = state_joined(leaves[0].statement, leaves[1].statement)

@@ -66,7 +66,7 @@ def test_idle_cores_help_the_last_join() -> None:
 
 
 def test_lost_segments_cost_less_than_a_lost_job() -> None:
-    def online(worker: int, now: float) -> tuple[float, float]:
+    def online(_: int, now: float) -> tuple[float, float]:
         """Go away for a second after every ten."""
         period = math.floor(now / 11_000)
         start = period * 11_000.0

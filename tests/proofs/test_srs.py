@@ -4,6 +4,7 @@ import http.server
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -41,24 +42,23 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
     def do_GET(self) -> None:
-        self.server.asked += 1
+        serving = cast("Server", self.server)
+        serving.asked += 1
         if self.path != "/g1":
             self.send_error(404)
             return
         first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-        body = self.server.data[first : last + 1] if self.server.ranges else self.server.data
-        self.send_response(206 if self.server.ranges else 200)
+        body = serving.data[first : last + 1] if serving.ranges else serving.data
+        self.send_response(206 if serving.ranges else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.server.breaks:
-            self.server.breaks -= 1
+        if serving.breaks:
+            serving.breaks -= 1
             body = body[: len(body) // 2]
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the library's name
         """Say nothing."""
 
 
@@ -134,7 +134,7 @@ def test_a_string_of_another_secret_is_not_the_ceremonys(server: Server) -> None
 def test_insisting_on_the_ceremony_never_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(srs, "make_development", None)
     nobody = ("http://127.0.0.1:9/g1",)
-    with pytest.raises(Fault, match="http://127.0.0.1:9/g1: wanted 67108896 bytes, got 0"):
+    with pytest.raises(Fault, match=r"http://127\.0\.0\.1:9/g1: wanted 67108896 bytes, got 0"):
         srs.provision("ceremony", silent, nobody)
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_or_short_string_says_what_mends_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(srs, "POINTS", COUNT)
     folder = srs.provision("development", silent).folder
     (folder / "bn254_g1.dat").write_bytes(b"short")
-    with pytest.raises(Fault, match=f"wanted a reference string of 16448 bytes, got 5: .* rm -r '{folder}'"):
+    with pytest.raises(Fault, match=rf"wanted a reference string of 16448 bytes, got 5: .* rm -r '{folder}'"):
         srs.provision("development", silent)
 
 
