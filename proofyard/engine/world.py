@@ -47,6 +47,9 @@ def rule_of(scenario: Scenario) -> Rule:
     """Resolve the scenario's rule; its `window_ms` is the workload's deadline unless the text sets it."""
     rule = mechanisms.rule(scenario.mechanism)
     _, values = parse_call(scenario.mechanism, "mechanism")
+    provers, places = sum(group.count for group in scenario.provers), getattr(rule.module, "ACTIVE_SET", "")
+    if values.get(places, 0) > provers:  # by default a set may be larger: places stay empty
+        raise BadInput(f"mechanism.{places}", f"at most the {provers} provers of the scenario", values[places])
     deadline = scenario.workload.deadline
     if deadline is not None and "window_ms" in rule.params._fields and "window_ms" not in values:
         return with_params(rule.name, rule.module, {**values, "window_ms": deadline})

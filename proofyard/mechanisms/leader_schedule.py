@@ -86,6 +86,7 @@ from proofyard.core import (
 
 SOURCE = "Monad (monad-bft @532472d5, monad @c67c9f22), Starknet (starknet-staking @7a7add26), Solana, Aztec @c427d0ba"
 FAMILY = "chain"
+ACTIVE_SET = "seats"  # parameter that says how many provers it has
 
 BY_WORD, BY_BEACON, PUBLIC, IN_TURN = 0, 1, 2, 3  # `draw_by`
 BY_STAKE, EQUALLY = 0, 1  # `weigh_by`

@@ -77,6 +77,7 @@ from proofyard.core import (
 
 SOURCE = "Bahrani, Neuder and Weinberg, arXiv 2605.05559 (2026-05-07): reconstruction from abstract and summaries"
 FAMILY = "assignment"
+ACTIVE_SET = "committee"  # parameter that says how many provers it has
 EVERY_PROOF = True  # proofs are taken after the first
 
 MAX_SEATS = 62  # one bit each in a job's `may_prove` and `came`

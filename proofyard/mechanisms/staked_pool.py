@@ -75,6 +75,7 @@ from proofyard.core import (
 
 SOURCE = "taikoxyz/taiko-mono ProverPool.sol and TaikoL1 libraries @42bbc5f98f (alpha-4, 2023-08-03)"
 FAMILY = "staked pool"
+ACTIVE_SET = "seats"  # parameter that says how many provers it has
 PRICE_PER_UNIT = True  # OFFER asks a price per gas, not per proof
 STAKE_NAMES_POSITION = True  # STAKE states the whole new position, not an addition to it
 

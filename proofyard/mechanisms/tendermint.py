@@ -74,6 +74,7 @@ from proofyard.core import (
 
 SOURCE = "Starknet consensus, starkware-libs/sequencer crates/apollo_consensus @60161ba7; SNIP-30"
 FAMILY = "chain"
+ACTIVE_SET = "committee"  # parameter that says how many provers it has
 
 MAX_COMMITTEE = 1_000
 MAX_ROUNDS = 1_000
