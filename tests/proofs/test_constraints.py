@@ -91,7 +91,7 @@ def signed(sender: int, recipient: int, amount: int, fee: int = 3, nonce: int = 
 def follow(transfer: Transfer, sender: Account | None = None, recipient: Account | None = None) -> tuple[Step, int]:
     """Open the accounts a transfer names, whatever they hold, and compute the root as the circuit does.
 
-    Numbers are taken modulo the prime, as a dishonest prover would; `sender` and `recipient` stand in for what is there.
+    Numbers are taken modulo the prime, as a dishonest prover would; `sender`, `recipient` stand in for what is there.
     """
     state = ledger()
     start, end = transfer.sender % 4, transfer.recipient % 4
