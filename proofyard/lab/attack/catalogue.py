@@ -100,27 +100,31 @@ def _stay_out(tree: Tree, target: int, _: Values) -> Pair:
 
 
 def _own_slash(tree: Tree, target: int, values: Values) -> Pair:
-    """Overload oneself and hand late proofs in through a second name, which is paid out of the first one's bond."""
+    """Miss a share of the windows: honest, others prove late; deviating, a second name does, paid from the bond."""
     honest = fresh(tree)
     group = take(honest, target)
-    as_honest(group)
+    group |= {"policy": f"withhold({values['share']:.4g})"}
     puppet = copy.deepcopy(group) | {"name": "puppet", "stake": "0", "ask": NEVER_ASKED, "open_jobs": "ignore"}
-    honest["provers"].append(puppet)
+    honest["provers"].append(puppet | {"policy": "honest"})
     deviant = copy.deepcopy(honest)
-    mine(deviant).update({"policy": f"recover(share={values['share']:.4g})", "twin": "puppet", "hopeless": "work"})
+    mine(deviant).update({"policy": f"recover(share={values['share']:.4g})", "twin": "puppet"})
     return honest, deviant
 
 
 def _run_off(tree: Tree, target: int, values: Values) -> Pair:
-    """Ask little, take what is paid in advance, prove nothing."""
+    """Enter only to take what is paid in advance; the honest choice of this newcomer is to stay away."""
     honest = fresh(tree)
-    group = take(honest, target)
-    as_honest(group)
+    group: Tree = honest["provers"][target]
+    one = {"name": "newcomer", "count": 1, "coalition": COALITION, "stake": text(amount(group, "stake"))}
+    newcomer = copy.deepcopy(group) | one | {"ask": NEVER_ASKED, "policy": "honest", "open_jobs": "ignore"}
+    honest["provers"].append(newcomer)
     deviant = copy.deepcopy(honest)
     taker = mine(deviant)
     taker["policy"] = "hit_and_run"
-    if taker.get("ask", "cost") != "cost":
-        taker["ask"] = text(amount(taker, "ask") * values["price"])
+    if group.get("ask", "cost") == "cost":
+        del taker["ask"]
+    else:
+        taker["ask"] = text(amount(group, "ask") * values["price"])
     return honest, deviant
 
 
@@ -186,8 +190,9 @@ ATTACKS: tuple[Attack, ...] = (
         first=({"share": 1.0},),
     ),
     Attack(
-        "hit_and_run", "takes the fee paid in advance and proves nothing", _run_off, {"price": Range(0.5, 1)},
-        "mechanisms of rollups, 1.4.1: pays iff the fee exceeds the bond", first=({"price": 0.97},),
+        "hit_and_run", "comes only to take the fee paid in advance, and proves nothing", _run_off,
+        {"price": Range(0.5, 1)}, "mechanisms of rollups, 1.4.1: pays iff the fee exceeds the bond",
+        first=({"price": 0.97},),
     ),
     Attack(
         "last_moment", "hands proofs in when the window ends",
@@ -196,9 +201,8 @@ ATTACKS: tuple[Attack, ...] = (
         "mechanisms of rollups, 1.1.3: rewards that grow with delay",
     ),
     Attack(
-        "own_slash", "hands late proofs in itself, through a second name, and gets its own bond back", _own_slash,
-        {"share": Range(0, 1)}, "mechanisms of rollups, 1.7 G3: a late prover recovers 60 %",
-        first=({"share": 0.0},),
+        "own_slash", "misses windows and proves late through a second name, which is paid out of its bond", _own_slash,
+        {"share": Range(0.02, 0.5)}, "mechanisms of rollups, 1.7 G3: a late prover recovers 60 %",
     ),
     Attack(
         "split", "shows itself as k provers that share its bid, stake and machines", _split,

@@ -32,6 +32,7 @@ FRESH = 1_000_003  # the first fresh seed lies so far from those of the search
 AT_ONCE = 4  # settings tried side by side
 BINS = 24  # of the times to proof
 TOKEN = 10**9
+ROUNDING = 1e-6  # of a token, or of what honesty earns
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -81,8 +82,8 @@ class Find:
 
     @property
     def pays(self) -> bool:
-        """Whether the interval lies above zero."""
-        return self.low > 0
+        """Whether the interval lies above zero, by more than what dividing whole gwei leaves."""
+        return self.low > ROUNDING * max(TOKEN, float(np.abs(self.honest).mean()))
 
     @property
     def payer(self) -> str:

@@ -1,0 +1,108 @@
+"""What the search has to find unaided, and where it may not cry wolf: run by the tests and by `attack.docs`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proofyard import scenario as scenarios
+from proofyard.lab.attack import catalogue
+from proofyard.lab.attack.search import Budget, Find, attack_all
+from proofyard.lab.runner import Runner
+
+SMALL = Budget(trials=8, seeds=3, fresh=12)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One attack in one world."""
+
+    title: str
+    scenario: str  # name of a shipped one
+    attack: str
+    by: str  # name of the class
+    pays: bool
+    why: str
+    mechanism: str | None = None
+    changes: dict[str, str] = field(default_factory=dict[str, str])
+
+    def run(self, folder: Path, runner: Runner, budget: Budget = SMALL) -> Find:
+        """Search and judge it. Raises BadInput, Fault."""
+        path = folder / f"{self.scenario}.toml"
+        tree = scenarios.tree_of(path, self.changes, self.mechanism)
+        attack = catalogue.chosen([self.attack])[0]
+        finds, _ = attack_all(runner, tree, [(attack, catalogue.targets(attack, tree, self.by))], budget)
+        return finds[0]
+
+
+_CONTEST = {"horizon": "5d"}
+_DAY = {"horizon": "12h"}
+_HALF, _TWO = "contest(bids_to=1, alpha_num=1, alpha_den=2)", "contest(bids_to=1, alpha_num=2)"
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "overstated capacity in the alpha-4 pool", "taiko-pool-32", "overstate", "staker", pays=True,
+        why="the least capacity is 32, and a slash of four rewards is less than what the surplus assignments earn",
+        mechanism="staked_pool", changes={"horizon": "6h"},
+    ),
+    Case(
+        "the rank-33 seat", "taiko-pool-32", "stay_out", "staker", pays=True,
+        why="who holds no seat is paid 1.5 rewards for what seats let expire, and risks nothing",
+        changes={"horizon": "6h"},
+    ),
+    Case(
+        "the late prover's own slash in the standing auction", "taiko-standing-auction", "own_slash", "cheapest",
+        pays=True, why="60 % of the bond goes to whoever proves late, itself too", changes=_DAY,
+    ),
+    Case(
+        "hit-and-run on a fee paid in advance", "taiko-bought-proof", "hit_and_run", "honest", pays=True,
+        why="the fee of about 3 exceeds the bond of 2.5", changes=_DAY,
+    ),
+    Case(
+        "… with a bond of 5", "taiko-bought-proof", "hit_and_run", "honest", pays=False,
+        why="the bond exceeds the fee", mechanism="bought_proof(liveness = 5_000_000_000)", changes=_DAY,
+    ),
+    Case(
+        "a second name sets the price under Prooφ", "proo-phi-sybil", "dummy_rival", "A", pays=True,
+        why="5 a round becomes 81",
+    ),
+    Case(
+        "splitting in a contest with α = 1/2", "proof-contest", "split", "cheap", pays=True,
+        why="k names weigh k^(1/2) times one", mechanism=_HALF, changes=_CONTEST,
+    ),
+    Case(
+        "merging in a contest with α = 2", "proof-contest", "merge", "cheap", pays=True,
+        why="k names weigh 1/k of one", mechanism=_TWO, changes=_CONTEST,
+    ),
+    Case(
+        "splitting in a contest with α = 1", "proof-contest", "split", "cheap", pays=False,
+        why="names weigh as much as their bids", changes=_CONTEST,
+    ),
+    Case(
+        "merging in a contest with α = 1", "proof-contest", "merge", "cheap", pays=False,
+        why="names weigh as much as their bids", changes=_CONTEST,
+    ),
+    Case(
+        "two agree in a second-price auction", "second-price-pair", "ring_2", "cheap", pays=True,
+        why="the third sets the price",
+    ),
+    Case(
+        "one lies in a second-price auction", "second-price-pair", "shade", "cheap", pays=False,
+        why="truth is dominant where machines are not scarce",
+    ),
+    Case(
+        "overstated capacity under Kalypso's self-slash", "kalypso-self-slash", "overstate", "declares too much",
+        pays=True, why="the penalty of a miss goes to whoever slashes first, itself", changes={"horizon": "3h"},
+    ),
+    Case(
+        "… where the penalty is the treasury's", "kalypso-self-slash", "overstate", "declares too much", pays=False,
+        why="a miss costs a token, a proof earns a hundredth of it", changes={"horizon": "3h"},
+        mechanism="matched(self_slash_rate = 10_000, bounty_rate = 0, penalty = 1_000_000_000)",
+    ),
+    Case(
+        "withholding under a primary with a fallback", "primary-fallback", "withhold", "honest", pays=False,
+        why="each is paid its cost whether primary or of the committee", changes={"horizon": "3d"},
+    ),
+    Case(
+        "splitting under a primary with a fallback", "primary-fallback", "split", "honest", pays=False,
+        why="more draws, each paid its cost", changes={"horizon": "3d"},
+    ),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Writes docs/attacks.md from runs: `python -m proofyard.lab.attack.docs`."""
+
+import sys
+from pathlib import Path
+
+from proofyard.lab import table
+from proofyard.lab.attack import catalogue, tell
+from proofyard.lab.attack.cases import CASES, Case
+from proofyard.lab.attack.search import Budget, Find
+from proofyard.lab.runner import Runner
+
+ROOT = Path(__file__).parents[3]
+BUDGET = Budget(trials=12, seeds=4, fresh=32)
+
+_TOP = """# Attacks
+
+`proofyard attack SCENARIO` looks for what a coalition can gain by not being honest. This page is made from runs, by
+`python -m proofyard.lab.attack.docs`; a test runs the same cases with fewer seeds.
+
+**gain** = E[payoff of the coalition | it deviates] − E[payoff | it is honest], on the same seeds. The payoff is all the
+money its members own at the end, less what they owned at the start, less the cost of their work. The search (Optuna's
+TPE, seeded) looks at a few seeds only. The best settings of each attack are then run on fresh seeds; intervals are
+Student's at 95 % together, by Bonferroni's correction for all settings that were run again. What is below a millionth of a
+token or of the honest profit counts as rounding.
+
+*Detectability* is the total variation between what anybody can count in the two worlds (events, verdicts, times to
+proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked.
+
+Each attack that pays is left as `attacks/RULE-ATTACK.toml`: `proofyard simulate` gives the coalition's payoff that its
+claim names, to the gwei. Beside it lies the same world with an honest coalition.
+"""
+
+
+def row(case: Case, find: Find) -> str:
+    """Write a case as a line of the table."""
+    share = table.NONE if find.per_profit is None else table.percent(find.per_profit)
+    interval = f"{table.tokens(find.low)} … {table.tokens(find.high)}"
+    settled = " → ".join(table.percent(share) for share in find.settled)
+    payer = find.payer if find.pays else table.NONE
+    cells = [
+        case.title, f"`{case.scenario}`, {case.by}", f"`{tell.policy(find)}`", table.tokens(find.gain), interval, share,
+        payer, table.percent(find.detect), settled, case.why,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def written(runner: Runner) -> str:
+    """Run all cases and write the page."""
+    found = [(case, case.run(ROOT / "scenarios", runner, BUDGET)) for case in CASES]
+    head = (
+        "| attack | world, by | best found | gain, tokens a run | interval | of honest profit | who pays | detectability "
+        "| settled | why |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    parts = [_TOP, "## What pays\n", head, *(row(case, find) for case, find in found if find.pays), ""]
+    parts += ["## What does not\n", head, *(row(case, find) for case, find in found if not find.pays), ""]
+    parts += [
+        "## All attacks that are tried\n",
+        "| name | who does what | parameters | known from |",
+        "|---|---|---|---|",
+    ]
+    for attack in catalogue.ATTACKS:
+        limits = ", ".join(f"{key} {r.low:g}…{r.high:g}" for key, r in attack.parameters.items()) or table.NONE
+        parts.append(f"| `{attack.name}` | {attack.about} | {limits} | {attack.seen} |")
+    return "\n".join([*parts, ""])
+
+
+def main() -> None:
+    """Write the page."""
+    with Runner(quiet=False) as runner:
+        (ROOT / "docs" / "attacks.md").write_text(written(runner), encoding="utf-8")
+    print("docs/attacks.md", file=sys.stderr)  # noqa: T201 - a command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The search finds the attacks the field knows, stays silent where theory says so, and leaves files that replay."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from proofyard import scenario as scenarios
+from proofyard.core.errors import BadInput
+from proofyard.engine.simulate import simulate
+from proofyard.lab import metrics
+from proofyard.lab.attack import catalogue, search, tell
+from proofyard.lab.attack.cases import CASES, Case
+from proofyard.lab.attack.deviate import COALITION
+from proofyard.lab.attack.search import Budget
+from proofyard.lab.runner import Runner
+
+ROOT = Path(__file__).parents[3]
+SCENARIOS = ROOT / "scenarios"
+TINY = Budget(trials=4, seeds=2, fresh=6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.scenario}-{case.attack}-{case.pays}")
+def test_what_pays_is_found_and_nothing_else(case: Case) -> None:
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner)
+    assert find.pays == case.pays, (find.gain, find.low, find.high, find.values)
+    if not case.pays:
+        assert find.low <= 1_000  # gwei: the interval does not lie above zero
+    assert find.attack.name == case.attack
+
+
+def test_the_prooph_example_earns_81_instead_of_5_a_round() -> None:
+    case = next(case for case in CASES if case.attack == "dummy_rival")
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner, TINY)
+    rounds = find.honest.mean() / 5e9
+    assert rounds == pytest.approx(20, abs=1)
+    assert (find.honest + find.gains).mean() / rounds == pytest.approx(81e9, rel=0.01)
+    assert find.payer == "requesters"
+
+
+def test_splitting_gains_what_the_theory_says() -> None:
+    """alpha = 1/2, k names: weights w = sqrt(b) become sqrt(k b); the shares follow."""
+    tree = scenarios.tree_of(SCENARIOS / "proof-contest.toml", {"horizon": "40d"}, "contest(bids_to=1, alpha_den=2)")
+    honest, deviant = catalogue.chosen(["split"])[0].build(tree, 0, {"k": 4})
+    shares = []
+    for world in (honest, deviant):
+        run = simulate(scenarios.check(world))
+        mine = np.array([name == COALITION for name in run.coalitions[:-1]])
+        shares.append(run.provers.wins[mine].sum() / run.provers.wins.sum())
+    bids = np.sqrt([0.2325, 0.2304, 0.0565])
+    assert shares[0] == pytest.approx(bids[0] / bids.sum(), abs=0.03)
+    assert shares[1] == pytest.approx(2 * bids[0] / (bids.sum() + bids[0]), abs=0.03)
+
+
+def test_a_find_is_a_file_that_replays_to_the_gwei(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.attack == "dummy_rival")
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner, TINY)
+    files = tell.write([find], tmp_path)
+    assert files == {"dummy_rival": tmp_path / "proo-phi-dummy-rival.toml"}
+    for path, money in (
+        (files["dummy_rival"], find.deviant_money),
+        (tmp_path / "proo-phi-dummy-rival-honest.toml", find.honest_money),
+    ):
+        replayed = scenarios.read(path)
+        assert f"{money} gwei" in replayed.claim
+        found = metrics.summary([simulate(replayed)])["coalitions"][COALITION]
+        assert found["payoff_gwei"] == money
+
+
+def test_page_and_json_of_attacks(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.attack == "ring_2")
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner, TINY)
+    result = json.loads(json.dumps(tell.as_json([find], 1, 10, tell.write([find], tmp_path)), allow_nan=False))
+    (found,) = result["finds"]
+    names = {"name", "rule", "policy", "gain", "gain_low", "gain_high", "gain_per_honest_profit", "payer", "file"}
+    assert names <= set(found)
+    assert found["gain_low"] < found["gain"] < found["gain_high"]
+    assert found["payer"] == "requesters"
+    page = tell.page("a pair", [find], "")
+    assert "ring_2: gain by high" in page
+    assert tell.in_words([find]).startswith("cheap two agree that one bids")
+
+
+def test_the_same_search_twice_finds_the_same() -> None:
+    case = next(case for case in CASES if case.attack == "hit_and_run")
+    finds = []
+    for _ in range(2):
+        with Runner(workers=1) as runner:
+            finds.append(case.run(SCENARIOS, runner, TINY))
+    assert finds[0].values == finds[1].values
+    assert (finds[0].gains == finds[1].gains).all()
+
+
+def test_honest_and_deviating_coalitions_own_the_same_at_the_start() -> None:
+    tree = scenarios.tree_of(SCENARIOS / "taiko-pool-32.toml", {"horizon": "1h"})
+    for attack in catalogue.ATTACKS:
+        if not attack.applies("staked_pool", tree["provers"][0]):
+            continue
+        values = {key: (r.low + r.high) / 2 for key, r in attack.parameters.items()}
+        owned = []
+        for world in attack.build(tree, 0, values):
+            groups = [g for g in scenarios.check(world).provers if g.coalition == COALITION]
+            owned.append(sum(float(g.stake + g.cash) * g.count for g in groups))  # type: ignore[operator]
+        assert owned[0] == pytest.approx(owned[1], rel=1e-6), attack.name
+
+
+def test_the_interval_is_wider_for_more_settings() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    low, high = search.interval(values, 1)
+    assert (low, high) == pytest.approx((2.5 - 3.182 * 0.6455, 2.5 + 3.182 * 0.6455), rel=1e-3)  # t(0.975, 3) = 3.182
+    wider = search.interval(values, 10)
+    assert wider[0] < low < high < wider[1]
+
+
+def test_total_variation_is_0_for_equals_and_1_for_strangers() -> None:
+    one, other = {"counts": json.dumps({"a": 2, "b": 2})}, {"counts": json.dumps({"c": 7})}
+    assert search.variation([one], [one]) == 0
+    assert search.variation([one], [other]) == 1
+
+
+def test_a_mistake_is_one_sentence() -> None:
+    with pytest.raises(BadInput, match="--attack: wanted a known attack .nearest: overstate., got overstat"):
+        catalogue.chosen(["overstat"])
+    tree = scenarios.tree_of(SCENARIOS / "minimal.toml")
+    with pytest.raises(BadInput, match="--as: wanted"):
+        catalogue.targets(catalogue.ATTACKS[0], tree, "nobody")
