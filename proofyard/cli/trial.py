@@ -131,8 +131,9 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui;margin:2em auto;"
-        f"max-width:60em;padding:0 1em}}table{{border-collapse:collapse;width:100%}}td,th{{text-align:right;padding:.3em .6em;"
-        f"border-bottom:1px solid #8884}}td:first-child,th:first-child{{text-align:left}}.far{{font-weight:bold}}</style>"
+        f"max-width:60em;padding:0 1em}}table{{border-collapse:collapse;width:100%}}td,th{{text-align:right;"
+        f"padding:.3em .6em;border-bottom:1px solid #8884}}td:first-child,th:first-child{{text-align:left}}"
+        f".far{{font-weight:bold}}</style>"
         f"<h1>{title}</h1><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
         f"<p>Bold: further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p></html>\n"
     )

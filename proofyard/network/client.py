@@ -79,6 +79,10 @@ class AsyncMarket:
         """Return rule, parameters, domain, and how far the market is."""
         return await self._ask("GET", "/v1/market")
 
+    async def health(self) -> dict[str, Any]:
+        """Return the role of the process that answers first, and what troubles it."""
+        return await self._ask("GET", "/health")
+
     async def actor(self, address: str | None = None) -> dict[str, Any]:
         """Return what the rule keeps about an actor, the signer's own by default."""
         return await self._ask("GET", f"/v1/actors/{address or self._who().address}")

@@ -6,7 +6,6 @@ database refuses a group, nobody is told anything but that, and the state is reb
 """
 
 import asyncio
-import contextlib
 import heapq
 import logging
 import time
@@ -107,8 +106,7 @@ class Coordinator:
         """Finish the group at hand, give up the lock, end all streams."""
         if self._writer is not None:
             self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            await asyncio.wait([self._writer])  # what ended it, `failed` raises
         self._refuse_waiting("STANDBY")
         self.streams.close()
         await self.on_disk(self.journal.close)

@@ -2,8 +2,8 @@
 
 Requests come when they came, of the sizes they had. Each prover stakes what it staked first, asks what it asked (per
 unit or per proof, as the rule has it: at the median size), declares what it declared, and proves a job it proved in the
-time that took, any other in its mean time. A proof's time is from when the job was given to it, or from its proof before
-that, to its proof. How it behaved beyond that is not in a journal: it is taken to be honest.
+time that took, any other in its mean time. A proof's time is from when the job was given to it, or from its proof
+before that, to its proof. How it behaved beyond that is not in a journal: it is taken to be honest.
 """
 
 import csv

@@ -40,18 +40,19 @@ class Server:
         )
 
     def start(self) -> None:
-        options = ("-D", str(self.folder / "data"), "-p", str(self.port), "-k", "", "-h", "127.0.0.1")
-        self._process = subprocess.Popen(
-            [str(self._programs / "postgres"), *options], user=self._user, cwd="/", stderr=subprocess.DEVNULL
-        )
-        for _ in range(300):
+        for _ in range(600):
+            if self._process is None or self._process.poll() is not None:  # at first, and while old memory is in use
+                options = ("-D", str(self.folder / "data"), "-p", str(self.port), "-k", "", "-h", "127.0.0.1")
+                self._process = subprocess.Popen(
+                    [str(self._programs / "postgres"), *options], user=self._user, cwd="/", stderr=subprocess.DEVNULL
+                )
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=1).close()
             except psycopg.OperationalError:
                 time.sleep(0.05)
             else:
                 return
-        message = "PostgreSQL did not start within 15 s"
+        message = "PostgreSQL did not start within 30 s"
         raise RuntimeError(message)
 
     def stop(self) -> None:

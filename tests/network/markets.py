@@ -1,14 +1,23 @@
 """A market for tests: calibrated proofs a thousand times as fast, everybody's keys, and small batches."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 
+from proofyard import mechanisms
+from proofyard.network.api import make_app
+from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
+from proofyard.network.market import Market
 from proofyard.network.messages import Domain, Signer
+from proofyard.network.records import digest
 from proofyard.network.work import Task
 from proofyard.proofs.calibrated import Calibrated
 from proofyard.rollup.batch import run_batch
@@ -16,7 +25,10 @@ from proofyard.rollup.load import Load
 
 TOKEN = 10**9
 SPEED = 1_000.0
-RULE = "staked_pool(min_capacity=1, seats=4, min_window_ms=2000, initial_delay_ms=1000, cooldown_ms=50, open_window_ms=2000)"
+RULE = (
+    "staked_pool(min_capacity=1, seats=4, min_window_ms=2000, initial_delay_ms=1000, "
+    "cooldown_ms=50, open_window_ms=2000)"
+)
 
 
 def signer(number: int) -> Signer:
@@ -38,6 +50,65 @@ def coordinator(url: str | Path, mechanism: str = RULE, **more: Any) -> Coordina
     return Coordinator(connect(str(url)), WRITER, backend(), genesis(mechanism, **more))
 
 
+@asynccontextmanager
+async def running(coordinator: Coordinator) -> AsyncGenerator[Callable[..., AsyncMarket]]:
+    """Start a market within this process; yields what makes clients for it."""
+    app = make_app(coordinator)
+    await coordinator.start()
+    clients: list[AsyncMarket] = []
+
+    def client(who: Signer, patience_s: float = 10.0) -> AsyncMarket:
+        made = AsyncMarket("http://market", who, patience_s=patience_s)
+        made._http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        clients.append(made)
+        return made
+
+    try:
+        yield client
+    finally:
+        for each in clients:
+            await each.close()
+        await coordinator.stop()
+
+
+async def until(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    """Wait until `ask` answers what is wanted, for 30 s at most."""
+    for _ in range(1_500):
+        if await ask() == wanted:
+            return
+        await asyncio.sleep(0.02)
+    message = f"wanted {wanted!r} within 30 s, got {await ask()!r}"
+    raise AssertionError(message)
+
+
+async def trouble(coordinator: Coordinator, wanted: str) -> None:
+    async def ask() -> str:
+        return coordinator.trouble
+
+    await until(ask, wanted)
+
+
+async def phase(market: AsyncMarket, job: int) -> str:
+    return (await market.job(job))["phase"]
+
+
+async def staked(client: Callable[..., AsyncMarket]) -> tuple[AsyncMarket, AsyncMarket]:
+    """A requester, and a prover with a seat."""
+    requester, prover = client(REQUESTER), client(PROVER)
+    await requester.join("rollup")
+    await prover.join("prover")
+    await prover.offer(10, 1)
+    await prover.stake(100 * TOKEN)
+    return requester, prover
+
+
+def rebuilt(url: str | Path) -> Market:
+    journal = connect(str(url))
+    market = Market.rebuild(journal.rows())
+    journal.close()
+    return market
+
+
 def tasks(count: int = 1, size: int = 4, seed: int = 1) -> list[Task]:
     load = Load(seed=seed, accounts=8, depth=4)
     transfers = load.transfers()
@@ -46,6 +117,14 @@ def tasks(count: int = 1, size: int = 4, seed: int = 1) -> list[Task]:
 
 def proof_of(task: Task, prover: Signer) -> bytes:
     return backend().prove(task.job(prover.address)).to_json().encode()
+
+
+def digest_hex(data: bytes) -> str:
+    return digest(data).hex()
+
+
+def rule_file(name: str) -> str:
+    return str(mechanisms.rule(name).module.__file__)
 
 
 def domain(market: dict[str, Any]) -> Domain:

@@ -1,0 +1,310 @@
+import asyncio
+import functools
+import json
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from network import markets as m
+
+from proofyard.core import Fault, Phase
+from proofyard.network import coordinator as coordinators
+from proofyard.network import market as market_module
+from proofyard.network.clock import Clock
+from proofyard.network.journal import SqliteJournal, connect
+from proofyard.network.market import source_of
+from proofyard.network.refusals import Refused
+
+CEILING = 500 * m.TOKEN
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 60))
+
+
+async def refusal(work: Coroutine[Any, Any, Any]) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await work
+    return caught.value
+
+
+def test_a_job_lives_and_the_journal_gives_the_same_state_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            requester, prover = await m.staked(client)
+            for task in m.tasks(3):
+                job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+                assert (await requester.job(job))["prover"] == 1
+                await prover.prove(job, m.proof_of(task, m.PROVER))
+            await m.until(lambda: requester.jobs(unfinished=True), [])
+            view = await requester.job(0)
+            assert [row["kind"] for row in view["rows"]] == ["REQUEST", "PROVE", "SETTLE"]
+            assert view["paid_gwei"] > 0
+            told = await requester.market()
+            assert told["money_difference_gwei"] == 0
+            assert told["phases"]["SETTLED"] == 3
+            now = coordinator.ready()
+            plain = m.rebuilt(url)
+            monkeypatch.setattr(market_module, "FEW", 0)
+            compiled = m.rebuilt(url)
+            for again in (plain, compiled):
+                assert m.same_state(again.state, now.state)
+                assert (again.jobs, again.addresses, again.revealed) == (now.jobs, now.addresses, now.revealed)
+                assert again.used == now.used
+
+    run(play())
+
+
+def test_refuses_with_the_reason(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with m.running(m.coordinator(tmp_path / "market.db")) as client:
+            requester, prover = await m.staked(client)
+            stranger = client(m.STRANGER)
+            told = await requester.market()
+            domain = m.domain(told)
+            task, other = m.tasks(2)
+            asked = await requester.request(task.to_bytes(), CEILING, 1_000)
+            second = await requester.request(other.to_bytes(), CEILING, 1_000)
+            proof = m.proof_of(task, m.PROVER)
+
+            reasons = {
+                "UNKNOWN_SENDER": stranger.stake(1),
+                "BAD_SIGNATURE": prover.hand_in(
+                    m.PROVER.sign("stake", domain._replace(chain_id=1), amount=1)
+                ),
+                "WRONG_MARKET": prover.hand_in(m.PROVER.sign("stake", domain._replace(market=bytes(32)), amount=1)),
+                "EXPIRED": prover.hand_in(m.PROVER.sign("stake", domain, lasts_ms=-1, amount=1)),
+                "TOO_FAR": prover.hand_in(m.PROVER.sign("stake", domain, lasts_ms=10_000_000, amount=1)),
+                "POOR": prover.stake(2**60),
+                "UNKNOWN_JOB": prover.prove(99, proof),
+                "BAD_AMOUNT": prover.send("transfer", payee=m.REQUESTER.address, amount=0),
+                "UNKNOWN_ACTOR": prover.send("transfer", payee=m.STRANGER.address, amount=1),
+                "UNKNOWN": prover.send("delegate", prover=m.REQUESTER.address, amount=1),
+            }  # fmt: skip
+            for reason, work in reasons.items():
+                assert (await refusal(work)).reason == reason
+            garbage = ("{}", "garbage", m.proof_of(other, m.PROVER).decode(), m.proof_of(task, m.STRANGER).decode())
+            for bytes_ in garbage:
+                found = await refusal(prover.prove(asked.job, bytes_.encode()))
+                assert found.reason == "BAD_PROOF"
+            await prover.prove(asked.job, proof)
+            assert (await refusal(prover.prove(asked.job, proof))).reason in ("WRONG_PHASE", "LATE")
+            found = await refusal(requester.send("request", b"x", ceiling=1, size=1, payload="0x" + "00" * 32))
+            assert found.reason == "BAD_PAYLOAD"
+            assert (await refusal(requester.request(b'{"size":1,"batch":{}}', CEILING, 1))).reason == "BAD_PAYLOAD"
+            await prover.prove(second.job, m.proof_of(other, m.PROVER))
+            assert (await requester.market())["money_difference_gwei"] == 0
+
+    run(play())
+
+
+def test_a_message_counts_once_however_often_and_in_whatever_order_it_comes(tmp_path: Path) -> None:
+    async def play() -> None:
+        coordinator = m.coordinator(tmp_path / "market.db")
+        async with m.running(coordinator) as client:
+            _, prover = await m.staked(client)
+            domain = coordinator.ready().domain
+            signed = [m.PROVER.sign("offer", domain, price=k + 1, capacity=1) for k in range(20)]
+            sent = [each for each in reversed(signed) for _ in range(5)]
+            answers = await asyncio.gather(*(coordinator.submit(each) for each in sent), return_exceptions=True)
+            accepted = [answer for answer in answers if not isinstance(answer, BaseException)]
+            refused = [answer for answer in answers if isinstance(answer, Refused)]
+            assert len(accepted) == 20
+            assert len(refused) == 80
+            assert {answer.reason for answer in refused} == {"REPLAYED"}
+            assert (await prover.actor())["price"] == 1  # the last that came
+            again = await prover.hand_in(signed[3])  # the client takes its own earlier try for what it is
+            assert again.seq in {answer.seq for answer in accepted}
+            later = m.PROVER.sign("offer", domain, price=99, capacity=1)
+            await prover.cancel(int(later.message["nonce"]))
+            assert (await refusal(coordinator.submit(later))).reason == "REPLAYED"
+
+    run(play())
+
+
+def test_there_is_room_for_as_many_actors_as_at_genesis(tmp_path: Path) -> None:
+    async def play() -> None:
+        coordinator = m.coordinator(tmp_path / "market.db", actors=3)
+        async with m.running(coordinator) as client:
+            for k in range(3):
+                await client(m.signer(100 + k)).join()
+            assert (await client(m.signer(100)).join()).actor == 0
+            found = await refusal(client(m.signer(200)).send("join", name="one more"))
+            assert found.reason == "MARKET_FULL"
+            assert "3 actors" in found.wanted
+
+    run(play())
+
+
+def test_a_missed_window_slashes_when_its_timer_rings(tmp_path: Path) -> None:
+    async def play() -> None:
+        rule = m.RULE.replace("min_window_ms=2000", "min_window_ms=100, max_window_ms=100")
+        async with m.running(m.coordinator(tmp_path / "market.db", rule)) as client:
+            requester, prover = await m.staked(client)
+            task = m.tasks()[0]
+            job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+            await m.until(lambda: m.phase(requester, job), "OPEN")
+            await prover.prove(job, m.proof_of(task, m.PROVER))
+            await m.until(lambda: requester.jobs(unfinished=True), [])
+            assert (await prover.actor())["slashed"] > 0
+            assert (await prover.market())["money_difference_gwei"] == 0
+
+    run(play())
+
+
+def test_an_outage_and_a_jump_of_the_clock_cost_nobody_a_deadline(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = m.tasks()[0]
+
+    async def ask() -> None:
+        async with m.running(m.coordinator(url)) as client:
+            requester, _ = await m.staked(client)
+            await requester.request(task.to_bytes(), CEILING, 1_000)
+
+    async def prove() -> None:
+        tomorrow = functools.partial(Clock, wall=lambda: time.time_ns() + 86_400 * 10**9)
+        monkeypatch.setattr(coordinators, "Clock", tomorrow)
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            prover = client(m.PROVER)
+            await m.trouble(coordinator, "")
+            view = await prover.job(0)
+            assert view["phase"] == "ASSIGNED"
+            assert view["deadline"] > coordinator.clock.now()
+            signed = m.PROVER.sign("prove", coordinator.ready().domain, m.proof_of(task, m.PROVER), lasts_ms=86_460_000,
+                                   job=0, tier=0, proof="0x" + m.digest_hex(m.proof_of(task, m.PROVER)))  # fmt: skip
+            await coordinator.submit(signed)
+            assert (await prover.job(0))["phase"] in ("PROVEN", "SETTLED")
+
+    run(ask())
+    run(prove())
+
+
+def test_a_clock_that_jumps_back_brings_no_expired_message_back() -> None:
+    wall = [10**18]
+    clock = Clock(0, wall=lambda: wall[0])
+    before = clock.unix()
+    wall[0] -= 3_600 * 10**9
+    assert clock.unix() == before
+
+
+def test_a_second_coordinator_takes_over_without_losing_or_doubling(url: str) -> None:
+    async def play() -> None:
+        first, second = m.coordinator(url), m.coordinator(url)
+        async with m.running(first) as client:
+            requester, _ = await m.staked(client)
+            await second.start()
+            await m.trouble(second, "standby")
+            found = await refusal(second.submit(m.PROVER.sign("stake", first.ready().domain, amount=1)))
+            assert found.reason == "STANDBY"
+            await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)
+            head = first.ready().last
+        await m.trouble(second, "")
+        market = second.ready()
+        assert market.last.seq == head.seq + 1
+        assert market.jobs == 1
+        await second.stop()
+
+    run(play())
+
+
+def test_another_key_is_no_coordinator_of_this_journal(tmp_path: Path) -> None:
+    async def play() -> None:
+        first = m.coordinator(tmp_path / "market.db")
+        async with m.running(first):
+            await m.trouble(first, "")
+        thief = coordinators.Coordinator(connect(str(tmp_path / "market.db")), m.STRANGER, m.backend())
+        await thief.start()
+        with pytest.raises(Fault, match="wanted the key of"):
+            await thief.failed()
+        await thief.stop()
+
+    run(play())
+
+
+def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path: Path) -> None:
+    async def play() -> None:
+        journal = SqliteJournal(tmp_path / "market.db")
+        coordinator = coordinators.Coordinator(journal, m.WRITER, m.backend(), m.genesis())
+        async with m.running(coordinator) as client:
+            requester, prover = await m.staked(client)
+            cash = (await prover.actor())["cash"]
+
+            def limit(pages: int) -> None:
+                journal._open().execute(f"PRAGMA max_page_count={pages}")
+
+            await coordinator.on_disk(limit, 1)  # SQLite never goes below what it has: the disk is full now
+            task = m.tasks(1, size=64)[0]
+            found = await refusal(client(m.REQUESTER, patience_s=0.0).request(task.to_bytes(), CEILING, 1_000))
+            assert found.reason == "JOURNAL"
+            assert (await client(m.PROVER).health())["role"] != "writer"
+            await coordinator.on_disk(limit, 2**30)
+            job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+            assert job == 0
+            assert (await prover.actor())["cash"] == cash
+            assert m.same_state(m.rebuilt(tmp_path / "market.db").state, coordinator.ready().state)
+
+    run(play())
+
+
+def test_a_database_that_restarts_is_found_again(postgres: Any) -> None:
+    async def play() -> None:
+        coordinator = m.coordinator(postgres.database("restart"))
+        async with m.running(coordinator) as client:
+            requester, prover = await m.staked(client)
+            await asyncio.to_thread(postgres.stop)
+            sending = asyncio.create_task(requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000))
+            await asyncio.sleep(0.2)
+            await asyncio.to_thread(postgres.start)
+            assert (await sending).job == 0
+            await prover.prove(0, m.proof_of(m.tasks()[0], m.PROVER))
+            assert (await requester.market())["money_difference_gwei"] == 0
+            assert [row["kind"] for row in (await requester.job(0))["rows"]][:2] == ["REQUEST", "PROVE"]
+
+    run(play())
+
+
+def test_a_stream_tells_the_past_and_the_present_without_a_gap(tmp_path: Path) -> None:
+    async def play() -> None:
+        coordinator = m.coordinator(tmp_path / "market.db")
+        async with m.running(coordinator) as client:
+            await m.staked(client)
+            market = coordinator.ready()
+            everything, mine = (
+                coordinator.streams.listen(None),
+                coordinator.streams.listen(market.numbers[m.PROVER.address]),
+            )
+            idle = client(m.STRANGER)
+            await idle.join("idle")
+            nothing = coordinator.streams.listen(market.numbers[m.STRANGER.address])
+            await client(m.REQUESTER).request(m.tasks()[0].to_bytes(), CEILING, 1_000)
+            told = [json.loads(each.queue.get_nowait().text.split(b"data: ")[1]) for each in (mine,)]  # type: ignore[union-attr]
+            assert told[0]["kind"] == "REQUEST"
+            assert told[0]["jobs"][0]["phase"] == Phase.ASSIGNED.name
+            assert nothing.queue.empty()
+            seen = [everything.queue.get_nowait().seq for _ in range(everything.queue.qsize())]  # type: ignore[union-attr]
+            assert seen == list(range(seen[0], coordinator.ready().last.seq + 1))
+
+    run(play())
+
+
+def test_the_rule_of_a_journal_cannot_be_changed_under_it(tmp_path: Path) -> None:
+    rule = tmp_path / "mine.py"
+    source = Path(m.rule_file("race")).read_text(encoding="utf-8")
+    rule.write_text(source, encoding="utf-8")
+
+    async def play(expected: str) -> None:
+        coordinator = m.coordinator(tmp_path / "market.db", str(rule), source=source_of(str(rule)))
+        await coordinator.start()
+        if expected:
+            with pytest.raises(Fault, match=expected):
+                await coordinator.failed()
+        else:
+            await m.trouble(coordinator, "")
+        await coordinator.stop()
+
+    run(play(""))
+    rule.write_text(source + "\n# changed\n", encoding="utf-8")
+    run(play("a changed file"))
