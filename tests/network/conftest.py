@@ -40,7 +40,7 @@ class Server:
         )
 
     def start(self) -> None:
-        for _ in range(600):
+        for _ in range(1_200):
             if self._process is None or self._process.poll() is not None:  # at first, and while old memory is in use
                 options = ("-D", str(self.folder / "data"), "-p", str(self.port), "-k", "", "-h", "127.0.0.1")
                 self._process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
-        message = "PostgreSQL did not start within 30 s"
+        message = "PostgreSQL did not start within 60 s"
         raise RuntimeError(message)
 
     def stop(self) -> None:

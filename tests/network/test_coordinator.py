@@ -21,7 +21,7 @@ CEILING = 500 * m.TOKEN
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, 120))
 
 
 async def refusal(work: Coroutine[Any, Any, Any]) -> Refused:
@@ -253,7 +253,8 @@ def test_a_database_that_restarts_is_found_again(postgres: Any) -> None:
     async def play() -> None:
         coordinator = m.coordinator(postgres.database("restart"))
         async with m.running(coordinator) as client:
-            requester, prover = await m.staked(client)
+            _, prover = await m.staked(client)
+            requester = client(m.REQUESTER, patience_s=100)
             await asyncio.to_thread(postgres.stop)
             sending = asyncio.create_task(requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000))
             await asyncio.sleep(0.2)
