@@ -6,6 +6,7 @@ a source that is compiled, of Numba or of Python leads to a new, empty folder. O
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from numba.core import config
 
 import proofyard
 
+OURS = re.compile(r"(numba-)?[0-9a-f]{16}-\d")  # names of folders of compiled code
 KEEP_DAYS = 14  # folders of other versions are removed after this long unused
 
 
@@ -60,7 +62,8 @@ def _remove_old(current: Path) -> None:
     """Remove folders of other versions that nobody has used for `KEEP_DAYS`."""
     oldest = time.time() - KEEP_DAYS * 86_400
     for other in current.parent.iterdir():
-        if other != current and other.is_dir() and other.stat().st_mtime < oldest:
+        ours = OURS.match(other.name)  # the cache has more in it: tools, circuits, the reference string
+        if ours and other != current and other.is_dir() and other.stat().st_mtime < oldest:
             shutil.rmtree(other, ignore_errors=True)
 
 

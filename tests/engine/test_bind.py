@@ -1,5 +1,6 @@
 """Binding: a rule file anywhere runs compiled, an edit is seen at once, and what cannot compile is one sentence."""
 
+import os
 import re
 import subprocess
 import sys
@@ -106,3 +107,13 @@ def test_the_cache_folder_is_named_by_the_sources() -> None:
     one, same, other = (cache.digest_of([path]) for path in (Path(__file__), Path(__file__), Path(cache.__file__)))
     assert one == same != other
     assert cache.folder().parent == cache.root()
+
+
+def test_only_compiled_code_that_is_old_is_removed(tmp_path: Path) -> None:
+    """The cache also holds tools, circuits and the reference string, which take long to get again."""
+    names = ["0123456789abcdef-0.68.0-311", "numba-0123456789abcdef-0.68.0-311", "srs", "npm", "circuits"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
+    cache._remove_old(tmp_path / "fedcba9876543210-0.68.0-311")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["circuits", "npm", "srs"]
