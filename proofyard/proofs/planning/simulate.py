@@ -117,7 +117,7 @@ def world_of(cards: Sequence[Card], machines: Sequence[Machine], size: int, sett
         peak_mib(0) if measured else 1,
         float(setting.detect_ms),
         setting.saved,
-        horizon,
+        float(horizon),  # one type, so that it is compiled once
     )
 
 
