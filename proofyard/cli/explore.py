@@ -80,4 +80,5 @@ def _summary(path: Path | None) -> "dict[str, object] | None":
         raise BadInput("--prediction", "a summary.json", f"{path} ({error})") from None
     if not isinstance(found, dict) or "provers" not in found or "seeds" not in found:
         raise BadInput("--prediction", "a summary.json of one rule", f"{path}, which is something else")
-    return found
+    told: dict[str, object] = found
+    return told

@@ -1,4 +1,4 @@
-"""The explorer as an ASGI application: pages, their data as JSON, every table as CSV, and a stream that tells what is new.
+"""The explorer as an ASGI application: pages, their data as JSON, each table as CSV, a stream that tells what is new.
 
 `create_app(Explorer(opening))` may be served alone or mounted anywhere; all its addresses are relative.
 """
@@ -113,7 +113,7 @@ class Explorer:
         return tables.provers(view, self.costs, self.source.skips_by_actor(view.count))
 
     def pages(self) -> dict[str, Path]:
-        """The simulator's pages on disk, by a name that can stand in an address."""
+        """Find the simulator's pages on disk; their names can stand in an address."""
         found: dict[str, Path] = {}
         for folder in self.reports:
             for path in sorted([folder, *folder.rglob("*.html")]):
@@ -151,6 +151,7 @@ def create_app(explorer: Explorer) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        follower.start()
         yield
         follower.stop()
 
@@ -206,8 +207,12 @@ class _Follower:
             await run_in_threadpool(self._explorer.follow)
             await asyncio.sleep(POLL_S)
 
+    def start(self) -> None:
+        """Take listeners, again if need be."""
+        self._stopped = False
+
     def stop(self) -> None:
-        """End all streams."""
+        """End all streams, within a moment."""
         self._stopped = True
 
 
@@ -215,15 +220,15 @@ def _add_guards(app: FastAPI) -> None:
     """Refuse bad input in one sentence, and tell browsers what these pages may do."""
 
     @app.exception_handler(BadInput)
-    async def bad_input(_: Request, error: BadInput) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    async def bad_input(_: Request, error: BadInput) -> JSONResponse:
         return JSONResponse({"message": str(error)}, 422)
 
     @app.exception_handler(MarketError)
-    async def fault(_: Request, error: MarketError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    async def fault(_: Request, error: MarketError) -> JSONResponse:
         return JSONResponse({"message": str(error)}, 500)
 
     @app.middleware("http")
-    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:  # pyright: ignore[reportUnusedFunction]
+    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call(request)
         response.headers.update(HEADERS)
         response.headers.setdefault("Content-Security-Policy", POLICY)
@@ -232,40 +237,40 @@ def _add_guards(app: FastAPI) -> None:
 
 
 def _add_pages(app: FastAPI, explorer: Explorer) -> None:
-    """The data of the pages that are no tables."""
+    """Add the data of the pages that are no tables."""
 
     @app.get("/api/market")
-    def market(at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def market(at: At = None) -> dict[str, Any]:
         if at is None and explorer.source.growing:
             explorer.follow()
         return {**pages.market(View(explorer.replay, at)), "failed": explorer.failed}
 
     @app.get("/api/overview")
-    def overview(at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def overview(at: At = None) -> dict[str, Any]:
         return pages.overview(View(explorer.replay, at))
 
     @app.get("/api/rule")
-    def rule(at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def rule(at: At = None) -> dict[str, Any]:
         return pages.rule(View(explorer.replay, at))
 
     @app.get("/api/requests/{job}")
-    def request(job: int, at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def request(job: int, at: At = None) -> dict[str, Any]:
         return pages.request(View(explorer.replay, at), job)
 
     @app.get("/api/requests/{job}/why")
-    def why(job: int, at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def why(job: int, at: At = None) -> dict[str, Any]:
         return pages.why(View(explorer.replay, at), job)
 
     @app.get("/api/provers/{number}")
-    def prover(number: int, at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def prover(number: int, at: At = None) -> dict[str, Any]:
         return pages.prover(View(explorer.replay, at), explorer.costs, number)
 
     @app.get("/api/prediction")
-    def prediction(at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def prediction(at: At = None) -> dict[str, Any]:
         return explorer.prediction.compare(View(explorer.replay, at))
 
     @app.get("/api/row")
-    def row(time_ms: Annotated[int, Query(ge=0)]) -> dict[str, int]:  # pyright: ignore[reportUnusedFunction]
+    def row(time_ms: Annotated[int, Query(ge=0)]) -> dict[str, int]:
         return {"row": explorer.replay.row_at(time_ms)}
 
 
@@ -287,13 +292,13 @@ def _add_tables(app: FastAPI, explorer: Explorer) -> None:
 
 def _add_table(app: FastAPI, explorer: Explorer, name: str, make: tables.Table) -> None:
     @app.get(f"/api/{name}", name=name)
-    def table(query: Part, at: At = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def table(query: Part, at: At = None) -> dict[str, Any]:
         view = View(explorer.replay, at)
         note = {"costs": explorer.costs.note} if name == "provers" else {}
         return {**make(view, query)._asdict(), "market": pages.market(view), **note}
 
     @app.get(f"/api/{name}.csv", name=f"{name} as CSV")
-    def as_csv(query: Part, at: At = None) -> PlainTextResponse:  # pyright: ignore[reportUnusedFunction]
+    def as_csv(query: Part, at: At = None) -> PlainTextResponse:
         view = View(explorer.replay, at)
         whole = make(view, query._replace(page=0, size=CSV_MOST))
         told = {"Content-Disposition": f'attachment; filename="{name}-{view.rows}.csv"'}
@@ -301,17 +306,17 @@ def _add_table(app: FastAPI, explorer: Explorer, name: str, make: tables.Table) 
 
 
 def _add_reports(app: FastAPI, explorer: Explorer) -> None:
-    """The simulator's pages, each shut off from this one."""
+    """Add the simulator's pages, each shut off from this one."""
     alone = {"Content-Security-Policy": "sandbox allow-scripts; default-src 'none'; "
              "style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'"}  # fmt: skip
 
     @app.get("/api/reports")
-    def reports() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    def reports() -> dict[str, Any]:
         own = [{"name": "prediction", "where": ""}] if explorer.source.scenario is not None else []
         return {"reports": [*own, *({"name": name, "where": str(path)} for name, path in explorer.pages().items())]}
 
     @app.get("/reports/{name}", include_in_schema=False)
-    def report(name: str) -> HTMLResponse:  # pyright: ignore[reportUnusedFunction]
+    def report(name: str) -> HTMLResponse:
         if name == "prediction" and explorer.source.scenario is not None:
             explorer.prediction.wait()
             return HTMLResponse(explorer.prediction.report or explorer.prediction.said, headers=alone)
@@ -322,24 +327,24 @@ def _add_reports(app: FastAPI, explorer: Explorer) -> None:
 
 
 def _add_files(app: FastAPI) -> None:
-    """The pages' own files, and the chart library."""
+    """Add the pages' own files, and the chart library."""
     place = files("proofyard.explorer") / "static"
     known = {item.name: item.read_bytes() for item in place.iterdir() if Path(item.name).suffix in KINDS}
 
     @app.get("/vega.js", include_in_schema=False)
-    def library() -> Response:  # pyright: ignore[reportUnusedFunction]
+    def library() -> Response:
         return Response(bundle(), media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
     @app.get("/themes.json", include_in_schema=False)
-    def themes() -> Response:  # pyright: ignore[reportUnusedFunction]
+    def themes() -> Response:
         return Response(template("themes.json"), media_type="application/json")
 
     @app.get("/", include_in_schema=False)
-    def index() -> Response:  # pyright: ignore[reportUnusedFunction]
+    def index() -> Response:
         return Response(known["index.html"], media_type="text/html")
 
     @app.get("/{name}", include_in_schema=False)
-    def file(name: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def file(name: str) -> Response:
         if name not in known:
             return PlainTextResponse("There is no such page.", 404)
         return Response(known[name], media_type=KINDS[Path(name).suffix], headers={"Cache-Control": "no-cache"})

@@ -1,4 +1,4 @@
-"""What proving cost: from the simulator for its own traces, estimated from the scenario for a live market, else unknown."""
+"""What proving cost: from the simulator for its traces, estimated from the scenario for a market, else unknown."""
 
 import threading
 from typing import Any
@@ -37,7 +37,7 @@ class Costs:
         self.note = ESTIMATE
         if isinstance(source, TraceSource):
             self.note = EXACT
-            self.capacity = dict(enumerate(cast.capacity.tolist()))
+            self.capacity = {k: int(capacity) for k, capacity in enumerate(cast.capacity)}
 
     def run(self) -> Run | None:
         """Run the trace's own seed once more: the same run, with what its work cost."""
@@ -54,7 +54,7 @@ class Costs:
         spent: dict[int, int] = {}
         done = (view.proven_ms >= 0) & (view.assigned_ms >= 0) & (view.prover >= 0)
         took = np.where(done, view.proven_ms - view.assigned_ms, 0)
-        for k in view.provers.tolist():
+        for k in map(int, view.provers):
             rate = self._rates.get(view.names[k])
             if rate is not None:
                 spent[k] = int(int(took[done & (view.prover == k)].sum()) * rate / MS_PER_HOUR)
@@ -63,9 +63,9 @@ class Costs:
     def _counted(self, view: View, run: Run) -> dict[int, int]:
         unit: int = 10 ** (9 - self.source.decimals)
         if view.rows == len(view.replay):
-            return dict(enumerate((run.provers.cost_gwei // unit).tolist()))
+            return {k: int(spent) // unit for k, spent in enumerate(run.provers.cost_gwei)}
         cost: Ints = run.jobs.cost_gwei[: view.count]
         total = np.zeros(len(run.names), np.int64)
         mine: Any = view.settled[: len(cost)] & (view.prover[: len(cost)] >= 0)
         np.add.at(total, view.prover[: len(cost)][mine], cost[mine])
-        return dict(enumerate((total // unit).tolist()))
+        return {k: int(spent) // unit for k, spent in enumerate(total)}

@@ -1,7 +1,7 @@
 """Why this prover: what the rule had before it when it decided, and what it would have done with other dice.
 
-No rule is known here. The state just before the deciding event is rebuilt, and the rule answers that very event again with
-other words: how often each prover comes out is the chance each had.
+No rule is known here. The state just before the deciding event is rebuilt, and the rule answers that very event again
+with other words: how often each prover comes out is the chance each had.
 """
 
 from typing import Any
@@ -28,8 +28,14 @@ def decision(view: View, job: int) -> Cells | None:
     given = t[(t[:, JOB] == job) & (t[:, AFTER] >= Phase.ASSIGNED)]
     decided = [row for row in given.tolist() if row[AFTER] == Phase.ASSIGNED and row[PROVER] >= 0]
     if not decided:
-        return _raced(view, job, given)
+        return _raced(view, given)
     row, kind, chosen = decided[-1][ROW], decided[-1][KIND], decided[-1][PROVER]
+    with view.replay.lock:
+        return _drawn(view, job, row, kind, chosen)
+
+
+def _drawn(view: View, job: int, row: int, kind: int, chosen: int) -> Cells:
+    """Tell whom the rule chose, with what chance."""
     before = _cut(view.replay.fresh(row), int(view.events[: row + 1, 3].max()) + 1)
     odds, trials = chances(view, before, row, job)
     bids = _bids(view, job, row)
@@ -49,7 +55,7 @@ def decision(view: View, job: int) -> Cells | None:
     }
 
 
-def _raced(view: View, job: int, given: Any) -> Cells | None:
+def _raced(view: View, given: Any) -> Cells | None:
     """Tell who was first where anybody could prove."""
     proofs = [row for row in given.tolist() if row[KIND] == Kind.PROVE]
     if not proofs:
@@ -66,7 +72,7 @@ def _cut(state: Any, jobs: int) -> Any:
     parts: list[Any] = []
     names = {field.path: field.size for field, _ in shape.named(state)}
     for name, value in zip(state._fields, state, strict=True):
-        if isinstance(value, tuple):
+        if hasattr(value, "_asdict"):
             inner: Any = value
             cut = (a[:jobs].copy() if names[f"{name}.{key}"] == "job" else a for key, a in inner._asdict().items())
             parts.append(type(inner)(*cut))
@@ -101,7 +107,7 @@ def _bids(view: View, job: int, row: int) -> dict[int, int]:
     """Last bid of each actor on `job` before `row`."""
     rows = view.events[: row + 1]
     mine = rows[(rows[:, 0] == Kind.BID) & (rows[:, 3] == job)]
-    return {actor: amount for actor, amount in mine[:, [2, 4]].tolist()}
+    return dict(mine[:, [2, 4]].tolist())
 
 
 def _columns(view: View) -> dict[str, bool]:

@@ -15,10 +15,11 @@ from proofyard.explorer.tables import provers as provers_table
 from proofyard.explorer.view import AFTER, BEFORE, KIND, PROVER, ROW, View
 from proofyard.lab import catalogue, metrics
 
-BINS = 48  # stretches of time in a chart
+FEW_BINS, BINS = 8, 48  # stretches of time in a chart
 NAMED = 6  # provers with a colour of their own
 LATEST = 12  # events on the overview
 MOMENTS = 240  # points of a curve
+BOOK = {"book.cash": "free money, outside the market", "book.slashed": "gwei taken from it so far (a record)"}
 LONGEST_LIFE = 400  # events of one request
 
 
@@ -26,8 +27,7 @@ def rule(view: View) -> Cells:
     """Tell the rule in the words of its own file, with the values in force."""
     source = view.replay.source
     own = source.rule
-    name = _place(own)
-    told = catalogue.entry(name)
+    told = _told(view)
     defaults = type(own.params)()
     return {
         "name": own.name,
@@ -44,9 +44,14 @@ def rule(view: View) -> Cells:
     }
 
 
-def _place(own: Any) -> str:
-    """How the catalogue finds a rule: by its name, or by its file."""
-    return own.name if own.module.__name__.startswith("proofyard.mechanisms.") else str(own.module.__file__)
+def _told(view: View) -> catalogue.Entry:
+    """Read the rule's file, once; Python's parser must not run in two threads (CPython 3.11 and 3.12)."""
+    replay, own = view.replay, view.rule
+    with replay.lock:
+        if replay.told is None:
+            shipped = own.module.__name__.startswith("proofyard.mechanisms.")
+            replay.told = catalogue.entry(own.name if shipped else str(own.module.__file__))
+        return replay.told
 
 
 def life(view: View) -> list[Cells]:
@@ -80,11 +85,11 @@ def market(view: View) -> Cells:
 
 
 def overview(view: View) -> Cells:
-    """The figures, the charts and the latest events."""
+    """Collect the figures, the charts and the latest events."""
     own = [a for f, a in shape.named(view.state) if f.money and not f.path.startswith("book.")]
     return {
         "market": market(view),
-        "line": catalogue.entry(_place(view.rule)).line,
+        "line": _told(view).line,
         "figures": view.figures,
         "locked": sum(int(a.sum()) for a in own),
         "escrow": int(view.book.escrow.sum()),
@@ -99,13 +104,14 @@ def overview(view: View) -> Cells:
 def stretches(view: View) -> Cells:
     """Cut the time so far into equal stretches: requests, proofs, price, time to proof, and who proved."""
     start = int(view.events[0, 1]) if view.rows else 0
-    wide = max(1, -(-(view.now - start + 1) // BINS))
+    bins_of = max(FEW_BINS, min(BINS, view.count // 4))
+    wide = max(1, -(-(view.now - start + 1) // bins_of))
     done = view.settled & (view.proven_ms >= 0)
     bins = (np.maximum(view.proven_ms, start) - start) // wide
     named = _largest(view)
     series: list[Cells] = []
-    asked = np.bincount((view.asked_ms[view.requests >= 0] - start) // wide, minlength=BINS)
-    for k in range(BINS):
+    asked = np.bincount((view.asked_ms[view.requests >= 0] - start) // wide, minlength=bins_of)
+    for k in range(bins_of):
         mine = done & (bins == k)
         took, paid, who = view.took_ms[mine], view.paid[mine], view.prover[mine]
         count = int(mine.sum())
@@ -119,7 +125,7 @@ def stretches(view: View) -> Cells:
 
 
 def _largest(view: View) -> list[int]:
-    """The provers with the most proofs over the whole history, so that colours stay while time moves."""
+    """Choose the provers with the most proofs in the whole history, so that colours stay while time moves."""
     who = View(view.replay).wins if view.rows < len(view.replay) else view.wins
     order = np.argsort(-who, kind="stable")[:NAMED]
     return [k for k in order.tolist() if who[k] > 0]
@@ -196,19 +202,19 @@ def why(view: View, job: int) -> Cells:
     if not 0 <= job < view.count:
         raise BadInput("job", f"a request made by this moment (below {view.count})", job)
     found = decision(view, job)
-    words = catalogue.entry(_place(view.rule)).sections.get("Rules", "")
+    words = _told(view).sections.get("Rules", "")
     return {"decision": found, "rules": catalogue.paragraphs(words)}
 
 
 def _shown(body: dict[str, Any]) -> Cells:
-    """The parts of a recorded body that a reader checks by eye."""
+    """Pick the parts of a recorded body that a reader checks by eye."""
     message = body.get("message", {})
     proof = message.get("proof") if isinstance(message, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return {"proof": proof, "signature": body.get("signature"), "reveal": body.get("reveal")}
 
 
 def _settlement(view: View, row: int | None) -> Cells | None:
-    """The first batch sent to the chain after a row."""
+    """Find the first batch sent to the chain after a row."""
     if row is None:
         return None
     later = [(at, body) for at, body in view.replay.source.settlements if row < at < view.rows]
@@ -245,11 +251,11 @@ def prover(view: View, costs: Costs, number: int) -> Cells:
 
 
 def _state_of(view: View, number: int) -> list[Cells]:
-    """What the rule knows about an actor."""
-    notes = {field.name: field.meaning for field in catalogue.entry(_place(view.rule)).state}
+    """List what the rule knows about an actor."""
+    notes = {field.name: field.meaning for field in _told(view).state} | BOOK
     return [
-        {"name": f.path.removeprefix("book."), "value": int(a[number]), "money": f.money,
-         "meaning": notes.get(f.path, "free money, outside the market" if f.path == "book.cash" else "")}
+        {"name": f.path.removeprefix("book."), "value": int(a[number]), "meaning": notes.get(f.path, ""),
+         "money": f.money or (notes.get(f.path, "").startswith("gwei") and "per" not in notes[f.path].split()[:2])}
         for f, a in shape.named(view.state) if f.size == "actor"
     ]  # fmt: skip
 

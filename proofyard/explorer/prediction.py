@@ -108,7 +108,8 @@ def _pair(summary: dict[str, Any] | None, here: dict[str, Any], path: str, gwei:
     """Predicted mean and deviation of a run, and what was seen, all in the token's smallest unit."""
     section, _, key = path.partition(".")
     predicted = summary[section][key] if summary else None
-    spread = (summary.get("spread") or {}).get(section, {}).get(key) if summary else None
+    spreads: dict[str, Any] = (summary.get("spread") or {}) if summary else {}
+    spread: float | None = spreads.get(section, {}).get(key)
     deviation = spread * len(summary["seeds"]) ** 0.5 if summary and spread is not None else None
     real = here[section][key]
     return {
@@ -125,7 +126,7 @@ def _provers(summary: dict[str, Any] | None, view: View, gwei: int) -> list[dict
     told = {row["name"]: row for row in rows}
     total = int(view.wins[view.provers].sum())
     found: list[dict[str, Any]] = []
-    for k in view.provers.tolist():
+    for k in map(int, view.provers):
         name = view.names[k]
         row = told.get(name)
         found.append({

@@ -13,6 +13,7 @@ from proofyard.core.event import Kind
 from proofyard.engine.fold import fold
 from proofyard.explorer.source import WORDS, Source
 from proofyard.explorer.tape import Notes, play
+from proofyard.lab.catalogue import Entry
 
 STEPS = 240  # samples of the recorded part
 MEMORY = 96 * 2**20  # bytes for checkpoints
@@ -38,6 +39,7 @@ class Replay:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.lock = threading.RLock()
+        self.told: Entry | None = None  # the rule in words
         self.events = np.zeros((0, WORDS), np.int64)
         self.hashes: list[bytes] = []
         self.at: list[int] = []
@@ -50,6 +52,7 @@ class Replay:
         self.refresh()
 
     def __len__(self) -> int:
+        """How many rows there are."""
         return len(self.events)
 
     @property
@@ -81,9 +84,11 @@ class Replay:
     def _stops(self, first: int) -> list[int]:
         """Rows after which the money is looked at: at equal times, and at the end."""
         times = self.events[first:, 1]
-        marks = np.linspace(times[0], times[-1], STEPS + 1 if first == 0 else 2)[1:]
-        rows = first + np.searchsorted(times, marks, side="right")
-        return sorted({*rows[rows > first].tolist(), len(self.events)})
+        count = STEPS if first == 0 else 1
+        begin, wide = int(times[0]), int(times[-1]) - int(times[0])
+        marks = [begin + wide * k // count for k in range(1, count + 1)]
+        rows = {first + int(row) for row in np.searchsorted(times, marks, side="right")}
+        return sorted({row for row in rows if row > first} | {len(self.events)})
 
     def _make_room(self, events: Ints) -> None:
         """Let the newest state hold every job that is asked for."""

@@ -120,7 +120,7 @@ def request_columns(view: View) -> dict[str, Ints]:
 
 
 def requests(view: View, query: Query) -> Page:
-    """Requests, newest first unless sorted. Raises BadInput."""
+    """List requests, newest first unless sorted. Raises BadInput."""
     columns = request_columns(view)
     keep = view.requests >= 0
     if query.state == "late":

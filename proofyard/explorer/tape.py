@@ -124,7 +124,7 @@ class Notes:
     slashes : shape (s, 3): row, actor, gwei
     """
 
-    gained: Ints = field(default_factory=lambda: NONE.copy())
+    gained: Ints = field(default_factory=NONE.copy)
     touches: Ints = field(default_factory=lambda: np.zeros((0, WIDTH), np.int64))
     slashes: Ints = field(default_factory=lambda: np.zeros((0, SLASH), np.int64))
 

@@ -1,4 +1,4 @@
-"""What held after some row, as columns: jobs with their times, provers with their accounts. Amounts in the smallest unit.
+"""What held after some row: jobs with their times, provers with their accounts. Amounts in the smallest unit.
 
 The same definitions as `proofyard.lab.metrics`, so that a live market and a simulated one may be compared; a test holds
 the two together.
@@ -201,8 +201,8 @@ class View:
 
     def column(self, name: str) -> Ints | None:
         """Return a column of the rule's state about actors, if it has it."""
-        found = getattr(self.state, name, None)
-        return found if isinstance(found, np.ndarray) and len(found) == len(self.book.cash) else None
+        found: Ints | None = getattr(self.state, name, None)
+        return found if found is not None and len(found) == len(self.book.cash) else None
 
     def last_offers(self) -> tuple[Ints, Ints]:
         """Price and capacity that each actor offered last, -1 never."""

@@ -1,4 +1,4 @@
-"""A recorded run with a name that would be markup, a market that is still growing, and real Chromium to look at both."""
+"""A recorded run with a name that would be markup, a market that still grows, and real Chromium to look at both."""
 
 import shutil
 import socket
@@ -120,7 +120,7 @@ class Served:
 
     def start(self) -> None:
         config = uvicorn.Config(
-            self._app, host="127.0.0.1", port=self.port, log_level="error", timeout_graceful_shutdown=1
+            self._app, host="127.0.0.1", port=self.port, log_level="error", timeout_graceful_shutdown=3
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
@@ -130,6 +130,9 @@ class Served:
             self._thread.join(0.02)
 
     def stop(self) -> None:
+        close = getattr(self._app.state, "close", None)
+        if close is not None:
+            close()
         self._server.should_exit = True
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""The data behind the pages: tables cut into pages on the server, CSV, refusals in a sentence, headers that hold scripts off."""
+"""The data behind the pages: tables cut on the server, CSV, refusals in a sentence, headers that hold scripts off."""
 
 import csv
 import io

@@ -1,6 +1,9 @@
 // Elements from text: the only way anything gets onto a page, so that no name can become markup.
 import { sentence } from "./words.js";
 
+// What the market, or we, have to tell the reader; not a failure of ours.
+export class Told extends Error {}
+
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

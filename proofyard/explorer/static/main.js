@@ -1,5 +1,5 @@
 // The frame of all pages: where one is (the address), which moment is shown (the line below), and whether the market still answers.
-import { h, keep } from "./dom.js";
+import { h, keep, Told } from "./dom.js";
 import { redraw } from "./charts.js";
 import { clock, count, setDecimals } from "./words.js";
 import { PAGES, pageOf } from "./pages.js";
@@ -33,7 +33,6 @@ export async function ask(path, query = {}) {
   if (!answer.ok) throw new Told(found.message ?? found.detail?.[0]?.msg ?? `The market answered ${answer.status}.`);
   return found;
 }
-class Told extends Error {}
 
 function nav() {
   const { path } = place();
@@ -68,6 +67,8 @@ async function show() {
     else if (lastPath !== path.join("/") && lastPath !== "" && document.activeElement?.closest("nav, main")) $("content").focus({ preventScroll: true });
     if (lastPath !== path.join("/")) window.scrollTo(0, 0);
     lastPath = path.join("/");
+    if (state.find) $("content").querySelector("[data-keep=find]")?.focus();
+    state.find = false;
     reached();
   } catch (error) {
     if (mine !== turn) return;
@@ -75,7 +76,10 @@ async function show() {
     else if (error instanceof TypeError && /fetch/i.test(error.message)) lose();
     else { console.error(error); $("content").replaceChildren(h("div", { class: "error", role: "alert" }, h("h2", {}, "This page failed"), h("p", {}, error.message))); }
   } finally {
-    if (mine === turn) $("content").classList.remove("waiting");
+    if (mine === turn) {
+      $("content").classList.remove("waiting");
+      $("content").dataset.shown = location.hash;
+    }
   }
 }
 
@@ -203,7 +207,7 @@ document.addEventListener("keydown", (event) => {
   const acts = {
     "[": () => move(here() - 1), "]": () => move(here() + 1), "{": () => move(here() - step), "}": () => move(here() + step),
     n: () => go({ at: null }), "?": () => $("help").showModal(), e: () => $("row").select(),
-    "/": () => { const box = document.querySelector("[data-keep=find]"); if (box) box.focus(); else location.hash = keep("#/requests"); },
+    "/": () => { const box = document.querySelector("[data-keep=find]"); if (box) box.focus(); else { state.find = true; location.hash = keep("#/requests"); } },
     " ": event.target.matches("button, a, summary, [type=range]") ? null : play,
   };
   const number = Number(event.key);

@@ -1,4 +1,5 @@
 // The pages, in the order of their keys.
+import { Told } from "./dom.js";
 import { overview } from "./overview.js";
 import { request, requests } from "./requests.js";
 import { prover, provers } from "./provers.js";
@@ -14,6 +15,6 @@ const ONE = { requests: request, provers: prover };
 export function pageOf(path) {
   const [name = "", number] = path;
   const found = number === undefined ? MANY[name] : ONE[name];
-  if (!found) return async () => { throw Object.assign(new Error(`There is no page “${path.join("/")}”.`)); };
+  if (!found) return async () => { throw new Told(`There is no page “${path.join("/")}”.`); };
   return found;
 }

@@ -49,7 +49,7 @@ export async function request({ path, ask }) {
   ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
   return [
     h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
-      job > 0 ? h("a", { class: "button", href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { class: "button", href: keep(`#/requests/${job + 1}`) }, "next →")),
+      h("span", { class: "chips" }, job > 0 ? h("a", { href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { href: keep(`#/requests/${job + 1}`) }, "next →"))),
     facts([
       ["asked", `${clock(r.asked_ms)} by `, r.requester],
       ["size, at most", `${count(r.size)}, ${tokens(r.ceiling)} tokens`],
@@ -69,7 +69,7 @@ export async function request({ path, ask }) {
     h("h3", {}, "In the journal"),
     table([
       ["row", "row", (one) => count(one.row), number], ["kind", "event", (one) => one.kind], ["name", "by", (one) => one.name ?? NONE, { name: true }],
-      ["amount", "amount", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16))],
+      ["amount", "amount", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16)), { nowrap: true }],
     ], told.rows),
     h("div", { class: "bar" }, h("a", { class: "button", href: `api/journal.csv?job=${job}${told.market.rows < told.market.of ? `&at=${told.market.rows}` : ""}`, download: "" }, "CSV")),
   ];

@@ -21,6 +21,8 @@ export function tokens(amount) {
   return Math.abs(value) >= 1e7 ? digits(value / 1e6) + " M" : digits(value);
 }
 
+export const money = (amount) => `${tokens(amount)} ${amount === unit ? "token" : "tokens"}`;
+
 export const inTokens = (amount) => (amount === null ? null : amount / unit);
 
 const TIMES = [[86_400_000, "days"], [3_600_000, "h"], [60_000, "min"], [1_000, "s"], [1, "ms"]];
@@ -63,7 +65,7 @@ export const HOW = { count, duration, tokens, percent, index };
 export function sentence(e) {
   const who = e.name ? [e.name, e.actor === null ? "" : `#/provers/${e.actor}`] : "";
   const job = e.job === null ? "" : [`request ${e.job}`, `#/requests/${e.job}`];
-  const amount = `${tokens(e.amount)} tokens`;
+  const amount = money(e.amount);
   const given = after(e);
   switch (e.kind) {
     case "OFFER": return [who, ` offers: ${tokens(e.amount)} tokens a unit or proof, ${count(e.detail)} at once`];
@@ -95,7 +97,7 @@ export function sentence(e) {
 }
 
 function after(e) {
-  const paid = e.paid ? `; ${tokens(e.paid)} tokens paid` : "";
+  const paid = e.paid ? `; ${money(e.paid)} paid` : "";
   switch (e.to) {
     case "BIDDING": return e.kind === "BID" ? [] : ["; bids are taken"];
     case "ASSIGNED": return e.kind === "VOTE" ? [paid] : ["; ", [e.prover ?? "", `#/provers/${e.prover_number}`], ` has until ${clock(e.deadline_ms)}`, paid];

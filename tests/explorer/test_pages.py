@@ -1,0 +1,246 @@
+"""Every page in real Chromium: opened, used, photographed in light, dark and at the width of a phone.
+
+Photographs go to the folder named by PROOFYARD_PHOTOGRAPHS, if it is set, so that somebody can look at them.
+"""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import get
+from playwright.sync_api import Browser, Download, Page, expect
+
+from proofyard.explorer.app import Explorer
+
+PAGES = ("", "requests", "requests/30", "provers", "provers/0", "stake", "journal", "prediction", "rule", "reports")
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True},
+}
+FEW_BYTES = 12_000  # an empty page's photograph is smaller
+Opening = Callable[..., Page]
+
+
+@pytest.fixture
+def opening(browser: Browser) -> Generator[Opening]:
+    """Open a page; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts: list[Any] = []
+
+    def open_page(url: str, **look: Any) -> Page:
+        contexts.append(browser.new_context(**(look or LOOKS["light"])))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in complaints if "net::ERR_" not in text] == []
+
+
+def ready(page: Page, charts: int = 0) -> None:
+    """Wait until the page and its charts are there."""
+    page.wait_for_function("document.querySelector('main').dataset.shown === location.hash")
+    expect(page.locator("main h2, main .tiles").first).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("object HTML")
+    expect(page.locator("main .error")).to_have_count(0)
+    if charts:
+        expect(page.locator(".chart svg")).to_have_count(charts)
+
+
+def photograph(page: Page, name: str) -> None:
+    picture = page.screenshot(full_page=True)
+    assert len(picture) > FEW_BYTES, name
+    folder = os.environ.get("PROOFYARD_PHOTOGRAPHS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.png").write_bytes(picture)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_each_page_is_opened_and_photographed(opening: Opening, explored: Explorer, site: str, look: str) -> None:
+    explored.prediction.wait()
+    page = opening(site, **LOOKS[look])
+    for name in PAGES:
+        page.goto(f"{site}#/{name}")
+        expect(page.locator("nav [aria-current=page]")).to_have_attribute(
+            "href", re.compile(f"^#/{name.split('/')[0]}$")
+        )
+        ready(page, {"": 6, "stake": 2, "prediction": 1, "provers/0": 3}.get(name, 0))
+        if name == "requests/30":
+            expect(page.locator("main")).to_contain_text("Decided by REQUEST")
+        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, f"{name} is {too_wide} px wider than the screen"
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+            "rgb(20, 23, 27)" if look == "dark" else "rgb(255, 255, 255)"
+        )
+        photograph(page, f"{name.replace('/', '-') or 'overview'}-{look}")
+
+
+def test_names_stay_text(opening: Opening, site: str, markup: str) -> None:
+    page = opening(site)
+    for name in PAGES:
+        page.goto(f"{site}#/{name}")
+        ready(page)
+        assert page.evaluate("window.broken") is None
+        assert page.locator("img").count() == 0
+    page.goto(f"{site}#/provers/0")
+    expect(page.locator("main h2")).to_have_text(markup)
+    page.goto(f"{site}#/<img src=x onerror='window.broken=1'>")
+    expect(page.locator("main")).to_contain_text("There is no page")
+    assert page.evaluate("window.broken") is None
+
+
+def settled(page: Page) -> str:
+    return page.locator(".tile .value").first.inner_text()
+
+
+def test_any_moment_can_be_opened(opening: Opening, explored: Explorer, site: str) -> None:
+    rows = len(explored.replay)
+    page = opening(site)
+    ready(page)
+    now = settled(page)
+    expect(page.locator("#status")).to_have_text("recorded")
+    page.locator("#row").fill(str(rows // 2))
+    page.locator("#row").press("Enter")
+    expect(page.locator("#status")).to_have_text("looking back")
+    expect(page).to_have_url(re.compile(f"at={rows // 2}$"))
+    told = get(f"{site}api/overview", params={"at": rows // 2}).json()
+    expect(page.locator(".tile .value").first).to_contain_text(f"of {told['figures']['proofs']['requested']:,}")
+    page.get_by_role("link", name="Requests", exact=True).click()
+    ready(page)
+    expect(page).to_have_url(re.compile(rf"#/requests\?at={rows // 2}$"))
+    page.go_back()
+    page.locator("body").press("]")
+    expect(page).to_have_url(re.compile(f"at={rows // 2 + 1}$"))
+    page.locator("#slider").press("Home")
+    expect(page).to_have_url(re.compile("at=0$"))
+    expect(page.locator(".tile .value").first).to_contain_text("of 0")
+    page.locator("body").press("n")
+    expect(page.locator("#status")).to_have_text("recorded")
+    expect(page.locator(".tile .value").first).to_have_text(now)
+
+
+def test_time_plays(opening: Opening, site: str) -> None:
+    page = opening(site)
+    ready(page)
+    page.locator("#play").click()
+    expect(page.locator("#status")).to_have_text("looking back")
+    page.wait_for_function("Number(document.getElementById('slider').value) > 100")
+    page.locator("body").press(" ")
+    expect(page.locator("#play")).to_have_text("▶")
+
+
+def test_keys_open_every_page(opening: Opening, site: str) -> None:
+    page = opening(site)
+    ready(page)
+    for key, name in enumerate(("", "requests", "provers", "stake", "journal", "prediction", "rule", "reports"), 1):
+        page.locator("body").press(str(key))
+        expect(page.locator("nav [aria-current=page]")).to_have_attribute("href", f"#/{name}")
+        ready(page)
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.get_by_placeholder("request …")).to_be_focused()
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    expect(page.locator("main h2")).to_have_text("Request 12 ")
+    page.reload()
+    ready(page)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+
+
+def read(download: Download) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(Path(download.path()).read_text(encoding="utf-8"))))
+
+
+def test_tables_are_sorted_cut_and_exported(opening: Opening, site: str) -> None:
+    page = opening(f"{site}#/requests")
+    ready(page)
+    page.get_by_role("button", name="paid").click()
+    ready(page)
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("paid ↓")
+    page.get_by_role("button", name="paid ↓").click()
+    ready(page)
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("paid ↑")
+    page.get_by_role("link", name="late").click()
+    ready(page)
+    total = page.locator(".bar", has_text=" of ").inner_text()
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="CSV").click()
+    rows = read(begun.value)
+    assert f"of {len(rows):,}" in total
+    assert {row["late"] for row in rows} == {"True"}
+    paid = [int(row["paid"]) for row in rows]
+    assert paid == sorted(paid)
+    page.goto(f"{site}#/journal")
+    ready(page)
+    first = page.locator("tbody tr").first.inner_text()
+    page.get_by_role("button", name="On").click()
+    expect(page).to_have_url(re.compile("page=1"))
+    expect(page.locator("tbody tr").first).not_to_have_text(first)
+
+
+def test_small_tables_are_exported_too(opening: Opening, site: str) -> None:
+    page = opening(f"{site}#/rule")
+    ready(page)
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="CSV").first.click()
+    rows = {row["name"]: row for row in read(begun.value)}
+    assert rows["min_capacity"]["value"] == "1"
+    assert rows["min_capacity"]["default"] == "32"
+
+
+def test_the_reader_chooses_light_or_dark(opening: Opening, site: str) -> None:
+    page = opening(site)
+    ready(page)
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+    page.reload()
+    ready(page)
+    expect(page.locator("#theme")).to_have_text("Theme: dark")
+
+
+def test_a_report_of_the_simulator_opens(opening: Opening, explored: Explorer, site: str) -> None:
+    explored.prediction.wait()
+    page = opening(f"{site}#/reports")
+    ready(page)
+    with page.context.expect_page() as begun:
+        page.get_by_role("link", name=re.compile("simulated with five seeds")).click()
+    report = begun.value
+    expect(report.locator(".chart svg").first).to_be_visible()
+    assert report.evaluate("window.origin") == "null"  # shut off from the page that links to it
+
+
+def test_a_live_market_is_followed_and_its_loss_is_told(opening: Opening, growing: Any, live: Any) -> None:
+    page = opening(live.url)
+    ready(page)
+    expect(page.locator("#status")).to_have_text("live")
+    expect(page.locator(".tile .value").first).to_have_text("3 of 3")
+    growing.prove_one()
+    expect(page.locator(".tile .value").first).to_have_text("4 of 4")
+    live.stop()
+    expect(page.locator("#lost")).to_contain_text(
+        "The connection is lost. What is shown is how things stood after event 15"
+    )
+    expect(page.locator("#status")).to_have_text("connection lost")
+    photograph(page, "lost-light")
+    growing.prove_one()
+    live.start()
+    expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
+    expect(page.locator(".tile .value").first).to_have_text("5 of 5")
+    page.goto(f"{live.url}#/journal")
+    ready(page)
+    expect(page.locator("main")).to_contain_text("all 17 were checked")
