@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from proofyard.cli.shared import Json, Settings, changes, print_json
 
+Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
 
@@ -18,6 +19,8 @@ def attack(
     by: Annotated[str | None, Parameter(name="--as")] = None,
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
+    equilibrium: Flag = False,
+    fix: Names = None,
     out: Path = Path("attacks"),
     trials: int = 12,
     search_seeds: int = 4,
@@ -44,6 +47,10 @@ def attack(
         Another rule than the scenario's, with parameters.
     settings
         key=value, put over the scenario's own.
+    equilibrium
+        Let two provers of a class choose among strategies until none pays more: the mixture, and what is left to gain.
+    fix
+        A parameter of the rule with a range, NAME=LOW..HIGH or NAME=a,b,c: where do attacks pay least? Once each.
     out
         Folder for report.html and a scenario for each attack that pays.
     trials
@@ -80,6 +87,19 @@ def attack(
     runs.say_cold()
     budget = search.Budget(trials, search_seeds, seeds)
     with Runner(workers=workers, ray=ray, quiet=json) as runner:
+        if equilibrium or fix:
+            from proofyard.lab.attack import tell_more
+
+            told = (
+                tell_more.equilibrium(runner, tree, by, budget)
+                if equilibrium
+                else tell_more.front(runner, tree, fix or [], picked, budget)
+            )
+            if json:
+                print_json(told.json)
+            else:
+                told.show()
+            return
         finds, count = search.attack_all(runner, tree, picked, budget)
     files = tell.write(finds, out)
     store.write_files(out, {"report.html": tell.page(world.name, finds, world.claim)})

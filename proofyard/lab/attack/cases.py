@@ -93,11 +93,6 @@ CASES: tuple[Case, ...] = (
         pays=True, why="the penalty of a miss goes to whoever slashes first, itself", changes={"horizon": "3h"},
     ),
     Case(
-        "… where the penalty is the treasury's", "kalypso-self-slash", "overstate", "declares too much", pays=False,
-        why="a miss costs a token, a proof earns a hundredth of it", changes={"horizon": "3h"},
-        mechanism="matched(self_slash_rate = 10_000, bounty_rate = 0, penalty = 1_000_000_000)",
-    ),
-    Case(
         "withholding under a primary with a fallback", "primary-fallback", "withhold", "honest", pays=False,
         why="each is paid its cost whether primary or of the committee", changes={"horizon": "3d"},
     ),

@@ -20,8 +20,8 @@ _TOP = """# Attacks
 **gain** = E[payoff of the coalition | it deviates] − E[payoff | it is honest], on the same seeds. The payoff is all the
 money its members own at the end, less what they owned at the start, less the cost of their work. The search (Optuna's
 TPE, seeded) looks at a few seeds only. The best settings of each attack are then run on fresh seeds; intervals are
-Student's at 95 % together, by Bonferroni's correction for all settings that were run again. What is below a millionth of a
-token or of the honest profit counts as rounding.
+Student's at 95 % together, by Bonferroni's correction for all settings that were run again. What is below a millionth
+of a token or of the honest profit counts as rounding.
 
 *Detectability* is the total variation between what anybody can count in the two worlds (events, verdicts, times to
 proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked.
@@ -48,8 +48,8 @@ def written(runner: Runner) -> str:
     """Run all cases and write the page."""
     found = [(case, case.run(ROOT / "scenarios", runner, BUDGET)) for case in CASES]
     head = (
-        "| attack | world, by | best found | gain, tokens a run | interval | of honest profit | who pays | detectability "
-        "| settled | why |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| attack | world, by | best found | gain, tokens a run | interval | of honest profit | who pays "
+        "| detectability | settled | why |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     parts = [_TOP, "## What pays\n", head, *(row(case, find) for case, find in found if find.pays), ""]
     parts += ["## What does not\n", head, *(row(case, find) for case, find in found if not find.pays), ""]

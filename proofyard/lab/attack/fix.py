@@ -1,0 +1,114 @@
+"""Search a rule's parameters against attackers that answer best: the Pareto front of what a designer wants.
+
+For each setting of the parameters every attack is tried at a few settings of its own; the largest gain is what the rule
+leaves to gamers. Optuna's NSGA-II, seeded, looks for settings that no other beats in all objectives; the rule as it was
+is the first it tries, so that the front shows what better than it there is.
+"""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from proofyard import scenario as scenarios
+from proofyard.core.errors import BadInput
+from proofyard.engine.simulate import simulate
+from proofyard.engine.world import rule_of
+from proofyard.lab import design, metrics
+from proofyard.lab.attack.catalogue import Attack
+from proofyard.lab.attack.deviate import Tree, fresh
+from proofyard.lab.attack.search import Budget, Lab, search
+from proofyard.lab.design import Over
+from proofyard.lab.runner import Runner
+from proofyard.scenario import Scenario
+from proofyard.worlds.text import with_values_set
+
+OBJECTIVES = ("unproven", "price_gwei", "hhi", "locked_gwei", "gain_gwei")  # all to be small
+POPULATION = 8
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of the rule, and what it comes to."""
+
+    mechanism: str
+    values: dict[str, str]
+    objectives: dict[str, float]
+    attack: str  # the best one against it
+    front: bool = False
+    default: bool = False
+
+
+def measure(task: tuple[Scenario, int]) -> dict[str, float]:
+    """Measure one honest run, in a worker. Raises BadInput, Fault."""
+    found = metrics.summary([simulate(task[0], rule_of(task[0]), task[1])])
+    asked = max(1, found["proofs"]["requested"])
+    return {
+        "unproven": (asked - found["proofs"]["settled"] + found["proofs"]["late"]) / asked,
+        "price_gwei": float(found["price_gwei"]["mean"] or 0.0),
+        "hhi": float(found["concentration"]["hhi"] or 1.0),
+        "locked_gwei": float(found["stake"]["locked_mean_gwei"]),
+    }
+
+
+def read(texts: Sequence[str]) -> tuple[Over, ...]:
+    """Read `--fix NAME=LOW..HIGH`. Raises BadInput."""
+    over = design.read([text if text.startswith("mechanism.") else f"mechanism.{text}" for text in texts])
+    for found in over:
+        if not found.values and not found.whole:
+            raise BadInput("--fix", "whole numbers, as rules have them", f"{found.low}..{found.high}")
+    return over
+
+
+def front(
+    runner: Runner, tree: Tree, over: Sequence[Over], attacks: Sequence[tuple[Attack, list[int]]], budget: Budget
+) -> list[Point]:
+    """Try settings of the rule; the best in all objectives first. Raises BadInput, Fault."""
+    optuna: Any = importlib.import_module("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seed = int(tree.get("seed", 1))
+    sampler = optuna.samplers.NSGAIISampler(seed=seed % 2**31, population_size=POPULATION)
+    study = optuna.create_study(directions=["minimize"] * len(OBJECTIVES), sampler=sampler)
+    points: dict[str, Point] = {}
+
+    def objective(trial: Any) -> tuple[float, ...]:
+        values = {o.key: o.at(trial.suggest_float(o.key, 0, 1 - 1e-9)) for o in over}
+        text = with_values_set(tree["mechanism"], values)
+        if text not in points:
+            points[text] = _try(runner, tree | {"mechanism": text}, values, attacks, budget)
+        return tuple(points[text].objectives[name] for name in OBJECTIVES)
+
+    default = _try(runner, tree, {}, attacks, budget)
+    study.optimize(objective, n_trials=budget.trials)
+    return _marked([replace(default, default=True), *points.values()])
+
+
+def _try(
+    runner: Runner, tree: Tree, values: dict[str, str], attacks: Sequence[tuple[Attack, list[int]]], budget: Budget
+) -> Point:
+    """Measure the honest market and the largest gain under one setting."""
+    seed = int(tree.get("seed", 1))
+    world = scenarios.check(fresh(tree))
+    rows = runner.map(measure, [(world, seed + k) for k in range(budget.seeds)], what="honest")
+    found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    lab, best, gain = Lab(runner), "none", 0.0
+    few = Budget(4, budget.seeds, budget.fresh)
+    for attack, places in attacks:
+        for target in places:
+            (values_of, gained), *_ = search(lab, tree, attack, target, few, seed)
+            if gained > gain:
+                best, gain = f"{attack.name} {json.dumps(values_of)} by {tree['provers'][target].get('name')}", gained
+    return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
+
+
+def _marked(points: list[Point]) -> list[Point]:
+    """Mark those that no other is at least as good as in everything and better in something."""
+    table = np.array([[point.objectives[name] for name in OBJECTIVES] for point in points])
+    marked: list[Point] = []
+    for k, point in enumerate(points):
+        beaten = ((table <= table[k]).all(axis=1) & (table < table[k]).any(axis=1)).any()
+        marked.append(replace(point, front=bool(not beaten)))
+    return sorted(marked, key=lambda p: (not p.front, p.objectives["gain_gwei"], p.objectives["unproven"]))
