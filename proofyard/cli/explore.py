@@ -1,8 +1,11 @@
 """`proofyard explore`."""
 
 from pathlib import Path
+from typing import Any, cast
 
 from proofyard.cli.shared import Json, start_quickly
+
+JOURNAL = "market.db"  # in the folder of a live run
 
 
 def explore(
@@ -20,14 +23,16 @@ def explore(
 
     Example: proofyard explore build/race.trace --reports build/race
 
+    The folder of a live run or a trial brings its scenario, its prediction and its report along.
+
     Parameters
     ----------
     source
-        A trace of `simulate --trace`, or a journal: a file, or postgresql://….
+        A trace of `simulate --trace`, or a journal: a file, postgresql://…, or the folder of a live run.
     scenario
         The scenario of a journal: its costs, and what to predict from; TOML, or the scenario.json of a live run.
     prediction
-        A summary.json of the simulator, to set beside what happened.
+        A summary.json of the simulator or a trial.json, to set beside what happened.
     reports
         Folders with pages of the simulator.
     port
@@ -45,6 +50,12 @@ def explore(
     from proofyard.explorer.serve import bound, serve
     from proofyard.explorer.source import open_source, scenario_from
 
+    folder = Path(source)
+    if folder.is_dir():
+        source = str(folder / JOURNAL)
+        scenario = scenario or _there(folder / "scenario.json")
+        prediction = prediction or _there(folder / "trial.json")
+        reports = [folder, *(reports or [])]
     opened = open_source(source, scenario_from(scenario))
     explorer = Explorer(lambda: opened, _summary(prediction), reports or ())
     listening = bound(port, host)
@@ -66,6 +77,11 @@ def explore(
     serve(explorer, listening, ready)
 
 
+def _there(path: Path) -> Path | None:
+    """Return a file, if there is one."""
+    return path if path.is_file() else None
+
+
 def _summary(path: Path | None) -> "dict[str, object] | None":
     """Read what was predicted. Raises BadInput."""
     if path is None:
@@ -75,10 +91,11 @@ def _summary(path: Path | None) -> "dict[str, object] | None":
     from proofyard.core.errors import BadInput
 
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput("--prediction", "a summary.json", f"{path} ({error})") from None
+    if isinstance(found, dict) and "prediction" in found:  # of a trial
+        found = cast("Any", found["prediction"])
     if not isinstance(found, dict) or "provers" not in found or "seeds" not in found:
         raise BadInput("--prediction", "a summary.json of one rule", f"{path}, which is something else")
-    told: dict[str, object] = found
-    return told
+    return cast("dict[str, object]", found)

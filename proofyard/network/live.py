@@ -32,6 +32,7 @@ from proofyard.tools.cache import Tell
 from proofyard.worlds.hardware import Hardware, proving_ms
 
 COMMAND = (sys.executable, "-m", "proofyard.cli")
+SCENARIO = "scenario.json"  # for the pages that set prediction beside reality
 START_S = 60.0  # s until all have joined
 MS = 1_000
 DEPTH = 16  # of the rollup's tree
@@ -157,9 +158,12 @@ def _start(plan: Plan, cast: Cast, processes: _Processes) -> dict[str, bytes]:
         scenario.horizon // scenario.workload.every + 100
     )
     grant = max(int((cast.stake + cast.cash).max()), min(fees, 10**15))
+    told = plan.folder / SCENARIO
+    told.write_text(scenario.model_dump_json(), encoding="utf-8")
     processes.start(
         "market", "market", str(plan.folder / "market.db"), "-m", rule.text, "--port", str(plan.port),
-        "--grant", f"{grant / 10**9:.9f}", "--backend", plan.backend, "--name", scenario.name, key=keys["market"],
+        "--grant", f"{grant / 10**9:.9f}", "--backend", plan.backend, "--name", scenario.name,
+        "--scenario", str(told), key=keys["market"],
     )  # fmt: skip
     for k, name in enumerate(cast.names):
         config = plan.folder / f"{name.replace(' ', '-')}.toml"
@@ -208,7 +212,8 @@ async def _play(
     async with AsyncMarket(f"http://127.0.0.1:{plan.port}", signer, patience_s=START_S) as market:
         await _gathered(market, cast, processes)
         await market.join("rollup")
-        tell(f"live: http://127.0.0.1:{plan.port}, {cast.count} provers, {scenario.horizon // MS} s of requests")
+        tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
+        tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         requests = requests_of(scenario, scenario.seed, cast.count, None, None)
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
         units = _endless(requests)
