@@ -18,7 +18,7 @@ import numba
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ours, peers, reference, speed, startup
+from benchmarks import many, ours, peers, reference, speed, startup
 from benchmarks.workload import Workload, inputs
 
 BAR_C = 1.25  # times the time of C, at most
@@ -33,7 +33,7 @@ BAR_BYTES = 300  # per prover, beyond the columns of the result
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 COMPARED = (100, 10_000, 1_000_000)  # sizes at which SimPy and Mesa run too
 SEATS = (32, 0)
-SECTIONS = ("pool", "race", "bind", "start", "memory")
+SECTIONS = ("pool", "race", "bind", "start", "memory", "many")
 
 
 def plans(*, quick: bool) -> list[speed.Plan]:
@@ -194,6 +194,20 @@ def report_memory(report: Report, *, quick: bool) -> None:
     report.figures["memory_bytes_per_prover"] = figures
 
 
+def report_many(report: Report, *, quick: bool) -> None:
+    """Print how many runs of a second spread over processes and over Ray."""
+    runs = 16 if quick else 64
+    table = report.table(f"{runs} runs of about a second (s on the clock)", "where", "s", "against")
+    found = many.times(runs)
+    one, two, ray = found.values()
+    gain = report.judge("two processes", f"{one / two:.2f} × one", f"≥ {many.BAR_TWO}", good=one / two >= many.BAR_TWO)
+    cost = report.judge("Ray", f"{ray / two:.2f} × two processes", f"≤ {many.BAR_RAY}", good=ray / two <= many.BAR_RAY)
+    for (name, seconds), against in zip(found.items(), ("", gain, cost), strict=True):
+        table.add_row(name, f"{seconds:.1f}", against)
+    report.console.print(table, "")
+    report.figures["many_runs_s"] = found
+
+
 def measure_speed(report: Report, wanted: Callable[[str], bool], *, quick: bool) -> None:
     """Run the workloads and print their tables."""
     programs: dict[str, speed.Program] = dict(reference.programs())
@@ -245,9 +259,10 @@ def main() -> None:
     def wanted(name: str) -> bool:
         return only is None or name == only or name.startswith(f"{only}-")
 
-    if only is None or only not in {"bind", "start", "memory"}:
+    if only is None or only not in {"bind", "start", "memory", "many"}:
         measure_speed(report, wanted, quick=options.quick)
-    for name, section in (("bind", report_bind), ("start", report_start), ("memory", report_memory)):
+    sections = ("bind", report_bind), ("start", report_start), ("memory", report_memory), ("many", report_many)
+    for name, section in sections:
         if wanted(name):
             try:
                 section(report, quick=options.quick)
