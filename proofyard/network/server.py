@@ -48,10 +48,10 @@ def speed_for(work_ms: int, size: int = TYPICAL) -> float:
     return (WITNESS_MS + WITNESS_SLOT_MS * size + LEAF_MS + SLOT_MS * size) / max(1, work_ms)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Ends the event streams before it waits for answers under way."""
 
-    def __init__(self, config: uvicorn.Config, coordinator: Coordinator, pages: FastAPI | None) -> None:
+    def __init__(self, config: uvicorn.Config, coordinator: Coordinator, pages: FastAPI | None = None) -> None:
         super().__init__(config)
         self._coordinator = coordinator
         self._pages = pages
@@ -72,14 +72,14 @@ async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI |
     config = uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
     )
-    server = _Server(config, coordinator, pages)
+    server = Server(config, coordinator, pages)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         await _until_told(server, coordinator, listening)
 
 
-async def _until_told(server: _Server, coordinator: Coordinator, listening: socket.socket) -> None:
+async def _until_told(server: Server, coordinator: Coordinator, listening: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     writing = asyncio.create_task(coordinator.failed())
     await asyncio.wait([serving, writing], return_when=asyncio.FIRST_COMPLETED)

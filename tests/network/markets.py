@@ -1,14 +1,15 @@
 """A market for tests: calibrated proofs a thousand times as fast, everybody's keys, and small batches."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
+import uvicorn
 
 from proofyard import mechanisms
 from proofyard.network.api import make_app
@@ -18,6 +19,7 @@ from proofyard.network.journal import connect
 from proofyard.network.market import Market
 from proofyard.network.messages import Domain, Signer
 from proofyard.network.records import digest
+from proofyard.network.server import Server
 from proofyard.network.work import Task
 from proofyard.proofs.calibrated import Calibrated
 from proofyard.rollup.batch import run_batch
@@ -52,23 +54,26 @@ def coordinator(url: str | Path, mechanism: str = RULE, **more: Any) -> Coordina
 
 @asynccontextmanager
 async def running(coordinator: Coordinator) -> AsyncGenerator[Callable[..., AsyncMarket]]:
-    """Start a market within this process; yields what makes clients for it."""
-    app = make_app(coordinator)
-    await coordinator.start()
-    clients: list[AsyncMarket] = []
+    """Start a market behind a port, within this process; yields what makes clients for it."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        config = uvicorn.Config(make_app(coordinator), log_config=None, timeout_graceful_shutdown=1)
+        server = Server(config, coordinator)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        clients: list[AsyncMarket] = []
 
-    def client(who: Signer, patience_s: float = 10.0) -> AsyncMarket:
-        made = AsyncMarket("http://market", who, patience_s=patience_s)
-        made._http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-        clients.append(made)
-        return made
+        def client(who: Signer, patience_s: float = 10.0) -> AsyncMarket:
+            clients.append(AsyncMarket(url, who, patience_s=patience_s))
+            return clients[-1]
 
-    try:
-        yield client
-    finally:
-        for each in clients:
-            await each.close()
-        await coordinator.stop()
+        try:
+            yield client
+        finally:
+            for each in clients:
+                await each.close()
+            server.should_exit = True
+            await serving
 
 
 async def until(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:

@@ -258,7 +258,7 @@ def test_sizes_need_a_meaning_for_the_cards(tmp_path: Path) -> None:
 
 
 def test_command_writes_page_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from proofyard.cli.plan_fleet import plan as command  # noqa: PLC0415 - as the command does
+    from proofyard.cli.plan import plan as command  # noqa: PLC0415 - as the command does
 
     out = tmp_path / "plan"
     command(fleet=["2xl40s", "h100 + l4"], job="22 Mgas", deadline="5m", every="10m", trials=40, out=out)

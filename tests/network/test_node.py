@@ -1,0 +1,205 @@
+"""The prover node against a real market: what it takes, what it skips and why, and what it does after a crash."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from network import markets as m
+
+from proofyard.core import BadInput
+from proofyard.network import keystore
+from proofyard.network.client import AsyncMarket
+from proofyard.network.node import Node
+from proofyard.network.requester import Again, ask, watch, why_untaken
+from proofyard.network.settings import Settings, Watched, read
+from proofyard.network.shelf import DONE, FAILED, PROVEN, TAKEN, Shelf
+from proofyard.proofs.calibrated import Calibrated
+
+CEILING = 500 * m.TOKEN
+STAKED = {"price_gwei": 10, "stake_gwei": 100 * m.TOKEN, "setup_ms": 5, "margin_ms": 0, "name": "prover"}
+
+
+class Running:
+    """A node in this process."""
+
+    def __init__(self, market: AsyncMarket, shelf: Shelf, settings: Settings, speed: float = m.SPEED) -> None:
+        self.node = Node(market, Calibrated(speed=speed, key=b"tests"), shelf, Watched(None, settings))
+        self.task = asyncio.create_task(self.node.run())
+
+    async def drained(self) -> None:
+        self.node.drain()
+        await asyncio.wait_for(self.task, 30)
+
+
+def play(path: Path, story: Callable[[Callable[..., AsyncMarket], Shelf], Any], rule: str = m.RULE) -> None:
+    async def run() -> None:
+        async with m.running(m.coordinator(path / "market.db", rule)) as client:
+            requester = client(m.REQUESTER)
+            await requester.join("rollup")
+            shelf = Shelf(path / "prover.db", (await requester.market())["market"])
+            try:
+                await story(client, shelf)
+            finally:
+                shelf.close()
+            assert (await requester.market())["money_difference_gwei"] == 0
+
+    asyncio.run(asyncio.wait_for(run(), 120))
+
+
+async def has_stake(requester: AsyncMarket) -> None:
+    async def stakes() -> bool:
+        return any(actor["stake"] > 0 for actor in await requester.actors())
+
+    await m.until(stakes, True)  # noqa: FBT003 - what is waited for
+
+
+def test_takes_proves_hands_in_and_drains(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester, running = client(m.REQUESTER), Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
+        await has_stake(requester)
+        for task in m.tasks(3):
+            asked = await ask(requester, task.to_bytes(), CEILING, 1_000)
+            assert asked.accepted is not None
+            steps = [step["kind"] async for step in watch(requester, asked.accepted.job)]
+            assert steps == ["REQUEST", "PROVE", "SETTLE"]
+            assert shelf.state(asked.accepted.job) == DONE
+        await running.drained()
+        job = (await requester.request(m.tasks(1, seed=2)[0].to_bytes(), CEILING, 1_000)).job
+        assert (await requester.job(job))["phase"] == "ASSIGNED"  # nobody is there any more
+
+    play(tmp_path, story)
+
+
+def test_tells_why_it_skips(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        slow = Settings.model_validate({**STAKED, "setup_ms": 60_000})
+        running = Running(client(m.PROVER), shelf, slow)
+        await has_stake(requester)
+        job = (await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)).job
+
+        async def reasons() -> list[str]:
+            return [skip["reason"] for skip in (await requester.job(job))["skips"]]
+
+        await m.until(reasons, ["too late"])
+        assert list(shelf.skips()) == [(job, "too late")]
+        assert why_untaken(await requester.job(job)) == "1 × too late"
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("left", [TAKEN, PROVEN])
+def test_resumes_what_a_crash_left(tmp_path: Path, left: str) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester, prover = client(m.REQUESTER), client(m.PROVER)
+        await m.staked(client)
+        task = m.tasks()[0]
+        job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+        shelf.put(job, left, m.proof_of(task, m.PROVER) if left == PROVEN else None)
+        shelf.put(99, DONE)
+        running = Running(prover, shelf, Settings.model_validate(STAKED))
+        await m.until(lambda: requester.jobs(unfinished=True), [])
+        assert (await requester.job(job))["phase"] == "SETTLED"
+        assert shelf.state(job) == DONE
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_the_market_decides_what_a_crash_left_undone(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester, prover = await m.staked(client)
+        task = m.tasks()[0]
+        job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+        await prover.prove(job, m.proof_of(task, m.PROVER))  # accepted, but the node was killed before it noted so
+        shelf.put(job, PROVEN, m.proof_of(task, m.PROVER))
+        running = Running(prover, shelf, Settings.model_validate(STAKED))
+
+        async def state() -> str:
+            return shelf.state(job)
+
+        await m.until(state, DONE)
+        rows = (await requester.job(job))["rows"]
+        assert [row["kind"] for row in rows].count("PROVE") == 1
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_rests_after_failures_in_a_row(tmp_path: Path) -> None:
+    class Broken(Calibrated):
+        def prove(self, job: Any) -> Any:
+            message = "payload"
+            raise BadInput(message, "a card that works", job.size)
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        settings = Settings.model_validate({**STAKED, "most_failures": 1})
+        running = Running(client(m.PROVER), shelf, settings)
+        running.node.backend = Broken(key=b"tests")
+        await has_stake(requester)
+        jobs = [(await requester.request(task.to_bytes(), CEILING, 1_000)).job for task in m.tasks(1)]
+
+        async def failed() -> float:
+            return running.node.metrics.proofs.labels("failed")._value.get()
+
+        await m.until(failed, 1.0)
+        late = (await requester.request(m.tasks(2)[1].to_bytes(), CEILING, 1_000)).job
+
+        async def reasons() -> set[str]:
+            return {reason for job, reason in shelf.skips() if job == late}
+
+        await m.until(reasons, {"resting"})
+        assert shelf.state(jobs[0]) in (TAKEN, FAILED)
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_asks_again_at_a_higher_ceiling_and_says_why(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        assert shelf.unfinished() == []
+        requester = client(m.REQUESTER)
+        asked = await ask(requester, m.tasks()[0].to_bytes(), 100, 1_000, Again(times=2, raise_percent=50, pause_s=0))
+        assert asked.accepted is None
+        assert asked.ceiling == 225
+        assert [why.split(":")[0] for why in asked.why] == [f"TOO_DEAR at {gwei} gwei" for gwei in (100, 150, 225)]
+
+    play(tmp_path, story, rule="staked_pool")
+
+
+def test_settings_follow_their_file_and_a_broken_one_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "prover.toml"
+    path.write_text('name = "one"\n', encoding="utf-8")
+    watched = Watched(path)
+    assert watched.look() == ""
+    path.write_text('name = "two"\n', encoding="utf-8")
+    os.utime(path, ns=(1, 1))
+    assert watched.look() == ""
+    assert watched.now.name == "two"
+    path.write_text("capacity = 0\n", encoding="utf-8")
+    os.utime(path, ns=(2, 2))
+    assert "capacity" in watched.look()
+    assert watched.now.name == "two"
+    path.write_text("prices = 1\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="prices"):
+        read(path)
+
+
+def test_a_keystore_opens_with_its_password_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(keystore.KEY, raising=False)
+    monkeypatch.setenv(keystore.PASSWORD, "right")
+    made = keystore.signer_from(tmp_path / "key.json")
+    assert keystore.signer_from(tmp_path / "key.json").address == made.address
+    assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
+    monkeypatch.setenv(keystore.PASSWORD, "wrong")
+    with pytest.raises(BadInput, match="password"):
+        keystore.signer_from(tmp_path / "key.json")
+    monkeypatch.setenv(keystore.KEY, "12" * 31)
+    with pytest.raises(BadInput) as caught:
+        keystore.signer_from(None)
+    assert "1212" not in str(caught.value)
