@@ -164,7 +164,7 @@ class Node:
         mine = view["prover"] == self._actor and phase in (Phase.ASSIGNED, Phase.CONTESTED)
         free = phase == Phase.OPEN and view["prover"] == ANYONE
         if not mine and not free:
-            if job in self._ends and phase != Phase.ASSIGNED:
+            if job in self._ends and view["prover"] not in (self._actor, ANYONE):
                 self._give_up(job)
             return
         if job in self._mine or self.shelf.state(job) in (DONE, FAILED):
