@@ -136,6 +136,8 @@ def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 
 def _other(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error.__cause__, Refused):  # a body that grew too large while it was read
+        return _problem(error.__cause__)
     status = error.status_code if isinstance(error, HTTPException) else 500
     told = str(error.detail) if isinstance(error, HTTPException) else "an error of ours"
     reason = {400: "MALFORMED", 404: "NOT_FOUND", 405: "NOT_ALLOWED"}.get(status, "REFUSED")
