@@ -43,7 +43,7 @@ VERBS = (
     ),
     (
         "plan",
-        "plan_fleet:plan",
+        "plan:plan",
         "Plan the proving of one job: how to cut it, on which cards, how long it takes and what it costs.",
     ),
     ("explore", "explore:explore", "Open a trace or a journal in the browser, at any moment of its life."),

@@ -132,7 +132,7 @@ def test_the_command_refuses_in_one_sentence(yard: Yard, tmp_path: Path, capsys:
         ("a file with a private key in", "balance", {"key": tmp_path / "none", "market": market}),
     ):
         with pytest.raises(BadInput, match=words):
-            chain(action, **{"url": yard.node.url, **options})
+            chain(action, **{"url": yard.node.url, **options})  # pyright: ignore[reportArgumentType] - from a table
     assert proofyard("cost", "--profile", "monat").returncode == 2
 
 
