@@ -23,6 +23,7 @@ from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
 from proofyard.lab import catalogue, metrics, table
 from proofyard.lab.catalogue import Entry, Parameter
+from proofyard.lab.shown import shown
 from proofyard.worlds import hardware, proving_ms, schedules, sizes, sizes_catalogue
 from proofyard.worlds.models import models
 
@@ -109,6 +110,7 @@ def mechanism(one: Entry) -> dict[str, str]:
         "parameters": parameters(one.parameters),
         "state": grid(("name", "size", "holds", "meaning"), fields),
         "details": "\n\n".join(f"## {title}\n\n{prose(one.sections[title])}" for title in details),
+        "shown": shown(one.name),
         "failures": failures.read_text(encoding="utf-8").strip() if failures.exists() else "None recorded.",
     }
 

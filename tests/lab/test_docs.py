@@ -74,6 +74,15 @@ def test_known_failures_are_on_the_page_of_their_rule(pages: dict[Path, str]) ->
         assert path.read_text(encoding="utf-8").strip() in pages[docs.ROOT / "mechanisms" / path.name]
 
 
+@pytest.mark.parametrize("name", mechanisms.NAMES)
+def test_every_rule_tells_what_goes_wrong_and_what_is_shown(pages: dict[Path, str], name: str) -> None:
+    page = pages[docs.ROOT / "mechanisms" / f"{name}.md"]
+    _, _, rest = page.partition("\n## What the simulation shows\n")
+    shows, _, failures = rest.partition("\n## Known failure modes\n")
+    assert "- `scenarios/" in shows
+    assert "- **" in failures
+
+
 def test_movements_of_money_are_read_from_the_source() -> None:
     assert docs.payments(RULE).splitlines()[2:] == [
         "| EXPIRE | `lose`: Lose. | `escrow[e.job]` | `cash[requester[e.job]]` | `escrow[e.job]` |",
