@@ -10,7 +10,7 @@ from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Phase
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
-from proofyard.explorer.tables import Cells, journal_row, name_of, request_columns, request_row, what_of
+from proofyard.explorer.tables import Cells, author, journal_row, name_of, request_columns, request_row, what_of
 from proofyard.explorer.tables import provers as provers_table
 from proofyard.explorer.view import AFTER, BEFORE, KIND, PROVER, ROW, View
 from proofyard.lab import catalogue, metrics
@@ -79,6 +79,7 @@ def market(view: View) -> Cells:
         "time_ms": view.now,
         "first_ms": int(view.replay.events[0, 1]) if len(view.replay) else 0,
         "last_ms": int(view.replay.events[-1, 1]) if len(view.replay) else 0,
+        "written_ms": view.replay.at[-1] if view.replay.at else None,
         "at_ms": view.replay.at[view.rows - 1] if view.rows and view.replay.at else None,
         "hash": view.replay.hashes[view.rows - 1].hex() if view.rows else "",
     }
@@ -147,6 +148,7 @@ def money(view: View) -> list[Cells]:
 def told(view: View, row: int) -> Cells:
     """One event as people tell it; the page puts the words together, names stay names."""
     kind, time, actor, job, amount, detail, _ = view.events[row].tolist()
+    actor = author(kind, actor)
     t = view.touches
     at = int(np.searchsorted(t[:, 0], row))
     after: list[int] | None = t[at].tolist() if at < len(t) and t[at, ROW] == row else None

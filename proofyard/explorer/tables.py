@@ -21,6 +21,7 @@ Cells: TypeAlias = dict[str, Any]
 PAGE, LARGEST = 50, 500  # rows of a page
 TRIGGERS = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet take a text for a formula
 STAKE_KINDS = (Kind.STAKE, Kind.UNSTAKE, Kind.WITHDRAW, Kind.DELEGATE, Kind.UNDELEGATE, Kind.TRANSFER)
+TIMERS = (Kind.CLOSE, Kind.EXPIRE, Kind.SETTLE)
 STATES = {
     "open": (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.PROVEN, Phase.CONTESTED),
     "settled": (Phase.SETTLED,),
@@ -264,6 +265,11 @@ def what_of(kind: int) -> str:
 JOURNAL = ("row", "time_ms", "at_ms", "kind", "actor", "name", "job", "amount", "detail", "word", "hash")
 
 
+def author(kind: int, actor: int) -> int:
+    """Whose event it was; nobody's where a timer rang, whatever was written down."""
+    return -1 if kind in TIMERS else actor
+
+
 def journal(view: View, query: Query) -> Page:
     """Rows with their hashes, newest first. Raises BadInput."""
     keep = np.ones(view.rows, np.bool_)
@@ -273,7 +279,7 @@ def journal(view: View, query: Query) -> Page:
             raise BadInput("kind", f"one of {', '.join(names)}", query.kind)
         keep &= view.events[:, 0] == names[query.kind.upper()]
     if query.actor is not None:
-        keep &= view.events[:, 2] == query.actor
+        keep &= (view.events[:, 2] == query.actor) & ~np.isin(view.events[:, 0], TIMERS)
     if query.job is not None:
         keep &= (view.events[:, 3] == query.job) & (view.events[:, 0] >= Kind.REQUEST)
     rows = np.flatnonzero(keep)
@@ -286,6 +292,7 @@ def journal(view: View, query: Query) -> Page:
 def journal_row(view: View, row: int) -> Cells:
     """One row of the journal."""
     kind, time, actor, job, amount, detail, word = view.events[row].tolist()
+    actor = author(kind, actor)
     at = view.replay.at
     return {
         "row": row, "time_ms": time, "at_ms": at[row] if row < len(at) else None, "kind": what_of(kind),

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import threading
+import time as clock
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -80,7 +81,7 @@ class Growing:
         self, kind: int, time: int, actor: int, job: int = -1, amount: int = 0, *, body: dict[str, Any] | None = None
     ) -> None:
         columns = (int(kind), time, actor, job, amount, 0, 0)
-        self._last = make_row(self._last, 1_700_000_000_000 + time, columns, pack(body or {}))
+        self._last = make_row(self._last, clock.time_ns() // 10**6, columns, pack(body or {}))
         self._journal.append([self._last])
 
     def prove_one(self) -> None:

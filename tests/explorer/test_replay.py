@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proofyard.core import BadInput, Event, Fault, Phase, Verdict, shape
+from proofyard.core import BadInput, Event, Fault, Kind, Phase, Verdict, shape
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
 from proofyard.explorer.replay import Replay
 from proofyard.explorer.source import JournalSource, TraceSource, open_source
+from proofyard.explorer.tables import Query, journal
 from proofyard.explorer.view import View
 from proofyard.lab import metrics
 from proofyard.lab.runs import write_trace
@@ -181,6 +182,15 @@ def test_chances_of_a_draw_follow_the_weights(recorded: tuple[Path, Run]) -> Non
     assert found["trials"] == 200
     for one in found["candidates"]:
         assert one["chance"] == pytest.approx(weights.get(one["prover"], 0.0), abs=0.12)
+
+
+def test_a_timer_is_nobodys(growing: Any) -> None:
+    growing.add(Kind.REQUEST, 50_000, 0, 3, 10**9)
+    growing.add(Kind.EXPIRE, 50_000 + 10**10, 1, 3)
+    view = View(Replay(JournalSource(str(growing.path))))
+    row = journal(view, Query(kind="EXPIRE")).rows[0]
+    assert (row["actor"], row["name"]) == (None, None)
+    assert journal(view, Query(actor=1)).total == 4  # joined, paid in, proved twice
 
 
 def test_a_race_is_won_not_drawn(growing: Any) -> None:

@@ -5,8 +5,9 @@ import { clock, count, setDecimals } from "./words.js";
 import { PAGES, pageOf } from "./pages.js";
 
 const $ = (id) => document.getElementById(id);
+const QUIET_MS = 60_000; // a market without a new row for so long is not called live
 const SILENT_MS = 10_000; // without a sign of life the connection is lost
-const state = { rows: 0, shown: 0, growing: false, playing: null, heard: 0, lost: false, wanted: null, busy: false };
+const state = { rows: 0, shown: 0, growing: false, playing: null, heard: 0, written: 0, lost: false, wanted: null, busy: false };
 
 // Where one is: `#/requests/12?at=500&sort=paid` -> path ["requests", "12"], query.
 export function place() {
@@ -87,6 +88,7 @@ function head(market) {
   state.rows = market.of;
   state.shown = market.rows;
   state.growing = market.growing;
+  state.written = market.written_ms ?? 0;
   document.title = `${market.title} · Proofyard explorer`;
   $("title").textContent = market.title;
   $("under").replaceChildren("under ", h("code", {}, market.rule));
@@ -107,7 +109,7 @@ function head(market) {
 function status() {
   const past = at() !== null && at() < state.rows;
   const [kind, text] = state.lost ? ["off", "connection lost"]
-    : past ? ["past", "looking back"] : state.growing ? ["live", "live"] : ["", "recorded"];
+    : past ? ["past", "looking back"] : !state.growing ? ["", "recorded"] : Date.now() - state.written > QUIET_MS ? ["", "quiet"] : ["live", "live"];
   $("status").className = `status ${kind}`;
   $("status").textContent = text;
 }
@@ -153,7 +155,7 @@ function listen() {
     lose();
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2_000);
   };
-  setInterval(() => { if (state.heard && Date.now() - state.heard > SILENT_MS) lose(); }, 1_000);
+  setInterval(() => { if (state.heard && Date.now() - state.heard > SILENT_MS) lose(); else status(); }, 1_000);
 }
 
 // Moving in time.
