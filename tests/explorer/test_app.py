@@ -12,6 +12,7 @@ from httpx import Client
 
 from proofyard.explorer.app import Explorer, create_app
 from proofyard.explorer.source import JournalSource
+from proofyard.network.records import Record
 
 Serving = Callable[[FastAPI], Client]
 TABLES = ("requests", "provers", "stake", "journal")
@@ -142,3 +143,13 @@ def test_a_journal_tells_proof_names_and_skips(growing: Any, serving: Serving, m
     assert one["skips"] == [{"prover": 1, "name": markup, "reason": "QUEUE_FULL"}]
     assert client.get("/api/provers/1").json()["skips"] == [["QUEUE_FULL", 1]]
     assert client.get("/api/provers").json()["rows"][0]["cost"] is None
+
+
+def test_a_final_request_names_the_batch_that_settled_it(growing: Any, serving: Serving) -> None:
+    client = serving(create_app(Explorer(lambda: JournalSource(str(growing.path)))))
+    assert client.get("/api/requests/1").json()["settlement"] is None
+    growing.add(Record.SETTLEMENT, 60_000, 0, amount=1, body={"transaction": "0x" + 64 * "b"})
+    rows = client.get("/api/market").json()["rows"]
+    told = client.get("/api/requests/1").json()["settlement"]
+    assert told == {"row": rows - 1, "transaction": "0x" + 64 * "b"}
+    assert client.get(f"/api/requests/1?at={rows - 1}").json()["settlement"] is None
