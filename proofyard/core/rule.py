@@ -90,15 +90,15 @@ def with_params(name: str, module: ModuleType, values: dict[str, Any], field: st
 
 def load(path: Path, field: str = "mechanism") -> ModuleType:
     """Import a rule from a file anywhere on disk and check its form. Raises BadInput, never a traceback."""
-    module = load_file(path, field)
+    module = load_file(path, field, "rule")
     check_form(module, str(path))
     return module
 
 
-def load_file(path: Path, field: str) -> ModuleType:
-    """Import a user's file, a rule or a policy. Raises BadInput, never a traceback."""
+def load_file(path: Path, field: str, what: str) -> ModuleType:
+    """Import a user's file, a `what`: a rule or a policy. Raises BadInput, never a traceback."""
     if not path.is_file():
-        raise BadInput(field, "a file of Python", f"{path}, which does not exist")
+        raise BadInput(field, f"a {what} file", f"{path}, which does not exist")
     source = path.read_text(encoding="utf-8")
     try:
         compile(source, str(path), "exec")
@@ -113,7 +113,7 @@ def load_file(path: Path, field: str) -> ModuleType:
     try:
         loader.loader.exec_module(module)
     except Exception as error:  # noqa: BLE001 - whatever the user's file raises on import is the user's to read
-        raise BadInput(str(path), "a file that can be imported", f"{type(error).__name__}: {error}") from None
+        raise BadInput(str(path), f"a {what} that can be imported", f"{type(error).__name__}: {error}") from None
     return module
 
 

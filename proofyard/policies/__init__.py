@@ -66,7 +66,7 @@ class Policy:
 def module_of(name: str, field: str = "policy") -> ModuleType:
     """Find a policy of the package, or import one from a file. Raises BadInput."""
     if name.endswith(".py"):
-        module = load_file(Path(name), field)
+        module = load_file(Path(name), field, "policy")
         for part in ("Params", "decide", "MOMENTS"):
             if not hasattr(module, part):
                 raise BadInput(name, "a policy with Params, MOMENTS and decide", f"a module without {part}")
