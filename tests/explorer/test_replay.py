@@ -11,6 +11,7 @@ from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
+from proofyard.explorer.pages import request
 from proofyard.explorer.replay import Replay
 from proofyard.explorer.source import JournalSource, TraceSource, open_source
 from proofyard.explorer.tables import Query, journal
@@ -18,7 +19,7 @@ from proofyard.explorer.view import View
 from proofyard.lab import metrics
 from proofyard.lab.runs import write_trace
 from proofyard.network.journal import SqliteJournal
-from proofyard.scenario import read, restored
+from proofyard.scenario import check, read, restored
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 NEEDS_FILE = "race-real-blocks.toml"
@@ -197,3 +198,22 @@ def test_a_race_is_won_not_drawn(growing: Any) -> None:
     found = decision(View(Replay(JournalSource(str(growing.path)))), 1)
     assert found is not None
     assert (found["chosen"], found["by"], found["trials"]) == (2, "PROVE", 0)
+
+
+def test_a_request_shows_who_bid_what_and_who_won(tmp_path: Path) -> None:
+    scenario = check({
+        "mechanism": "contest",
+        "horizon": "1h",
+        "workload": {"every": "120s", "max_fee": "5"},
+        "provers": [{"name": "bidder", "count": 3, "stake": "3000", "cash": "50", "bids": "each"}],
+    })  # fmt: skip
+    write_trace(tmp_path / "trace", scenario, simulate(scenario, traced=True))
+    view = View(Replay(open_source(str(tmp_path / "trace"))))
+    job = int(view.bids.argmax())
+    told = request(view, job)
+    assert [bid["name"] for bid in told["bids"]] == ["bidder 1", "bidder 2", "bidder 3"]
+    assert [bid["prover"] for bid in told["bids"] if bid["won"]] == [told["request"]["prover_number"]]
+    found = decision(view, job)
+    assert found is not None
+    assert found["by_lot"]
+    assert {one["bid"] for one in found["candidates"]} == {bid["amount"] for bid in told["bids"]}

@@ -46,7 +46,7 @@ export async function request({ path, ask }) {
   const told = await ask(`requests/${encodeURIComponent(path[1])}`);
   const r = told.request;
   const reason = h("div", {}, h("p", { class: "soft" }, "Asking the rule again with other dice …"));
-  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
+  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found, r).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
   return [
     h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
       h("span", { class: "chips" }, job > 0 ? h("a", { href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { href: keep(`#/requests/${job + 1}`) }, "next →"))),
@@ -96,9 +96,9 @@ function chain(settlement, market) {
   return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))])];
 }
 
-function why({ decision: d, rules }) {
+function why({ decision: d, rules }, r) {
   const words = h("details", { "data-keep": "rules" }, h("summary", {}, "The rule in words"), h("div", { class: "columns" }, rules.map((text) => h("p", {}, marked(text)))));
-  if (!d) return [h("p", {}, "Nobody has been given this request."), words];
+  if (!d) return [h("p", {}, r.prover ? "It was given together with others, by an event of another request; the rule says how." : "Nobody has been given this request."), words];
   const name = to(d.name, `#/provers/${d.chosen}`);
   if (!d.trials) return [h("p", {}, "Anybody could prove it, and ", name, " was first."), words];
   const said = d.by_lot
