@@ -42,7 +42,18 @@ class Server:
     def start(self) -> None:
         for _ in range(1_200):
             if self._process is None or self._process.poll() is not None:  # at first, and while old memory is in use
-                options = ("-D", str(self.folder / "data"), "-p", str(self.port), "-k", "", "-h", "127.0.0.1")
+                options = (
+                    "-D",
+                    str(self.folder / "data"),
+                    "-p",
+                    str(self.port),
+                    "-k",
+                    "",
+                    "-h",
+                    "127.0.0.1",
+                    "-c",
+                    "fsync=off",
+                )  # no power is lost here, and recovery would sync every file there is
                 self._process = subprocess.Popen(
                     [str(self._programs / "postgres"), *options], user=self._user, cwd="/", stderr=subprocess.DEVNULL
                 )
