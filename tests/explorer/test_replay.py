@@ -205,7 +205,9 @@ def test_a_request_shows_who_bid_what_and_who_won(tmp_path: Path) -> None:
         "mechanism": "contest",
         "horizon": "1h",
         "workload": {"every": "120s", "max_fee": "5"},
-        "provers": [{"name": "bidder", "count": 3, "stake": "3000", "cash": "50", "bids": "each", "policy": "shade(0.1)"}],
+        "provers": [
+            {"name": "bidder", "count": 3, "stake": "3000", "cash": "50", "bids": "each", "policy": "shade(0.1)"},
+        ],
     })  # fmt: skip
     write_trace(tmp_path / "trace", scenario, simulate(scenario, traced=True))
     view = View(Replay(open_source(str(tmp_path / "trace"))))
