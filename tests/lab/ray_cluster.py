@@ -30,10 +30,11 @@ def main(folder: Path) -> None:
 
             killer = threading.Thread(target=kill)
             killer.start()
-            count = 200
+            count = 40
             rows = runner.map(tasks.where, [(str(folder), k) for k in range(count)], [f"{k}" for k in range(count)])
             killer.join()
-        print(json.dumps({"nodes": nodes, "deaths": runner.deaths, "rows": [r["number"] for r in rows]}))  # noqa: T201
+            deaths = runner.deaths
+        print(json.dumps({"nodes": nodes, "deaths": deaths, "rows": [r["number"] for r in rows]}))  # noqa: T201
     finally:
         cluster.shutdown()
 

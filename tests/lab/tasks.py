@@ -34,7 +34,7 @@ def where(task: tuple[str, int]) -> dict[str, int]:
     """Leave a file that names the node: a worker's parent."""
     folder, number = task
     (Path(folder) / f"{number}").write_text(f"{os.getppid()}", encoding="utf-8")
-    time.sleep(0.1)
+    time.sleep(0.5)  # so long that whoever is killed is at it
     return {"number": number}
 
 
