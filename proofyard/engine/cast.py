@@ -64,7 +64,8 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
     counts = [g.count for g in classes]
     does = [policy(g.policy) for g in classes]
     group = np.repeat(np.arange(len(classes)), counts)
-    memory = np.zeros((count if any(d.moments for d in does) else 0, MEMORY), np.int64)
+    minded = any(d.moments for d in does) or any(g.bids == "each" for g in classes)
+    memory = np.zeros((count if minded else 0, MEMORY), np.int64)
     stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
 
     def each(values: list[Any], kind: type[Any] = np.int64) -> NDArray[Any]:

@@ -124,6 +124,13 @@ def test_multiplicative_weights_find_the_markup_that_pays() -> None:
     assert sum(price == 250_000 for price in late) > 0.6 * len(late)
 
 
+def test_the_honest_too_may_bid_on_each_job() -> None:
+    rich = [crew(name, bids="each", stake="1_000_000") for name in ("one", "two")]
+    done = market("sealed_bid(window_ms=1200000)", rich)
+    assert done.verdicts["BID", "OK"] > 0
+    assert done.provers.wins.sum() > 0
+
+
 def test_a_twin_is_a_class_of_the_same_size() -> None:
     with pytest.raises(BadInput, match=r"provers\[0\].twin: wanted a class of 1 provers, got puppet, which has 2"):
         market("race", [crew("late", twin="puppet"), crew("puppet", count=2)])
