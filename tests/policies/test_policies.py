@@ -125,8 +125,8 @@ def test_multiplicative_weights_find_the_markup_that_pays() -> None:
 
 
 def test_the_honest_too_may_bid_on_each_job() -> None:
-    rich = [crew(name, bids="each", stake="1_000_000") for name in ("one", "two")]
-    done = market("sealed_bid(window_ms=1200000)", rich)
+    rich = [crew(name, bids="each", stake="1_000_000", cash="1_000") for name in ("one", "two")]
+    done = market("contest", rich)
     assert done.verdicts["BID", "OK"] > 0
     assert done.provers.wins.sum() > 0
 
