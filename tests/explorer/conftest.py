@@ -170,7 +170,7 @@ def serving() -> Generator[Callable[[FastAPI], Client]]:
         yield serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test of this process can run a loop of its own
 def browser() -> Generator[Browser]:
     program = shutil.which("chromium")
     if program is None:
