@@ -23,16 +23,16 @@ def main(folder: Path) -> None:
         with Runner(ray=cluster.address, folder=folder / "kept") as runner:
             nodes = len(runner.pool.ray.nodes())  # type: ignore[union-attr]
 
+            (folder / "victim").write_text(second.node_id, encoding="utf-8")
+
             def kill() -> None:
-                while len({file.read_text() for file in folder.glob("[0-9]*")} - {""}) < 2:
+                while not (folder / "hanging").exists():
                     time.sleep(0.05)
                 cluster.remove_node(second, allow_graceful=False)
 
-            killer = threading.Thread(target=kill)
-            killer.start()
-            count = 40
-            rows = runner.map(tasks.where, [(str(folder), k) for k in range(count)], [f"{k}" for k in range(count)])
-            killer.join()
+            threading.Thread(target=kill, daemon=True).start()
+            tasks_of = [(str(folder), number) for number in range(40)]
+            rows = runner.map(tasks.hang_on_victim, tasks_of, [f"{number}" for number in range(40)])
             deaths = runner.deaths
         print(json.dumps({"nodes": nodes, "deaths": deaths, "rows": [r["number"] for r in rows]}))  # noqa: T201
     finally:

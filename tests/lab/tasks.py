@@ -30,12 +30,18 @@ def note(task: tuple[str, int]) -> dict[str, int]:
     return {"number": number}
 
 
-def where(task: tuple[str, int]) -> dict[str, int]:
-    """Leave a file that names the node: a worker's parent."""
-    folder, number = task
-    (Path(folder) / f"{number}").write_text(f"{os.getppid()}", encoding="utf-8")
-    time.sleep(0.5)  # so long that whoever is killed is at it
-    return {"number": number}
+def hang_on_victim(task: tuple[str, int]) -> dict[str, int]:
+    """Leave a file for each time this is done, once the node that is to be killed has work, which it never finishes."""
+    import ray  # noqa: PLC0415 - heavy
+
+    folder = Path(task[0])
+    hanging = folder / "hanging"
+    if ray.get_runtime_context().get_node_id() == (folder / "victim").read_text(encoding="utf-8"):
+        hanging.touch()
+        time.sleep(600)
+    while not hanging.exists():
+        time.sleep(0.05)
+    return note(task)
 
 
 def die_once(task: tuple[str, int]) -> int:
