@@ -20,6 +20,7 @@ NAMES = (
     "proo_phi",
     "first_price",
     "second_price_single",
+    "vcg",
     "dutch",
     "sealed_bid",
     "contest",
