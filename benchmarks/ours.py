@@ -78,7 +78,7 @@ class Market:
             if why == layout.DONE:
                 break
             if why == layout.QUEUE_FULL:
-                heap = np.zeros(2 * len(world.heap), np.int64)
+                heap = layout.queue_of(len(world.heap))
                 heap[: len(world.heap)] = world.heap
                 world = world._replace(heap=heap)
                 words = np.array(words_of(world), np.int64)
@@ -125,7 +125,7 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
         "racers": np.arange(count) if work.kind == "race" else empty,
         "ends": np.zeros(count, np.int64) if work.kind == "race" else empty,
         "event": np.zeros(7, np.int64),
-        "heap": np.zeros(2 * HEAP, np.int64),
+        "heap": layout.queue_of(HEAP),
         "counts": np.zeros(16 * layout.VERDICTS, np.int64),
         "slashes": np.zeros(1 + 3 * 1000, np.int64),
     }

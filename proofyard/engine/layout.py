@@ -139,4 +139,11 @@ def rows(record: np.dtype[Any], count: int) -> Rows:
     return room[start : start + count * record.itemsize].view(record)
 
 
+def queue_of(events: int) -> Words:
+    """Make an empty event queue of that size; the four events below another one share a line of the cache."""
+    room = np.zeros(2 * events + LINE // 4, np.int64)
+    start = (LINE - 2 * 8 - room.ctypes.data) % LINE // 8
+    return room[start : start + 2 * events]
+
+
 world_at: Any = pointer_to(layout_of(World, {"registers": REGISTERS, "provers": PROVER, "jobs": JOB}))

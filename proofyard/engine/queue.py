@@ -1,4 +1,4 @@
-"""The event queue: a binary heap of (time, what | job | prover) pairs in one int64 array, compiled.
+"""The event queue: a 4-ary heap of (time, what | job | prover) pairs in one int64 array, compiled.
 
 Events are in total order: by time, then by what they are, then by job, then by prover. `salt` shuffles the order of
 events of one instant (for the test that no result depends on it).
@@ -47,7 +47,7 @@ def push(heap: Ints, size: int, time: int, key: int, salt: int) -> int:
     """Put an event into `heap` (room must be there) and return its new size."""
     k = size
     while k > 0:
-        parent = (k - 1) >> 1
+        parent = (k - 1) >> 2
         at = heap[2 * parent]
         if at < time or (at == time and heap[2 * parent + 1] ^ salt < key ^ salt):
             break
@@ -60,6 +60,15 @@ def push(heap: Ints, size: int, time: int, key: int, salt: int) -> int:
 
 
 @inlined
+def earlier(heap: Ints, one: int, other: int, salt: int) -> int:
+    """Which of two places holds the earlier event. No branch: it could not be predicted."""
+    left = heap[2 * one]
+    right = heap[2 * other]
+    tie = heap[2 * other + 1] ^ salt < heap[2 * one + 1] ^ salt
+    return other if (right < left) | ((right == left) & tie) else one
+
+
+@inlined
 def pop(heap: Ints, size: int, salt: int) -> int:
     """Remove the first event (read it from heap[0], heap[1] before) and return the new size."""
     size -= 1
@@ -67,18 +76,18 @@ def pop(heap: Ints, size: int, salt: int) -> int:
     key = heap[2 * size + 1]
     k = 0
     child = 1
-    while child + 1 < size:  # walk the hole down to a leaf: cheaper than comparing with the last event on the way
-        left = heap[2 * child]
-        right = heap[2 * child + 2]
-        tie = heap[2 * child + 3] ^ salt < heap[2 * child + 1] ^ salt
-        child += (right < left) | ((right == left) & tie)  # no branch: it could not be predicted
+    while child + 3 < size:  # walk the hole down to a leaf: cheaper than comparing with the last event on the way
+        child = earlier(heap, earlier(heap, child, child + 1, salt), earlier(heap, child + 2, child + 3, salt), salt)
         heap[2 * k] = heap[2 * child]
         heap[2 * k + 1] = heap[2 * child + 1]
         k = child
-        child = 2 * k + 1
+        child = 4 * k + 1
     if child < size:
-        heap[2 * k] = heap[2 * child]
-        heap[2 * k + 1] = heap[2 * child + 1]
-        k = child
+        best = child
+        for other in range(child + 1, size):
+            best = earlier(heap, best, other, salt)
+        heap[2 * k] = heap[2 * best]
+        heap[2 * k + 1] = heap[2 * best + 1]
+        k = best
     push(heap, k, time, key, salt)
     return size

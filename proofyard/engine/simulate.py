@@ -86,7 +86,7 @@ class Simulation:
     def _grow(self) -> None:
         """Give the event queue twice the room."""
         world = self.stage.world
-        heap = np.zeros(2 * len(world.heap), np.int64)
+        heap = layout.queue_of(len(world.heap))
         heap[: len(world.heap)] = world.heap
         object.__setattr__(self.stage, "world", world._replace(heap=heap))
         self.words = addresses(self.stage)
