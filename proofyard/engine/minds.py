@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from proofyard.core.book import MAX_GWEI, Ints
 from proofyard.core.event import Kind
 from proofyard.engine.cast import Floats
-from proofyard.engine.world import EVENT_WORDS, Stage
+from proofyard.engine.events import Inject, events_of
+from proofyard.engine.world import Stage
 from proofyard.policies.view import Moment, View
 from proofyard.worlds.dice import word
 
 MIND_STREAM = 8  # of the dice
 BLANK = View(*[0] * len(View._fields))
 
-Inject = Callable[[Ints], Ints]
 Flags = NDArray[np.bool_]
 
 
@@ -104,7 +104,4 @@ class Minds:
     def _inject(self, kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> None:
         """Let the rule answer events of one kind; what it refuses is counted."""
         if len(actors):
-            events = np.zeros((len(actors), EVENT_WORDS), np.int64)
-            events[:, 0], events[:, 1], events[:, 2] = kind, now, actors
-            events[:, 4], events[:, 5] = amounts, details
-            self.inject(events)
+            self.inject(events_of(kind, now, actors, amounts, details))

@@ -3,7 +3,6 @@
 All of it happens at epochs, as ordinary events the rule answers; nothing here touches the state.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,23 +12,14 @@ from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Verdict
 from proofyard.engine import queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
+from proofyard.engine.events import Inject, events_of
 from proofyard.engine.minds import Minds
-from proofyard.engine.world import EVENT_WORDS, Stage, delegations
+from proofyard.engine.world import Stage, delegations
 from proofyard.worlds.dice import uniform, word
 
 DELEGATOR_STREAM = 7  # of the dice
 YEAR_MS = 365 * 86_400_000
 _ALWAYS = 2  # of `restake`
-
-Inject = Callable[[Ints], Ints]
-
-
-def events_of(kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> Ints:
-    """Lay events of one kind out in rows, shape (n, 7)."""
-    events = np.zeros((len(actors), EVENT_WORDS), np.int64)
-    events[:, 0], events[:, 1], events[:, 2] = kind, now, actors
-    events[:, 4], events[:, 5] = amounts, details
-    return events
 
 
 class Books(NamedTuple):

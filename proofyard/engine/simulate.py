@@ -13,9 +13,10 @@ from proofyard.core.event import Event, Kind, Phase, Verdict
 from proofyard.core.rule import Rule
 from proofyard.engine import kernels, layout
 from proofyard.engine.cast import MS_PER_HOUR
+from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
-from proofyard.engine.world import EVENT_WORDS, Stage, addresses, gains, online_of, rule_of, stage
+from proofyard.engine.world import Stage, addresses, gains, online_of, rule_of, stage
 from proofyard.scenario import Scenario, read
 
 BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C

@@ -1,29 +1,28 @@
-"""From a scenario to the arrays the engine runs on: who asks, who proves, with which dice."""
+"""The stage of one run: rule, requests, provers and the engine's arrays, and what everybody owns on it."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from proofyard import mechanisms
 from proofyard.core import shape
 from proofyard.core.book import MAX_GWEI, Ints
 from proofyard.core.errors import BadInput
-from proofyard.core.event import Kind, Phase
+from proofyard.core.event import Phase
 from proofyard.core.rule import Rule, parse_call, with_params
-from proofyard.engine import kernels, layout, queue
-from proofyard.engine.bind import Bound, bind, compile_policy
-from proofyard.engine.cast import Cast, cast_of, median_time
+from proofyard.engine import layout
+from proofyard.engine.bind import Bound, bind
+from proofyard.engine.cast import Cast, cast_of
+from proofyard.engine.events import EVENT_WORDS
+from proofyard.engine.furnish import furnish
 from proofyard.engine.memory import words_of
-from proofyard.policies.view import View
-from proofyard.scenario import DelegatorPolicy, Outsource, Scenario, delegator_policy
-from proofyard.worlds.dice import word
+from proofyard.engine.requests import Requests, requests_of, trace_of
+from proofyard.scenario import DelegatorPolicy, Scenario, delegator_policy
 from proofyard.worlds.hardware import proving_ms
-from proofyard.worlds.schedules import online_ms, schedule, toggles
-from proofyard.worlds.sizes import Sizes, sizes
-from proofyard.worlds.traces import CRASH, Trace, read
+from proofyard.worlds.schedules import online_ms
+from proofyard.worlds.traces import Trace
 
 DELEGATED = ("pool", "leaving")  # how arrays are called that hold, under their operator, the money of delegators
 

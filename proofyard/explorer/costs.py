@@ -7,9 +7,9 @@ import numpy as np
 
 from proofyard.core.book import Ints
 from proofyard.engine.cast import MS_PER_HOUR, cast_of
+from proofyard.engine.requests import trace_of
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
-from proofyard.engine.world import trace_of
 from proofyard.explorer.source import Source, TraceSource
 from proofyard.explorer.view import View
 

@@ -19,8 +19,9 @@ import tomli_w
 from proofyard.core import Fault, Kind
 from proofyard.core.errors import BadInput
 from proofyard.engine.cast import Cast, cast_of
+from proofyard.engine.requests import Requests, requests_of
 from proofyard.engine.result import Run
-from proofyard.engine.world import Requests, requests_of, rule_of
+from proofyard.engine.world import rule_of
 from proofyard.network.client import AsyncMarket
 from proofyard.network.journal import connect
 from proofyard.network.messages import Signer
