@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -23,7 +24,7 @@ from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
 from proofyard.network.stream import Streams
-from proofyard.network.watching import MarketMetrics, tell, tracer
+from proofyard.network.watching import MarketMetrics, span, tell
 from proofyard.proofs.backend import ProofBackend
 
 GROUP = 256  # commands to a group at most
@@ -52,6 +53,7 @@ class Command(NamedTuple):
     came: float  # s, monotonic
     now: int  # ms of market time when it came
     word: int  # what a PROVE names
+    body: bytes  # of its row
     answer: "asyncio.Future[Receipt]"
 
 
@@ -109,6 +111,7 @@ class Coordinator:
             await asyncio.wait([self._writer])  # what ended it, `failed` raises
         self._refuse_waiting("STANDBY")
         self.streams.close()
+        await self.desk.signatures.close()
         await self.on_disk(self.journal.close)
         await self.read(lambda journal: journal.close())
         for threads in (self._disk, self._reading):
@@ -131,7 +134,7 @@ class Coordinator:
 
     async def verified(self, work: Any, *values: Any) -> Any:
         """Do something slow about a proof, in a thread of its own."""
-        with self.metrics.verify.time(), tracer.start_as_current_span("verify"):
+        with self.metrics.verify.time(), span("verify"):
             return await asyncio.get_running_loop().run_in_executor(self._verifiers, work, *values)
 
     async def _run(self) -> None:
@@ -172,7 +175,7 @@ class Coordinator:
             self._set_timer(job)
         unix = self.clock.unix()
         resumed = self._row(
-            (Record.RESUME, self.clock.now(), 0, NO_JOB, unix, 0, 0), {"coordinator": self.signer.address}
+            (Record.RESUME, self.clock.now(), 0, NO_JOB, unix, 0, 0), pack({"coordinator": self.signer.address})
         )
         await self._keep([resumed], [])
         self.trouble = ""
@@ -199,7 +202,7 @@ class Coordinator:
         blobs: list[Blob] = []
         answers: list[tuple[Command, Row]] = []
         if self._beacon.left <= len(commands) + len(self._timers):
-            body = {"commitment": self._beacon.begin(market.round + 1).hex()}
+            body = pack({"commitment": self._beacon.begin(market.round + 1).hex()})
             rows.append(self._row((Record.BEACON, self.clock.now(), 0, NO_JOB, 0, 0, 0), body))
             market.take(rows[-1])
         rows += self._ring()
@@ -247,7 +250,7 @@ class Coordinator:
                 continue
             event = Event(kind, now, 0, job, 0, 0, 0)
             try:
-                rows.append(self._apply(event, timer_digest(event, deadline), {}))
+                rows.append(self._apply(event, timer_digest(event, deadline), b""))
             except Refused as refusal:
                 tell(log, "the rule refuses its own timer", logging.ERROR, job=job, why=str(refusal))
         return rows
@@ -255,20 +258,19 @@ class Coordinator:
     def _decide(self, command: Command) -> list[Row]:
         """Ask the rule. Raises Refused, and then nothing has changed."""
         signed = command.signed
-        body = {"verb": signed.verb, "message": signed.message, "signature": "0x" + signed.signature.hex()}
         known = self.desk.seen(signed)
         if known is not None:
             raise known
-        rows = self.desk.record(signed, body)
+        rows = self.desk.record(signed)
         if rows:
             return rows
         event = self.desk.event(signed, command.word)
         came = (
             command.now if event.kind == Kind.PROVE else self.clock.now()
         )  # its verification is not the prover's time
-        return [self._apply(event._replace(time=came), command.signed_hash, body)]
+        return [self._apply(event._replace(time=came), command.signed_hash, command.body, signed.message)]
 
-    def _apply(self, event: Event, signed_hash: bytes, body: dict[str, Any]) -> Row:
+    def _apply(self, event: Event, signed_hash: bytes, body: bytes, message: dict[str, Any] | None = None) -> Row:
         """Let the rule answer an event at its time or now, whichever is later; return its row. Raises Refused."""
         market = self.ready()
         number = self._beacon.next() if event.kind in DRAWN else b""
@@ -279,9 +281,9 @@ class Coordinator:
             raise self.desk.refusal(verdict, event)
         if number:
             self._beacon.use()
-            body = {"reveal": number.hex(), **body}
-        row = self._row(event, body)
-        market.take(row)
+            body = b'{"reveal":"%b"%b' % (number.hex().encode(), b"," + body[1:] if body else b"}")
+        row = self._row(event, body or b"{}")
+        market.take(row, message)
         self.streams.note(market, row)
         for job in {event.job, market.woken()} if event.kind >= Kind.REQUEST else ():
             if job >= 0 and timer_kind(int(market.state.book.phase[job])) is not None:
@@ -294,16 +296,17 @@ class Coordinator:
 
     def record(self, kind: Record, actor: int, amount: int, body: dict[str, Any]) -> Row:
         """Make a record, and carry it out."""
-        row = self._row((kind, max(self.clock.now(), self.ready().last.time), actor, NO_JOB, amount, 0, 0), body)
+        columns = (kind, max(self.clock.now(), self.ready().last.time), actor, NO_JOB, amount, 0, 0)
+        row = self._row(columns, pack(body))
         self.ready().take(row)
         self.streams.note(self.ready(), row)
         return row
 
-    def _row(self, event: tuple[int, ...], body: dict[str, Any]) -> Row:
+    def _row(self, event: tuple[int, ...], body: bytes) -> Row:
         market = self.market
         if market is None:
             raise Fault("coordinator: wanted a market before a row, got none.")
-        return make_row(market.last, self.clock.unix(), event, pack(body))
+        return make_row(market.last, self.clock.unix(), event, body)
 
     async def _write(self, rows: list[Row], blobs: list[Blob], answers: list[tuple[Command, Row]]) -> None:
         """Make a group durable; then answer."""
@@ -325,12 +328,13 @@ class Coordinator:
         self.streams.publish()
 
     async def _keep(self, rows: list[Row], blobs: list[Blob], *, taken: bool = False) -> None:
-        with self.metrics.commit.time(), tracer.start_as_current_span("commit", attributes={"rows": len(rows)}):
+        with self.metrics.commit.time(), span("commit", rows=len(rows)):
             await self.on_disk(self.journal.append, rows, blobs)
         for row in rows:
             if not taken:
                 self.ready().take(row)
-            self.metrics.rows.labels((Kind if row.kind >= 0 else Record)(row.kind).name).inc()
+        for kind, count in Counter(row.kind for row in rows).items():
+            self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
         self.metrics.group.observe(len(rows))
         self.metrics.seq.set(rows[-1].seq)
 
@@ -345,7 +349,7 @@ class Coordinator:
     async def submit(self, signed: Signed) -> Receipt:
         """Take a message; returns once it is durable. Raises Refused."""
         came = time.monotonic()
-        with tracer.start_as_current_span("submit", attributes={"verb": signed.verb}):
+        with span("submit", verb=signed.verb):
             try:
                 return await self._submit(signed, came)
             except Refused as refusal:
@@ -356,11 +360,12 @@ class Coordinator:
         if self.trouble:
             reason = "STANDBY" if self.trouble in ("standby", "starting") else "JOURNAL"
             raise Refused(reason, "coordinator", "the writer, with a journal that takes rows", self.trouble)
-        signed_hash, now = self.desk.check(signed), self.clock.now()
+        now = self.clock.now()
+        signed_hash, body = await self.desk.check_in_turn(signed)
         with self.desk.holding(signed):
             word = await self.desk.admit(signed)
             answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-            command = Command(signed, signed_hash, came, now, word, answer)
+            command = Command(signed, signed_hash, came, now, word, body, answer)
             try:
                 self._waiting.put_nowait(command)
             except asyncio.QueueFull:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from proofyard.core import Event, Kind, Phase, Verdict
 from proofyard.core.errors import BadInput
@@ -11,14 +11,16 @@ from proofyard.network import messages
 from proofyard.network.journal import Journal
 from proofyard.network.market import FINAL
 from proofyard.network.messages import VERBS, Signed
-from proofyard.network.records import Record, Row, digest, unpack
+from proofyard.network.records import Record, Row, digest, pack, unpack
 from proofyard.network.refusals import Refused, refused
+from proofyard.network.signatures import Signatures, check_body
 from proofyard.network.work import Task, why_not
 
 if TYPE_CHECKING:
     from proofyard.network.coordinator import Coordinator
 
 KEPT_TASKS = 256
+WAITING = 10_000  # signatures that may wait to be checked
 SKIPS = ("too late", "no capacity", "too cheap", "unknown work", "draining", "resting", "policy", "backend")
 
 
@@ -29,21 +31,43 @@ class Desk:
         self._coordinator = coordinator
         self._verifying: Counter[int] = Counter()
         self._tasks: dict[int, Task] = {}
+        self.signatures = Signatures()
 
     # Before the order.
 
     def check(self, signed: Signed) -> bytes:
-        """Check form, time and signature; return the signed hash. Raises Refused."""
-        market = self._coordinator.ready()
+        """Check form, time and signature at once; return the signed hash. Raises Refused."""
+        self._check_form(signed)
+        signed_hash = messages.check_signature(signed, self._coordinator.ready().domain)
+        self._check_sender(signed)
+        return signed_hash
+
+    async def check_in_turn(self, signed: Signed) -> tuple[bytes, bytes]:
+        """Check form, time and signature, in order; return the signed hash and the body of the row. Raises Refused.
+
+        A proof has no time to wait in line: its deadline is looked at when it has been checked.
+        """
+        domain = self._coordinator.ready().domain
+        self._check_form(signed)
+        messages.check_market(signed, domain)
+        body = pack(signed.body())
+        if self.signatures.waiting >= WAITING:
+            raise Refused("BUSY", "coordinator", f"fewer than {WAITING} signatures to check", "more")
+        checked = check_body(body, domain) if signed.verb == "prove" else await self.signatures.check(body, domain)
+        messages.check_signer(signed, checked.signer)
+        self._check_sender(signed)
+        return checked.signed_hash, body
+
+    def _check_form(self, signed: Signed) -> None:
         messages.check_form(signed.verb, signed.message)
         known = self.seen(signed)
         if known is not None:
             raise known
         messages.check_time(signed.message, self._coordinator.clock.unix())
-        signed_hash = messages.check_signature(signed, market.domain)
-        if signed.sender not in market.numbers and signed.verb not in ("join", "skip"):
+
+    def _check_sender(self, signed: Signed) -> None:
+        if signed.sender not in self._coordinator.ready().numbers and signed.verb not in ("join", "skip"):
             raise Refused("UNKNOWN_SENDER", "message.sender", "somebody who has joined", signed.sender)
-        return signed_hash
 
     def seen(self, signed: Signed) -> Refused | None:
         """Refuse a message that came before, or was cancelled before it came."""
@@ -117,23 +141,23 @@ class Desk:
 
     # In order.
 
-    def record(self, signed: Signed, body: dict[str, Any]) -> list[Row]:
+    def record(self, signed: Signed) -> list[Row]:
         """Make the records of a message that is no event of the rule; none for one that is. Raises Refused."""
         make = self._coordinator.record
         if signed.verb == "join":
-            return self._join(signed, body)
+            return self._join(signed)
         actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
         if signed.verb == "cancel":
             cancelled = int(signed.message["cancelled"])
             known = self._coordinator.ready().used.get((signed.sender, cancelled))
             if known is not None:
                 raise Refused("REPLAYED", "message.cancelled", "a nonce not used yet", f"row {known[1]}", known[1])
-            return [make(Record.CANCEL, actor, cancelled, body)]
+            return [make(Record.CANCEL, actor, cancelled, signed.body())]
         if signed.verb == "leave":
-            return [self._leave(signed, actor, body)]
+            return [self._leave(signed, actor)]
         return []
 
-    def _join(self, signed: Signed, body: dict[str, Any]) -> list[Row]:
+    def _join(self, signed: Signed) -> list[Row]:
         market, make = self._coordinator.ready(), self._coordinator.record
         if signed.sender in market.numbers:
             raise Refused("REPLAYED", "message.sender", "a newcomer", f"actor {market.numbers[signed.sender]}")
@@ -143,19 +167,19 @@ class Desk:
             )
         actor = len(market.addresses)
         name = signed.message["name"] or f"actor {actor}"
-        rows = [make(Record.JOIN, actor, 0, {"address": signed.sender, "name": name, **body})]
+        rows = [make(Record.JOIN, actor, 0, {"address": signed.sender, "name": name, **signed.body()})]
         if market.genesis.grant_gwei:
             rows.append(make(Record.DEPOSIT, actor, market.genesis.grant_gwei, {"from": "genesis: grant_gwei"}))
         return rows
 
-    def _leave(self, signed: Signed, actor: int, body: dict[str, Any]) -> Row:
+    def _leave(self, signed: Signed, actor: int) -> Row:
         market, amount = self._coordinator.ready(), int(signed.message["amount"])
         if market.genesis.chain_id == 0:
             raise Refused("UNKNOWN", "leave", "a market whose money is on a chain", "one with play money")
         free = int(market.state.book.cash[actor])
         if not 0 < amount <= free:
             raise Refused("POOR", "message.amount", f"1 to {free} gwei", amount)
-        return self._coordinator.record(Record.WITHDRAWAL, actor, amount, body)
+        return self._coordinator.record(Record.WITHDRAWAL, actor, amount, signed.body())
 
     def event(self, signed: Signed, word: int) -> Event:
         """Say which event a message is; its time and word come later. Raises Refused."""

@@ -149,15 +149,15 @@ class Market:
             self._make_room(event.job + 1)
         return Verdict(self.rule.apply(self.state, event))
 
-    def take(self, row: Row) -> None:
-        """Count a row whose event the rule has answered, and carry out a record."""
+    def take(self, row: Row, message: dict[str, Any] | None = None) -> None:
+        """Count a row whose event the rule has answered, and carry out a record; `message`: of its body, if known."""
         if row.kind == Record.DEPOSIT:
             self.state.book.cash[row.actor] += row.amount
         elif row.kind == Record.WITHDRAWAL:
             self.state.book.cash[row.actor] -= row.amount
-        self._count(row, 0)
+        self._count(row, 0, message)
 
-    def _count(self, row: Row, recent: int) -> None:
+    def _count(self, row: Row, recent: int, message: dict[str, Any] | None = None) -> None:
         """Keep what is not the rule's: actors, requests, money that came and went, nonces, the beacon."""
         self.last = row
         kind = row.kind
@@ -181,15 +181,13 @@ class Market:
         if reveals:
             self.revealed = bytes.fromhex(row.body[11:75].decode())
             self.reveals += 1
-        if row.at > recent and b'"nonce":' in row.body:
-            self._remember(row)
+        if message is None and row.at > recent and b'"nonce":' in row.body:
+            message = unpack(row.body).get("message")
+        if message is not None:
+            self._remember(row, message)
 
-    def _remember(self, row: Row) -> None:
+    def _remember(self, row: Row, message: dict[str, Any]) -> None:
         """Remember a nonce until its message expires."""
-        body = unpack(row.body)
-        message = body.get("message")
-        if message is None:
-            return
         self.used[message["sender"], message["nonce"]] = (message["expiry"], row.seq)
         if row.kind == Record.CANCEL:
             self.used[message["sender"], message["cancelled"]] = (row.at + LONGEST_MS, row.seq)

@@ -6,7 +6,7 @@ the hash of the journal's first row as salt: nothing signed for one market means
 
 import json
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import coincurve
@@ -100,9 +100,19 @@ class Signed(NamedTuple):
             body["payload"] = self.payload.decode()
         return json.dumps(body).encode()
 
+    def body(self) -> dict[str, Any]:
+        """Say what a row keeps of it."""
+        return {"verb": self.verb, "message": self.message, "signature": "0x" + self.signature.hex()}
 
+
+@cache
 def _fields(verb: str) -> tuple[tuple[str, str], ...]:
     return (("sender", "address"), *VERBS[verb].fields, *TAIL)
+
+
+@cache
+def _names(verb: str) -> frozenset[str]:
+    return frozenset(name for name, _ in _fields(verb))
 
 
 @cache
@@ -128,7 +138,8 @@ def _encode(kind: str, value: Value) -> bytes:
 
 def digest_of(verb: str, message: dict[str, Value], domain: Domain) -> bytes:
     """Compute the hash that is signed. The message must be well formed."""
-    parts = [_type_hash(verb), *(_encode(kind, message[name]) for name, kind in _fields(verb))]
+    parts = [_type_hash(verb)]
+    parts += [_encode(kind, message[name]) for name, kind in _fields(verb)]
     return keccak(b"\x19\x01" + _separator(domain) + keccak(b"".join(parts)))
 
 
@@ -155,8 +166,8 @@ def check_form(verb: str, message: dict[str, Any]) -> None:
     if verb not in VERBS:
         raise Refused("MALFORMED", "verb", f"one of {', '.join(VERBS)}", verb)
     fields = _fields(verb)
-    if set(message) != {name for name, _ in fields}:
-        wrong = min(set(message) ^ {name for name, _ in fields})
+    if message.keys() != _names(verb):
+        wrong = min(set(message) ^ _names(verb))
         raise Refused("MALFORMED", f"message.{wrong}", f"the fields {', '.join(name for name, _ in fields)}", "others")
     for name, kind in fields:
         if not _fits(kind, message[name]):
@@ -192,14 +203,23 @@ def check_time(message: dict[str, Value], now: int) -> None:
         raise Refused("TOO_FAR", "message.expiry", f"a time within {LONGEST_MS} ms of {now}", expiry)
 
 
-def check_signature(signed: Signed, domain: Domain) -> bytes:
-    """Check who signed; return the signed hash. Raises Refused."""
+def check_market(signed: Signed, domain: Domain) -> None:
+    """Refuse a message for another market. Raises Refused."""
     if signed.market != domain.market:
         raise Refused("WRONG_MARKET", "market", "0x" + domain.market.hex(), "0x" + signed.market.hex())
-    signed_hash = digest_of(signed.verb, signed.message, domain)
-    found = signer(signed_hash, signed.signature)
+
+
+def check_signer(signed: Signed, found: str) -> None:
+    """Refuse a message that `found` has signed and not its sender. Raises Refused."""
     if found != signed.sender:
         raise Refused("BAD_SIGNATURE", "signature", f"one by {signed.sender}", f"one by {found or 'nobody'}")
+
+
+def check_signature(signed: Signed, domain: Domain) -> bytes:
+    """Check who signed; return the signed hash. Raises Refused."""
+    check_market(signed, domain)
+    signed_hash = digest_of(signed.verb, signed.message, domain)
+    check_signer(signed, signer(signed_hash, signed.signature))
     return signed_hash
 
 
@@ -217,7 +237,12 @@ def signer(signed_hash: bytes, signature: bytes) -> str:
         key = coincurve.PublicKey.from_signature_and_message(recoverable, signed_hash, hasher=None)
     except ValueError:
         return ""
-    return "0x" + keccak(key.format(compressed=False)[1:])[12:].hex()
+    return _address(key.format(compressed=False))
+
+
+@lru_cache(4_096)
+def _address(key: bytes) -> str:
+    return "0x" + keccak(key[1:])[12:].hex()
 
 
 class Signer:
@@ -230,7 +255,7 @@ class Signer:
 
     def __init__(self, secret: bytes) -> None:
         self._key = coincurve.PrivateKey(secret)
-        self.address = "0x" + keccak(self._key.public_key.format(compressed=False)[1:])[12:].hex()
+        self.address = _address(self._key.public_key.format(compressed=False))
         self._nonce = time.time_ns() // 1000  # above all it used before, without remembering them
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from proofyard.network.mind import Mind
 from proofyard.network.refusals import Refused
 from proofyard.network.settings import Watched
 from proofyard.network.shelf import BID, DONE, FAILED, PROVEN, TAKEN, Shelf
-from proofyard.network.watching import ProverMetrics, tell, tracer
+from proofyard.network.watching import ProverMetrics, span, tell
 from proofyard.network.work import Task
 from proofyard.policies.view import NEVER
 from proofyard.proofs.backend import ProofBackend
@@ -305,7 +305,7 @@ class Node:
         if who is None:
             return None
         began = time.monotonic()
-        with tracer.start_as_current_span("prove", attributes={"job": job}):
+        with span("prove", job=job):
             made = await asyncio.to_thread(self.backend.prove, Task.from_bytes(payload).job(who.address))
         took = time.monotonic() - began
         self.busy_ms += round(took * MS)

@@ -51,10 +51,11 @@ class Listener:
 
 
 class Streams:
-    """All listeners of one market."""
+    """All listeners of one market. What concerns few costs as much as those few, however many listen."""
 
     def __init__(self, metrics: MarketMetrics) -> None:
-        self._listeners: set[Listener] = set()
+        self._by_actor: dict[int | None, set[Listener]] = {}
+        self._count = 0
         self._noted: list[Told] = []
         self._metrics = metrics
         self._closed = False
@@ -62,20 +63,27 @@ class Streams:
     def listen(self, actor: int | None) -> Listener:
         """Open a stream."""
         listener = Listener(actor)
-        self._listeners.add(listener)
-        self._metrics.listeners.set(len(self._listeners))
+        self._by_actor.setdefault(actor, set()).add(listener)
+        self._count += 1
+        self._metrics.listeners.set(self._count)
         if self._closed:
             listener.push(None)
         return listener
 
     def leave(self, listener: Listener) -> None:
         """Close a stream."""
-        self._listeners.discard(listener)
-        self._metrics.listeners.set(len(self._listeners))
+        mine = self._by_actor.get(listener.actor, set())
+        if listener in mine:
+            mine.remove(listener)
+            self._count -= 1
+            self._metrics.listeners.set(self._count)
+            if not mine:
+                del self._by_actor[listener.actor]
 
     def note(self, market: Market, row: Row) -> None:
-        """Keep a row, with its job as it is now, until it is durable."""
-        if self._listeners:
+        """Keep a row, with its job as it is now, until it is durable; not what nobody listens to."""
+        about_job = row.kind >= Kind.REQUEST and bool(self._by_actor)
+        if about_job or None in self._by_actor or row.actor in self._by_actor:
             self._noted.append(told_of(market, row))
 
     def forget(self) -> None:
@@ -85,7 +93,7 @@ class Streams:
     def publish(self) -> None:
         """Tell everybody who wants to know."""
         for told in self._noted:
-            for listener in [each for each in self._listeners if each.wants(told)]:
+            for listener in self._audience(told):
                 if not listener.push(told):
                     self.leave(listener)
                     while not listener.queue.empty():
@@ -93,11 +101,16 @@ class Streams:
                     listener.push(None)
         self._noted.clear()
 
+    def _audience(self, told: Told) -> list[Listener]:
+        whose = self._by_actor if told.everybody else {None, *told.actors}
+        return [listener for actor in whose for listener in self._by_actor.get(actor, ())]
+
     def close(self) -> None:
         """End all streams."""
         self._closed = True
-        for listener in list(self._listeners):
-            listener.push(None)
+        for mine in self._by_actor.values():
+            for listener in mine:
+                listener.push(None)
 
 
 def shown(row: Row) -> dict[str, Any]:

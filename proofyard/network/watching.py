@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-tracer = trace.get_tracer("proofyard")
+_tracer = trace.get_tracer("proofyard")
+_tracing = False  # whether anybody keeps the spans: each costs as much as the rule's answer
 
 
 class MarketMetrics:
@@ -81,8 +83,18 @@ def tell(logger: logging.Logger, what: str, level: int = logging.INFO, **told: o
     logger.log(level, what, extra={"told": told})
 
 
+def span(name: str, **told: str | int) -> AbstractContextManager[object]:
+    """Measure the block as a span of that name."""
+    return _tracer.start_as_current_span(name, attributes=told) if _tracing else _NOTHING
+
+
+_NOTHING = nullcontext()
+
+
 def trace_to(path: Path, role: str) -> TracerProvider:
     """Write the spans of this process to a file, one JSON object a line."""
+    global _tracing  # noqa: PLW0603 - one a process, as OpenTelemetry's own provider
+    _tracing = True
     provider = TracerProvider(resource=Resource.create({"service.name": f"proofyard-{role}"}))
     file = path.open("a", encoding="utf-8")
     exporter = ConsoleSpanExporter(out=file, formatter=lambda span: span.to_json(indent=None) + "\n")
