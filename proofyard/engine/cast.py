@@ -1,5 +1,6 @@
 """Who takes part: the provers of all classes of a scenario, laid out in one row each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ class Cast:
     ask: Ints  # gwei
     capacity: Ints  # proofs at once, true
     place: Ints  # number within its class
-    policies: list[Policy]  # per class
+    policies: list[Policy]  # per class, then those of provers that are played
+    mind: Ints  # whose policy: row of `policies`
     twin: Ints  # its other identity, -1 none
     coalitions: list[str]  # who shares its profits, "" itself
     memory: Ints  # what each remembers, shape (count, MEMORY)
@@ -50,8 +52,13 @@ class Cast:
         return len(self.names)
 
 
-def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) -> Cast:
-    """Lay all provers out in one row each; `per_unit`: they ask a price per unit of size. Raises BadInput."""
+def cast_of(
+    scenario: Scenario, trace: Trace | None, *, per_unit: bool = False, played: Mapping[int, Policy] | None = None
+) -> Cast:
+    """Lay all provers out in one row each. Raises BadInput.
+
+    `per_unit`: they ask a price per unit of size; `played`: provers with another policy than the scenario says.
+    """
     classes = scenario.provers
     count = sum(group.count for group in classes)
     if count > MOST_PROVERS:
@@ -64,6 +71,10 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
     counts = [g.count for g in classes]
     does = [policy(g.policy) for g in classes]
     group = np.repeat(np.arange(len(classes)), counts)
+    mind = group.copy()
+    for prover, other in (played or {}).items():
+        mind[prover] = len(does)
+        does.append(other)
     minded = any(d.moments for d in does) or any(g.bids == "each" for g in classes)
     memory = np.zeros((count if minded else 0, MEMORY), np.int64)
     stakes = np.concatenate([_stakes(scenario, k, g) for k, g in enumerate(classes)])
@@ -84,10 +95,11 @@ def cast_of(scenario: Scenario, trace: Trace | None, *, per_unit: bool = False) 
         capacity=each([g.capacity for g in classes]),
         place=np.concatenate([np.arange(g.count) for g in classes]),
         policies=does,
+        mind=mind,
         twin=_twins(classes),
         coalitions=[g.coalition for g in classes for _ in range(g.count)],
         memory=memory,
-        contexts=[_context(does[g], memory[i]) for i, g in enumerate(group.tolist())] if len(memory) else [],
+        contexts=[_context(does[g], memory[i]) for i, g in enumerate(mind.tolist())] if len(memory) else [],
     )
 
 

@@ -88,11 +88,12 @@ def minds_of(cast: Cast) -> Minds:
     """Compile the policies that decide about single jobs, and give each prover that has one a context."""
     row, words, bidders = np.zeros(cast.count, np.int64), [0, 0], list[int]()
     for k, does in enumerate(cast.policies):
-        each = cast.classes[k].bids == "each"
-        if not does.compiled and not each:
+        mine = np.flatnonzero(cast.mind == k)
+        each = cast.classes[int(cast.group[mine[0]])].bids == "each" if len(mine) else False
+        if not len(mine) or (not does.compiled and not each):
             continue
         function = compile_policy(does)
-        for prover in np.flatnonzero(cast.group == k).tolist():
+        for prover in mine.tolist():
             context = cast.contexts[prover]
             row[prover] = len(words) // 2
             words += [function, context.ctypes.data]
@@ -100,7 +101,7 @@ def minds_of(cast: Cast) -> Minds:
                 bidders.append(prover)
     sizes = np.array([g.count for g in cast.classes])[cast.group]
     place = np.stack([cast.place, sizes], axis=1).ravel() if len(words) > 2 else np.zeros(0, np.int64)  # noqa: PLR2004
-    return Minds(row, np.array(words, np.int64), place, np.array(bidders, np.int64))
+    return Minds(row, np.array(words, np.int64), place, np.array(sorted(bidders), np.int64))
 
 
 def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:
@@ -125,6 +126,9 @@ def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], I
     rows["model"] = cast.group
     rows["online_at_start"] = 1
     rows["helper"] = -1
+    compiled = np.array([does.compiled for does in cast.policies])
+    decides = np.array([sum(1 << moment for moment in does.moments) for does in cast.policies])
+    rows["special"], rows["decides"] = compiled[cast.mind], decides[cast.mind]
     flips: list[Ints] = []
     base = 0
     for k, group in enumerate(cast.classes):
@@ -149,9 +153,7 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
         rows["setup"][mine] = model.setup_ms
         rows["pace"][mine] = (model.ps_per_unit << 32) // 10**9  # ms per unit, times 2**32
         rows["crash_ppm"][mine] = model.crash_ppm
-    does = cast.policies[k]
-    rows["special"][mine] |= (rows["crash_ppm"][mine] > 0) | does.compiled
-    rows["decides"][mine] = sum(1 << moment for moment in does.moments)
+    rows["special"][mine] |= rows["crash_ppm"][mine] > 0
     rows["rate"][mine], rows["twin"][mine] = np.round(cast.rate[mine]), cast.twin[mine]
     rows["vote_delay"][mine] = group.vote_delay
     rows["skips"][mine] = group.hopeless == "skip"

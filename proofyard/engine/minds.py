@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from proofyard.core.book import MAX_GWEI, Ints
-from proofyard.core.event import Kind
+from proofyard.core.book import Ints
+from proofyard.core.event import Kind, Verdict
 from proofyard.engine.cast import Floats
 from proofyard.engine.events import Inject, events_of
 from proofyard.engine.world import Stage
@@ -14,6 +14,7 @@ from proofyard.policies.view import Moment, View
 from proofyard.worlds.dice import word
 
 MIND_STREAM = 8  # of the dice
+LARGEST = 2**62
 BLANK = View(*[0] * len(View._fields))
 
 Flags = NDArray[np.bool_]
@@ -29,44 +30,48 @@ class Minds:
         self.worth = np.zeros(cast.count)  # earned less spent when last asked
         self.spent: Callable[[Ints, Ints], Floats] | None = None
         self.moments = [does.moments for does in cast.policies]
-        self.leavers = any(Moment.AWAY in moments for moments in self.moments)
+        self.refused = np.zeros(cast.count, np.int64)  # of the terms and stakes each tried, those the rule refused
 
     def who(self, moment: Moment) -> Ints:
         """List the provers that decide about `moment` themselves."""
         mine = [k for k, moments in enumerate(self.moments) if moment in moments]
-        return np.flatnonzero(np.isin(self.stage.cast.group, mine)) if mine else np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(self.stage.cast.mind, mine)) if mine else np.zeros(0, np.int64)
 
     def enter(self) -> None:
         """Settle everybody's first price and capacity."""
         for prover in self.who(Moment.CAPACITY).tolist():
-            self.declared[prover] = max(1, self._ask(Moment.CAPACITY, 0, prover, 0))
+            self.declared[prover] = self._ask(Moment.CAPACITY, 0, prover, 0)
         for prover in self.who(Moment.PRICE).tolist():
-            self.price[prover] = min(MAX_GWEI, max(1, self._ask(Moment.PRICE, 0, prover, 0)))
+            self.price[prover] = self._ask(Moment.PRICE, 0, prover, 0)
+
+    def offer(self, now: int, provers: Ints) -> Ints:
+        """Let provers state their terms; returns the verdicts."""
+        return self._inject(Kind.OFFER, now, provers, self.price[provers], self.declared[provers])
 
     def reconsider(self, now: int, present: Flags, costs: Callable[[Ints, Ints], Floats]) -> None:
-        """Offer anew where a price or a capacity changed; then move stake."""
+        """Offer anew where a price or a capacity changed (what the rule refuses stays as it was); then move stake."""
         pricing, sizing, staking = (self.who(m) for m in (Moment.PRICE, Moment.CAPACITY, Moment.STAKE))
         if not len(pricing) + len(sizing) + len(staking):
             return
         old_price, old_declared = self.price.copy(), self.declared.copy()
         profit = self._profit(now, costs) if len(pricing) else self.worth
         for prover in sizing[present[sizing]].tolist():
-            self.declared[prover] = max(1, self._ask(Moment.CAPACITY, now, prover, 0))
+            self.declared[prover] = self._ask(Moment.CAPACITY, now, prover, 0)
         for prover in pricing[present[pricing]].tolist():
-            gained = int(profit[prover])
-            self.price[prover] = min(MAX_GWEI, max(1, self._ask(Moment.PRICE, now, prover, gained)))
+            self.price[prover] = self._ask(Moment.PRICE, now, prover, int(profit[prover]))
         changed = np.flatnonzero((self.price != old_price) | (self.declared != old_declared))
-        self._inject(Kind.OFFER, now, changed, self.price[changed], self.declared[changed])
+        kept = changed[self.offer(now, changed) != Verdict.OK]
+        self.price[kept], self.declared[kept] = old_price[kept], old_declared[kept]
         amounts = np.array([self._ask(Moment.STAKE, now, prover, 0) for prover in staking.tolist()], np.int64)
         for kind, sign in ((Kind.UNSTAKE, -1), (Kind.STAKE, 1)):
             moving = (amounts * sign > 0) & present[staking]
             self._inject(kind, now, staking[moving], abs(amounts[moving]))
 
-    def away(self, now: int, present: Flags) -> Ints:
-        """Until when each prover that leaves now stays away; 0 for all others."""
+    def away(self, now: int, asked: Flags) -> Ints:
+        """Until when each of the asked that leaves now, or stays away, will be gone; 0 for all others."""
         until = np.zeros(self.stage.cast.count, np.int64)
         for prover in self.who(Moment.AWAY).tolist():
-            gone = self._ask(Moment.AWAY, now, prover, 0) if present[prover] else 0
+            gone = self._ask(Moment.AWAY, now, prover, 0) if asked[prover] else 0
             until[prover] = now + gone if gone > 0 else 0
         return until
 
@@ -79,12 +84,19 @@ class Minds:
         return gained
 
     def _ask(self, moment: Moment, now: int, prover: int, profit: int) -> int:
-        """Show the policy of `prover` what it may see."""
+        """Show the policy of `prover` what it may see; an answer that no integer of the engine holds is cut to one."""
+        cast = self.stage.cast
+        answer = cast.policies[int(cast.mind[prover])].decide(
+            cast.memory[prover], self.view(moment, now, prover, profit)
+        )
+        return max(-LARGEST, min(LARGEST, answer))
+
+    def view(self, moment: Moment, now: int, prover: int, profit: int) -> View:
+        """Show what a prover may see when it is asked about anything but a job."""
         st, cast = self.stage, self.stage.cast
-        group = int(cast.group[prover])
         stake = st.optional("stake")
         others = np.delete(self.price, prover)
-        view = BLANK._replace(
+        return BLANK._replace(
             moment=int(moment),
             now=now,
             actor=prover,
@@ -97,11 +109,11 @@ class Minds:
             capacity=int(cast.capacity[prover]),
             profit=profit,
             place=int(cast.place[prover]),
-            peers=cast.classes[group].count,
+            peers=cast.classes[int(cast.group[prover])].count,
         )
-        return cast.policies[group].decide(cast.memory[prover], view)
 
-    def _inject(self, kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> None:
+    def _inject(self, kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> Ints:
         """Let the rule answer events of one kind; what it refuses is counted."""
-        if len(actors):
-            self.inject(events_of(kind, now, actors, amounts, details))
+        verdicts = self.inject(events_of(kind, now, actors, amounts, details))
+        np.add.at(self.refused, actors, verdicts != Verdict.OK)
+        return verdicts

@@ -14,7 +14,7 @@ from proofyard.engine import queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
 from proofyard.engine.events import Inject, events_of
 from proofyard.engine.minds import Minds
-from proofyard.engine.world import Stage, delegations
+from proofyard.engine.world import Stage, delegations, online_of
 from proofyard.worlds.dice import uniform, word
 
 DELEGATOR_STREAM = 7  # of the dice
@@ -51,7 +51,7 @@ class Population:
         cast = self.stage.cast
         order = np.argsort(-cast.stake, kind="stable")
         self.minds.enter()
-        self.inject(events_of(Kind.OFFER, 0, order, self.minds.price[order], self.minds.declared[order]))
+        self.minds.offer(0, order)
         staking = order[cast.stake[order] > 0]
         self.inject(events_of(Kind.STAKE, 0, staking, cast.stake[staking]))
         stake = self.stage.optional("stake")
@@ -73,6 +73,14 @@ class Population:
         billed = np.where(by_presence, online, busy)
         return billed * self.stage.cast.rate / MS_PER_HOUR
 
+    def online_ms(self, now: int) -> Ints:
+        """Time each prover was in the market and on line up to `now`, ms."""
+        return np.minimum(online_of(self.stage, now), now) - self.away_ms(now)
+
+    def spent(self, now: int) -> Ints:
+        """Sum up what work and presence have cost each prover up to `now`, gwei."""
+        return self.costs(self.stage.world.provers["busy"], self.online_ms(now)).astype(np.int64)
+
     def away_ms(self, now: int) -> Ints:
         """Time each prover was out of the market up to `now`, ms."""
         return self.away + np.where(self.left_at >= 0, now - self.left_at, 0)
@@ -81,12 +89,14 @@ class Population:
         """Let those with a policy reconsider their price, capacity and stake, and go away for a while."""
         present = self.left_at < 0
         self.minds.reconsider(now, present, self.costs)
-        until = self.minds.away(now, present)
-        going = np.flatnonzero(until > now)
+        gone_until = self.stage.world.provers["gone_until"]
+        due = ~present & (gone_until <= now)  # they may come back, or see that they are better off elsewhere
+        until = self.minds.away(now, present | due)
+        staying, going = np.flatnonzero(due & (until > now)), np.flatnonzero(present & (until > now))
+        gone_until[staying] = until[staying]
         if len(going):
             self._go(now, going, until[going])
-        elif self.minds.leavers:
-            self._return(now)
+        self._return(now)
 
     def _restake(self, now: int) -> None:
         """Let those who do so put free money to stake: all of it, or, without a seat, up to what they began with.
@@ -154,7 +164,7 @@ class Population:
         self.inject(events_of(Kind.WITHDRAW, now, back, np.zeros(len(back), np.int64)))
         cast, cash = self.stage.cast, self.stage.state.book.cash
         amount = np.minimum(cash[back], cast.stake[back])
-        self.inject(events_of(Kind.OFFER, now, back, self.minds.price[back], self.minds.declared[back]))
+        self.minds.offer(now, back)
         some = amount > 0
         self.inject(events_of(Kind.STAKE, now, back[some], amount[some]))
 

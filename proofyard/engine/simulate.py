@@ -1,6 +1,6 @@
 """Run a scenario: let the compiled loop go from epoch to epoch, take samples, and let people move their stake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from proofyard.engine.cast import MS_PER_HOUR
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
-from proofyard.engine.world import Stage, addresses, gains, online_of, rule_of, stage
+from proofyard.engine.world import Stage, addresses, gains, rule_of, stage
+from proofyard.policies import Policy
 from proofyard.scenario import Scenario, read
 
 BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
@@ -36,10 +37,12 @@ class Simulation:
 
     def __init__(
         self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False,
-        arrive: Ints | None = None,
+        arrive: Ints | None = None, played: Mapping[int, Policy] | None = None,
     ) -> None:  # fmt: skip
+        """Set everything up; `played`: provers with another policy than the scenario says. Raises BadInput."""
         arrive = arrivals_after(scenario, seed) if arrive is None else arrive  # ms, where somebody knows when
-        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=TRACE_ROOM if traced else 0, arrive=arrive)
+        room = TRACE_ROOM if traced else 0
+        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=room, arrive=arrive, played=played)
         self.traced = traced
         self.words = addresses(self.stage)
         self.chunks: list[Ints] = []  # of the trace
@@ -59,22 +62,45 @@ class Simulation:
 
     def run(self, progress: Progress | None = None) -> Run:
         """Run to the end. Raises Fault when a rule leaves a job stuck or money is not conserved."""
+        self.enter()
+        while self.advance(progress):
+            self.decide()
+        return self.finish()
+
+    @property
+    def now(self) -> int:
+        """How far the market is, ms."""
+        return int(self.stage.world.registers[0]["now"])
+
+    def enter(self) -> None:
+        """Let everybody enter the market; the first of all steps."""
         self.people.enter()
-        registers = self.stage.world.registers[0]
-        while True:
+
+    def advance(self, progress: Progress | None = None) -> bool:
+        """Go on to the next epoch, at which people decide; False: there is none, and every job is final."""
+        due = False
+        while not due:
             why = kernels.run(*self._handles(), BUDGET)
             if why == layout.DONE:
-                break
-            if why == layout.EPOCH_DUE:
-                self.samples.take(int(registers["now"]))
-                self.people.decide(int(registers["now"]))
+                return False
+            due = why == layout.EPOCH_DUE
+            if due:
+                self.samples.take(self.now)
             elif why == layout.TRACE_FULL:
                 self._flush()
             elif why == layout.QUEUE_FULL:
                 self._grow()
             if progress is not None:
-                progress(int(registers["now"]), self.stage.scenario.horizon)
-        self.samples.finish(int(registers["now"]))
+                progress(self.now, self.stage.scenario.horizon)
+        return True
+
+    def decide(self) -> None:
+        """Let people decide, at an epoch."""
+        self.people.decide(self.now)
+
+    def finish(self) -> Run:
+        """Measure the run; the last of all steps. Raises Fault."""
+        self.samples.finish(self.now)
         if self.traced:
             self._flush()
         return self._result()
@@ -259,7 +285,7 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
     """Columns of the provers."""
     rows, count = st.world.provers, st.cast.count
     now = int(st.world.registers[0]["now"])
-    online = np.minimum(online_of(st, now), now) - people.away_ms(now)
+    online = people.online_ms(now)
     zero = np.zeros(count, np.int64)
 
     def optional(name: str) -> Ints:
@@ -272,7 +298,7 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
         wins=np.bincount(_winners(st), minlength=count),
         missed=rows["missed"].copy(),
         income_gwei=st.income(),
-        cost_gwei=people.costs(rows["busy"], online).astype(np.int64),
+        cost_gwei=people.spent(now),
         slashed_gwei=st.state.book.slashed[:count].copy(),
         stake_gwei=optional("stake"),
         stake_start_gwei=people.staked_at_start.copy(),

@@ -1,5 +1,6 @@
 """The stage of one run: rule, requests, provers and the engine's arrays, and what everybody owns on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.furnish import furnish
 from proofyard.engine.memory import words_of
 from proofyard.engine.requests import Requests, requests_of, trace_of
+from proofyard.policies import Policy
 from proofyard.scenario import DelegatorPolicy, Scenario, delegator_policy
 from proofyard.worlds.hardware import proving_ms
 from proofyard.worlds.schedules import online_ms
@@ -79,11 +81,15 @@ class Stage:
 
 
 def stage(
-    scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0, arrive: Ints | None = None
-) -> Stage:
-    """Build the world of one seed and fill in everybody's money; `arrive`: requests as told. Raises BadInput."""
+    scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0, arrive: Ints | None = None,
+    played: Mapping[int, Policy] | None = None,
+) -> Stage:  # fmt: skip
+    """Build the world of one seed and fill in everybody's money. Raises BadInput.
+
+    `arrive`: requests as told; `played`: provers with another policy than the scenario says.
+    """
     measured = trace_of(scenario)
-    cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
+    cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False), played=played)
     requests = requests_of(scenario, seed, cast.count, measured, arrive)
     jobs, actors = len(requests.arrive), cast.count + 1
     delegators = scenario.delegators.count if scenario.delegators else 0
