@@ -1,12 +1,21 @@
 """`proofyard attack`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, print_json
+from proofyard.cli.shared import Json, Settings, changes, check_workers, print_json
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proofyard.lab.attack.catalogue import Attack
+    from proofyard.lab.attack.deviate import Tree
+    from proofyard.lab.attack.search import Budget, Find
+    from proofyard.lab.runner import Runner
+
+KEPT = "runs"  # folder of finished runs, in the one of the results
 Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
@@ -33,6 +42,9 @@ def attack(
 
     Example: proofyard attack scenarios/taiko-pool-32.toml -m staked_pool --set horizon=12h --attack overstate
 
+    What was run is kept in OUT/runs as it comes in: the same command goes on where it stopped, also after Ctrl-C or a
+    crash.
+
     Parameters
     ----------
     scenario
@@ -52,7 +64,7 @@ def attack(
     fix
         A parameter of the rule with a range, NAME=LOW..HIGH or NAME=a,b,c: where do attacks pay least? Once each.
     out
-        Folder for report.html and a scenario for each attack that pays.
+        Folder for the page (report.html, fix.html, equilibrium.html) and a scenario for each attack that pays.
     trials
         Settings tried for each attack and class.
     search_seeds
@@ -76,8 +88,10 @@ def attack(
         least = 2 if name == "--seeds" else 1
         if value < least:
             raise BadInput(name, f"a whole number from {least}", value)
-    if all_ and attack:
-        raise BadInput("--all", "either --all or --attack", "both")
+    check_workers(workers)
+    for names, both in ((("--all", "--attack"), all_ and attack), (("--equilibrium", "--fix"), equilibrium and fix)):
+        if both:
+            raise BadInput(names[0], f"either {names[0]} or {names[1]}", "both")
     world = scenarios.read(scenario, changes(settings), mechanism)
     tree = scenarios.tree_of(scenario, changes(settings), mechanism) | {"mechanism": world.mechanism}
     picked = [(a, catalogue.targets(a, tree, by)) for a in catalogue.chosen(attack)]
@@ -86,32 +100,51 @@ def attack(
         raise BadInput("--attack", f"an attack that applies to {world.mechanism}", ", ".join(attack or []))
     runs.say_cold()
     budget = search.Budget(trials, search_seeds, seeds)
-    with Runner(workers=workers, ray=ray, quiet=json) as runner:
+    with Runner(workers=workers, ray=ray, folder=out / KEPT, quiet=json) as runner:
         if equilibrium or fix:
-            from proofyard.lab.attack import tell_more
+            _settle_or_mend(runner, tree, world.claim, picked, budget, by=by, fix=fix, out=out, json=json)
+        else:
+            finds, count = search.attack_all(runner, tree, picked, budget)
+            files = tell.write(finds, out)
+            store.write_files(out, {"report.html": tell.page(world.name, finds, world.claim)})
+            result = tell.as_json(finds, len(picked), count, files) | {"reused": runner.reused}
+            _show(finds, result, files, out, json=json)
+        if runner.store is not None:
+            runner.store.finish()
 
-            told = (
-                tell_more.equilibrium(runner, tree, by, budget)
-                if equilibrium
-                else tell_more.front(runner, tree, fix or [], picked, budget)
-            )
-            if json:
-                print_json(told.json)
-            else:
-                told.show()
-            return
-        finds, count = search.attack_all(runner, tree, picked, budget)
-    files = tell.write(finds, out)
-    store.write_files(out, {"report.html": tell.page(world.name, finds, world.claim)})
-    result = tell.as_json(finds, len(picked), count, files)
+
+def _settle_or_mend(
+    runner: "Runner", tree: "Tree", claim: str, picked: "list[tuple[Attack, list[int]]]", budget: "Budget", *,
+    by: str | None, fix: list[str] | None, out: Path, json: bool,
+) -> None:  # fmt: skip
+    """Do what `--equilibrium` or `--fix` asks for, and leave its page."""
+    from proofyard.lab import store
+    from proofyard.lab.attack import tell_more
+
+    told = (
+        tell_more.front(runner, tree, fix, picked, budget) if fix else tell_more.equilibrium(runner, tree, by, budget)
+    )
+    store.write_files(out, {told.file: told.page(str(tree.get("name", "scenario")), claim)})
+    if json:
+        print_json(told.json)
+        return
+    told.show()
+    print(f"report: {out / told.file}")
+
+
+def _show(finds: "Sequence[Find]", result: dict[str, Any], files: dict[str, Path], out: Path, *, json: bool) -> None:
+    """Print what a search found."""
     if json:
         print_json(result)
         return
     from rich.console import Console
+
+    from proofyard.lab.attack import tell
 
     console = Console()
     console.print(tell.in_words(finds), style="green", highlight=False)
     console.print("", tell.finds_table(finds, console.width), "", tell.note(finds), highlight=False)
     for file in files.values():
         console.print(f"replay: proofyard simulate {file}", highlight=False, soft_wrap=True)
-    console.print(f"report: {out / 'report.html'}", highlight=False)
+    again = f", {result['reused']:,} of its runs from before" if result["reused"] else ""
+    console.print(f"report: {out / 'report.html'}{again}", highlight=False)

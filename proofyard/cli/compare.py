@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proofyard.cli.shared import Json, Mechanisms, Settings, changes, check_place, print_json, runs
+from proofyard.cli.shared import Json, Mechanisms, Settings, changes, check_place, check_workers, print_json
 
 
 def compare(
@@ -12,6 +12,8 @@ def compare(
     out: Path | None = None,
     settings: Settings = None,
     seeds: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     json: Json = False,
 ) -> None:
     """Run one world under several rules on common seeds; one table, one page.
@@ -30,16 +32,27 @@ def compare(
         key=value, put over the scenario's own.
     seeds
         How many seeds to run under each rule.
+    workers
+        Processes at most; as many as there are cores by default.
+    ray
+        Address of a Ray cluster to run on.
     json
         Print the summaries as JSON.
     """
     from proofyard import scenario as scenarios
     from proofyard.lab import metrics
+    from proofyard.lab.runner import Runner
+    from proofyard.lab.runs import run_seeds
 
+    check_workers(workers)
     world = scenarios.read_variants(scenario, changes(settings), mechanisms)
     if out is not None:
         check_place(out)
-    summaries = [metrics.summary(runs(chosen, seeds, quiet=json)) | {"variant": name} for name, chosen in world]
+    with Runner(workers=workers, ray=ray, quiet=json) as runner:
+        summaries = [
+            metrics.summary(run_seeds(chosen, seeds, quiet=json, runner=runner)) | {"variant": name}
+            for name, chosen in world
+        ]
     if out is not None:
         from proofyard.lab import output
 

@@ -42,6 +42,14 @@ def check_place(out: Path) -> None:
     output.check_place(out)
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of processes below one. Raises BadInput."""
+    from proofyard.core.errors import BadInput
+
+    if workers is not None and workers < 1:
+        raise BadInput("--workers", "a whole number from 1", workers)
+
+
 def print_json(value: Any) -> None:
     """Print `value` for machines."""
     import json

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, print_json
+from proofyard.cli.shared import Json, Settings, changes, check_workers, print_json
 
 Many = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
@@ -66,8 +66,7 @@ def sweep(
 
     if seeds < 1:
         raise BadInput("--seeds", "a whole number from 1", seeds)
-    if workers is not None and workers < 1:
-        raise BadInput("--workers", "a whole number from 1", workers)
+    check_workers(workers)
     place = out if out is not None else Path("sweeps") / scenario.stem
     store.check_files(place, sweeps.FILES)
     runs.say_cold()

@@ -18,8 +18,10 @@ from typing import Any, Self, TypeVar
 
 from proofyard.core.errors import Fault
 from proofyard.engine import cache
+from proofyard.engine.world import rule_of
 from proofyard.lab.pools import Pool, Processes, Ray
 from proofyard.lab.store import Store
+from proofyard.scenario import Scenario
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -190,6 +192,15 @@ class _Spread:
             if self.strikes[k] >= ATTEMPTS:
                 raise Fault(f"a run ended its worker {ATTEMPTS} times (out of memory?): {self.tasks[k]!r:.200}")
             self.suspects.append(k)
+
+
+def source_of(world: Scenario) -> str:
+    """Text of everything outside a scenario that a run depends on: the rule's file, and the trace's size and time."""
+    source = Path(rule_of(world).module.__file__ or "").read_text(encoding="utf-8")
+    if world.workload.trace:
+        status = Path(world.workload.trace).stat()
+        source += f"\0{status.st_size} {status.st_mtime_ns}"
+    return source
 
 
 def key_of(*parts: object) -> str:

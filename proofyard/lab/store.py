@@ -25,6 +25,7 @@ class Store:
     def __init__(self, folder: Path, name: str = "runs.parquet") -> None:
         self.file, self.parts = folder / name, folder / "parts"
         self.rows: dict[str, dict[str, Any]] = {}
+        self.used: dict[str, dict[str, Any]] = {}  # of these, what was asked for or put since the folder was opened
         self.fresh: list[dict[str, Any]] = []
         self.written = time.monotonic()
         for path in [self.file, *sorted(self.parts.glob("*.parquet"))]:
@@ -43,12 +44,15 @@ class Store:
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Find the row of a run that was done, with its key."""
-        return self.rows.get(key)
+        row = self.rows.get(key)
+        if row is not None:
+            self.used[key] = row
+        return row
 
     def put(self, key: str, row: Row) -> None:
         """Keep the row of a run; on disk within a second."""
         kept = {KEY: key, **row}
-        self.rows[key] = kept
+        self.rows[key] = self.used[key] = kept
         self.fresh.append(kept)
         if time.monotonic() - self.written > EVERY_S:
             self.flush()
@@ -62,10 +66,10 @@ class Store:
             self.fresh = []
         self.written = time.monotonic()
 
-    def finish(self, rows: Iterable[Row]) -> None:
-        """Write the final file with exactly `rows`, and remove the parts."""
+    def finish(self, rows: Iterable[Row] | None = None) -> None:
+        """Write the final file with exactly `rows`, or with all that were used, and remove the parts."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        _write(list(rows), self.file)
+        _write(list(self.used.values() if rows is None else rows), self.file)
         shutil.rmtree(self.parts, ignore_errors=True)
         self.fresh = []
 

@@ -13,7 +13,7 @@ from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics, sensitivity
 from proofyard.lab.design import Design
-from proofyard.lab.runner import Runner, key_of
+from proofyard.lab.runner import Runner, key_of, source_of
 from proofyard.scenario import Scenario
 from proofyard.worlds.text import unknown
 
@@ -104,7 +104,7 @@ def sweep(
     for point in dict.fromkeys(chosen.points):
         labels: Row = {o.key: value for o, value in zip(chosen.over, point, strict=True)}
         world = _world(path, {**(changes or {}), **labels}, mechanism, labels)
-        name = key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), _source(world), sorted(labels))
+        name = key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), source_of(world), sorted(labels))
         for k in range(seeds):
             tasks.append((world, world.seed + k, labels))
             keys.append(f"{name}-{world.seed + k}")
@@ -123,12 +123,3 @@ def _world(path: Path, changes: dict[str, str], mechanism: str | None, labels: R
         at = ", ".join(f"{key}={value}" for key, value in labels.items())
         raise BadInput(f"{error.field} (at {at})", error.wanted, error.got) from None
     return world
-
-
-def _source(world: Scenario) -> str:
-    """Text of everything outside the scenario that a run depends on: the rule's file, and the trace's size and time."""
-    source = Path(rule_of(world).module.__file__ or "").read_text(encoding="utf-8")
-    if world.workload.trace:
-        status = Path(world.workload.trace).stat()
-        source += f"\0{status.st_size} {status.st_mtime_ns}"
-    return source

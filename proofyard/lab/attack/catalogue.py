@@ -8,7 +8,6 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from proofyard.core.errors import BadInput
 from proofyard.lab.attack.deviate import (
     COALITION,
     NEVER_ASKED,
@@ -260,12 +259,3 @@ def targets(attack: Attack, tree: Tree, only: str | None = None) -> list[int]:
         groups = [groups[named[0]]]
         return named if attack.applies(rule, groups[0]) else []
     return [k for k, group in enumerate(groups) if attack.applies(rule, group)]
-
-
-def check_range(attack: Attack, limits: dict[str, Range]) -> None:
-    """Refuse limits that are not the attack's, or hold nothing. Raises BadInput."""
-    for key, found in limits.items():
-        if key not in attack.parameters:
-            raise unknown("--range", key, attack.parameters, kind=f"parameter of {attack.name}")
-        if not found.low < found.high:
-            raise BadInput(f"--range {key}", "a range from low to high that is not empty", f"{found.low}..{found.high}")

@@ -20,7 +20,7 @@ from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics
 from proofyard.lab.attack.catalogue import Attack
 from proofyard.lab.attack.deviate import Tree, fresh
-from proofyard.lab.attack.search import Budget, Lab, search
+from proofyard.lab.attack.search import Budget, Lab, name_of, search
 from proofyard.lab.design import Over
 from proofyard.lab.runner import Runner
 from proofyard.scenario import Scenario
@@ -28,6 +28,7 @@ from proofyard.worlds.text import with_values_set
 
 OBJECTIVES = ("unproven", "price_gwei", "hhi", "locked_gwei", "gain_gwei")  # all to be small
 POPULATION = 8
+SLACK = 1e-9  # of rounding
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,10 @@ def _try(
     """Measure the honest market and the largest gain under one setting."""
     seed = int(tree.get("seed", 1))
     world = scenarios.check(fresh(tree))
-    rows = runner.map(measure, [(world, seed + k) for k in range(budget.seeds)], what="honest")
-    found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    tasks = [(world, seed + k) for k in range(budget.seeds)]
+    keys = [f"honest-{name_of(world)}-{number}" for _, number in tasks]
+    rows = runner.map(measure, tasks, keys, what="honest")
+    found = {name: float(np.mean([row[name] for row in rows])) for name in OBJECTIVES if name in rows[0]}
     lab, best, gain = Lab(runner), "none", 0.0
     few = Budget(4, budget.seeds, budget.fresh)
     for attack, places in attacks:
@@ -102,6 +105,15 @@ def _try(
             if gained > gain:
                 best, gain = f"{attack.name} {json.dumps(values_of)} by {tree['provers'][target].get('name')}", gained
     return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
+
+
+def leanest(points: Sequence[Point]) -> Point | None:
+    """Find the setting with the least money locked among those as safe and as live as the default; None: itself."""
+    default = next(point for point in points if point.default)
+    limits = {name: default.objectives[name] + SLACK for name in ("gain_gwei", "unproven")}
+    good = [p for p in points if all(p.objectives[name] <= limit for name, limit in limits.items())]
+    best = min(good, key=lambda p: p.objectives["locked_gwei"])
+    return best if best.objectives["locked_gwei"] < default.objectives["locked_gwei"] else None
 
 
 def _marked(points: list[Point]) -> list[Point]:

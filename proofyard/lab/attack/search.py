@@ -23,7 +23,7 @@ from proofyard.engine.world import rule_of
 from proofyard.lab import metrics
 from proofyard.lab.attack.catalogue import Attack, Range
 from proofyard.lab.attack.deviate import COALITION, Pair, Tree, Values
-from proofyard.lab.runner import Runner, key_of
+from proofyard.lab.runner import Runner, key_of, source_of
 from proofyard.scenario import Scenario
 
 CONFIDENCE = 0.95
@@ -136,7 +136,7 @@ class Lab:
 
     def rows(self, worlds: Sequence[Scenario], seeds: Sequence[int], what: str) -> list[list[Row]]:
         """Run every world on every seed: a list of rows per world."""
-        names = [key_of(world.model_dump_json()) for world in worlds]
+        names = [name_of(world) for world in worlds]
         wanted = {f"{name}-{s}": (world, s) for name, world in zip(names, worlds, strict=True) for s in seeds}
         new = {key: task for key, task in wanted.items() if key not in self.known}
         found = self.runner.map(run_world, list(new.values()), list(new), what)
@@ -148,6 +148,11 @@ class Lab:
         """Run both worlds. Raises BadInput."""
         honest, deviant = self.rows([scenarios.check(pair[0]), scenarios.check(pair[1])], seeds, what)
         return honest, deviant
+
+
+def name_of(world: Scenario) -> str:
+    """Name a world by everything its runs depend on, not by what is only said about it. Raises BadInput."""
+    return key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), source_of(world))
 
 
 def column(rows: Sequence[Row], name: str) -> Floats:
