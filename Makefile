@@ -84,6 +84,7 @@ bench: $(READY) ## Measure speed against plain C, SimPy and Mesa
 	.venv/bin/python benchmarks/run.py
 	.venv/bin/python benchmarks/chain.py
 	.venv/bin/python benchmarks/proving.py
+	.venv/bin/python benchmarks/market.py
 
 .PHONY: docs
 docs: $(READY) ## Rebuild the generated pages under docs/

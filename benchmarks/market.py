@@ -1,9 +1,10 @@
-"""Measure a live market against bare group commits: `python benchmarks/market.py`, SQLite unless a URL is given.
+"""Measure a live market: `python benchmarks/market.py`; bars are what the project promises, a missed one is shown.
 
-Commands    signed offers, accepted durably, against bare transactions of rows of the same size, in groups of the size
-            that the market's groups had; the two take turns. Within the process, without HTTP.
+Commands    signed offers, accepted durably, against bare transactions of rows of the same size, in groups as large as
+            the market's were (`share`) and as many as were under way (`share_full`); the two take turns, without HTTP.
 Proofs      from "proof finished" to "proof accepted", one after the other, verification and commit included.
 Rebuilding  the state from a journal of a million events.
+Over HTTP   half load, a crowd of idle nodes, and what a loaded live run spends its CPU time on: see `served.py`.
 """
 
 import argparse
@@ -14,10 +15,15 @@ import secrets
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import served
 from proofyard.core import Kind
 from proofyard.network.coordinator import Coordinator, Receipt
 from proofyard.network.journal import connect
@@ -25,18 +31,26 @@ from proofyard.network.market import Market
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import digest, make_row, pack
 from proofyard.network.requester import Rollup
+from proofyard.network.signatures import FEW
 from proofyard.proofs.calibrated import Calibrated
 
 RULE = "staked_pool(min_capacity=1, seats=4, cooldown_ms=100)"
 TOKEN = 10**9
+AT_ONCE = (1, 16, 128)  # commands under way
+BAR_SHARE = 0.5  # of the rate of bare commits, at least
+BAR_ACCEPTED_MS = 50.0
+BAR_P99_MS = 100.0
+BAR_REBUILD_S = 10.0
+BAR_SLOWER = 0.1
+BAR_WORK = 0.9
+ROUNDS = 6  # in which market and bare rows take turns
+Url: TypeAlias = Callable[[str], str]  # a new place for a journal of that name
 GENESIS: dict[str, Any] = {"mechanism": RULE, "actors": 1_100, "grant_gwei": 1_000 * TOKEN}
 
 
-async def begun(folder: Path, name: str) -> Coordinator:
+async def begun(url: str) -> Coordinator:
     """Start a coordinator on a new journal."""
-    coordinator = Coordinator(
-        connect(str(folder / f"{name}.db")), Signer(secrets.token_bytes(32)), Calibrated(speed=10_000), GENESIS
-    )
+    coordinator = Coordinator(connect(url), Signer(secrets.token_bytes(32)), Calibrated(speed=10_000), GENESIS)
     await coordinator.start()
     while coordinator.trouble:  # noqa: ASYNC110 - a moment, once
         await asyncio.sleep(0.01)
@@ -49,46 +63,71 @@ def offers(signer: Signer, coordinator: Coordinator, count: int) -> list[Signed]
     return [signer.sign("offer", domain, price=k + 1, capacity=1, lasts_ms=500_000) for k in range(count)]
 
 
-async def commands(folder: Path, turn: int, count: int, at_once: int) -> dict[str, float]:
-    """Submit signed commands, `at_once` under way; then write as many bare rows of their size in groups of theirs."""
-    coordinator = await begun(folder, f"commands{turn}-{at_once}")
+async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, float]:
+    """Submit signed commands, `at_once` under way, and write as many bare rows of their size; they take turns."""
+    coordinator = await begun(url(f"commands{turn}_{at_once}"))
     signer = Signer(secrets.token_bytes(32))
     await coordinator.submit(signer.sign("join", coordinator.ready().domain, name="offers"))
-    waiting = iter(offers(signer, coordinator, count))
+    await warmed(coordinator, signer, at_once)
+    bare = {size: connect(url(f"bare{turn}_{at_once}_{size}")) for size in (0, at_once)}
+    for journal in bare.values():
+        journal.acquire()
     latency: list[float] = []
-    first = coordinator.ready().last.seq
-
-    async def client() -> None:
-        for signed in waiting:
-            came = time.perf_counter()
-            await coordinator.submit(signed)
-            latency.append(time.perf_counter() - came)
-
-    began, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(client() for _ in range(at_once)))
-    took, used = time.perf_counter() - began, time.process_time() - cpu
-    groups = next(s.value for f in coordinator.metrics.group.collect() for s in f.samples if s.name.endswith("_count"))
-    rows = list(coordinator.journal.rows(first))
+    took, cpu, groups, bare_took = 0.0, 0.0, 0.0, dict.fromkeys(bare, 0.0)
+    for _ in range(ROUNDS):
+        waiting = iter(offers(signer, coordinator, count // ROUNDS))
+        first, before = coordinator.ready().last.seq, groups_of(coordinator)
+        began, used = time.perf_counter(), time.process_time()
+        await asyncio.gather(*(send_on(coordinator, waiting, latency) for _ in range(at_once)))
+        took, cpu = took + time.perf_counter() - began, cpu + time.process_time() - used
+        groups += groups_of(coordinator) - before
+        rows = list(coordinator.journal.rows(first))
+        size = max(1, round(len(rows) / max(1.0, groups_of(coordinator) - before)))
+        for fixed, journal in bare.items():
+            began = time.perf_counter()
+            for k in range(0, len(rows), fixed or size):
+                journal.append(rows[k : k + (fixed or size)])
+            bare_took[fixed] += time.perf_counter() - began
     await coordinator.stop()
-    size = max(1, round(count / max(1.0, groups)))
-    bare = connect(str(folder / f"bare{turn}-{at_once}.db"))
-    bare.acquire()
-    began = time.perf_counter()
-    for k in range(0, len(rows), size):
-        bare.append(rows[k : k + size])
-    bare_took = time.perf_counter() - began
-    bare.close()
+    for journal in bare.values():
+        journal.close()
     latency.sort()
+    done = len(latency)
     return {
-        "per_s": count / took, "cpu_us": 1e6 * used / count, "bare_per_s": len(rows) / bare_took, "group": size,
-        "p50_ms": 1e3 * latency[len(latency) // 2], "p99_ms": 1e3 * latency[len(latency) * 99 // 100],
-        "share": (count / took) / (len(rows) / bare_took),
+        "per_s": done / took, "cpu_us": 1e6 * cpu / done, "group": done / groups,
+        "bare_per_s": done / bare_took[0], "share": bare_took[0] / took,
+        "bare_full_per_s": done / bare_took[at_once], "share_full": bare_took[at_once] / took,
+        "p50_ms": 1e3 * latency[done // 2], "p99_ms": 1e3 * latency[done * 99 // 100],
     }  # fmt: skip
 
 
-async def proofs(folder: Path, turn: int, count: int) -> list[float]:
+async def send_on(coordinator: Coordinator, waiting: Iterator[Signed], latency: list[float]) -> None:
+    """Hand commands in, one after the other."""
+    for signed in waiting:
+        came = time.perf_counter()
+        await coordinator.submit(signed)
+        latency.append(time.perf_counter() - came)
+
+
+async def warmed(coordinator: Coordinator, signer: Signer, at_once: int) -> None:
+    """Send some before the clock runs, so that whatever starts with a load has started."""
+    for _ in range(100):
+        waiting = iter(offers(signer, coordinator, 4 * at_once))
+        await asyncio.gather(*(send_on(coordinator, waiting, []) for _ in range(at_once)))
+        if at_once < FEW or coordinator.desk.signatures.beside:
+            return
+        await asyncio.sleep(0.1)
+
+
+def groups_of(coordinator: Coordinator) -> float:
+    """Count the groups written so far."""
+    samples = (sample for family in coordinator.metrics.group.collect() for sample in family.samples)
+    return next(sample.value for sample in samples if sample.name.endswith("_count"))
+
+
+async def proofs(url: Url, turn: int, count: int) -> list[float]:
     """Hand proofs in, one after the other; ms from finished to accepted, verification and commit included."""
-    coordinator = await begun(folder, f"proofs{turn}")
+    coordinator = await begun(url(f"proofs{turn}"))
     domain = coordinator.ready().domain
     requester, prover = Signer(secrets.token_bytes(32)), Signer(secrets.token_bytes(32))
     for who in (requester, prover):
@@ -111,17 +150,17 @@ async def proofs(folder: Path, turn: int, count: int) -> list[float]:
     return took
 
 
-async def rebuilding(folder: Path, count: int) -> dict[str, float]:
+async def rebuilding(url: Url, count: int) -> dict[str, float]:
     """Write a journal of `count` events, then rebuild the state from it."""
-    coordinator = await begun(folder, "rebuild")
+    coordinator = await begun(url("rebuild"))
     signer = Signer(secrets.token_bytes(32))
     await coordinator.submit(signer.sign("join", coordinator.ready().domain, name="offers"))
     signed = signer.sign("offer", coordinator.ready().domain, price=1, capacity=1)
     body = pack({"verb": signed.verb, "message": signed.message, "signature": "0x" + signed.signature.hex()})
     row = coordinator.ready().last
-    url = coordinator.journal.url
+    place = coordinator.journal.url
     await coordinator.stop()
-    journal = connect(url)
+    journal = connect(place)
     journal.acquire()
     old = row.at - 86_400_000  # as a journal of a million events is: its messages have long expired
     for _ in range(0, count, 10_000):
@@ -137,26 +176,102 @@ async def rebuilding(folder: Path, count: int) -> dict[str, float]:
     return {**told, "seq": market.last.seq}
 
 
+def places(folder: Path, server: str) -> Url:
+    """Say where journals go: into files, or into databases of a PostgreSQL server, each made anew."""
+    if not server:
+        return lambda name: str(folder / f"{name}.db")
+
+    def made(name: str) -> str:
+        import psycopg  # noqa: PLC0415 - only for PostgreSQL
+
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{server}/{name}"
+
+    return made
+
+
+def within(url: Url, wanted: argparse.Namespace) -> dict[str, Any]:
+    """Measure what needs no HTTP."""
+    told: dict[str, Any] = {"commands": {}}
+    for at_once in AT_ONCE:
+        runs = [asyncio.run(commands(url, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
+        told["commands"][at_once] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    times = sorted(ms for turn in range(wanted.turns) for ms in asyncio.run(proofs(url, turn, 60)))
+    told["proof_accepted_ms"] = {"p50": times[len(times) // 2], "p99": times[-len(times) // 100]}
+    told["rebuild"] = asyncio.run(rebuilding(url, wanted.events))
+    return told
+
+
+def bars(told: dict[str, Any]) -> list[tuple[str, float, float, bool]]:
+    """List what was promised: what, measured, the bar, and whether it holds."""
+    rows: list[tuple[str, float, float, bool]] = []
+
+    def at_least(what: str, found: float, bar: float) -> None:
+        rows.append((what, found, bar, found >= bar))
+
+    def at_most(what: str, found: float, bar: float) -> None:
+        rows.append((what, found, bar, found <= bar))
+
+    for at_once, row in told["commands"].items():
+        what = f"of bare commits in groups of {row['group']:.0f}, {at_once} under way"
+        at_least(f"commands: share {what}", row["share"], BAR_SHARE)
+    at_most("proof finished to accepted, p50 ms", told["proof_accepted_ms"]["p50"], BAR_ACCEPTED_MS)
+    at_most("journal of a million events, CPU s", told["rebuild"]["cpu_s"], BAR_REBUILD_S)
+    if "half_load" in told:
+        at_most("p99 at half load, ms", told["half_load"]["p99_ms"], BAR_P99_MS)
+    if "crowd" in told:
+        at_most("1,000 idle light clients: slower by", told["crowd"]["slower"], BAR_SLOWER)
+        at_most("1,000 idle light clients: more CPU a command by", told["crowd"]["more_cpu"], BAR_SLOWER)
+    if "work" in told:
+        at_least("provers' share of the CPU time", told["work"]["share"], BAR_WORK)
+    return rows
+
+
+def show(told: dict[str, Any]) -> None:
+    """Print the bars, then everything."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("the live market", "measured", "bar", ""):
+        table.add_column(name, justify="left" if name.startswith("the") else "right")
+    for what, found, bar, holds in bars(told):
+        table.add_row(what, f"{found:.3g}", f"{bar:.3g}", "" if holds else "missed")
+    for at_once, row in told["commands"].items():
+        for key, value in row.items():
+            table.add_row(f"  commands, {at_once} under way: {key}", f"{value:,.4g}", "", "")
+    for part in ("proof_accepted_ms", "rebuild", "half_load", "crowd", "work"):
+        for key, value in told.get(part, {}).items():
+            table.add_row(f"  {part}: {key}", f"{value:,.4g}", "", "")
+    console = Console(highlight=False)
+    console.print(f"load {told['load']:.1f} on {os.cpu_count()} cores, journal in {told['database']}")
+    console.print(table)
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--count", type=int, default=4_000)
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--count", type=int, default=3_000, help="commands")
+    parser.add_argument("--events", type=int, default=1_000_000, help="of the journal to rebuild")
+    parser.add_argument("--postgres", metavar="URL", default="", help="of a server: postgresql://USER@HOST:PORT")
+    parser.add_argument("--live", metavar="TIME", default="40s", help="length of the live run, 0 for none")
+    parser.add_argument("--backend", choices=("noir", "calibrated"), default="noir", help="of the live run")
+    parser.add_argument("--within", action="store_true", help="only what needs no HTTP")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there too")
     wanted = parser.parse_args()
-    told: dict[str, Any] = {"load": os.getloadavg()[0], "commands": {}}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for at_once in (1, 16, 128):
-            runs = [asyncio.run(commands(folder, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
-            told["commands"][at_once] = {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
-        times = sorted(ms for turn in range(wanted.turns) for ms in asyncio.run(proofs(folder, turn, 60)))
-        told["proof_accepted_ms"] = {
-            "p50": round(times[len(times) // 2], 2),
-            "p99": round(times[-len(times) // 100], 2),
-        }
-        told["rebuild"] = asyncio.run(rebuilding(folder, wanted.events))
-    print(json.dumps(told, indent=2))
+        database = "PostgreSQL" if wanted.postgres else "SQLite"
+        told: dict[str, Any] = {"load": os.getloadavg()[0], "database": database}
+        told |= within(places(folder, wanted.postgres), wanted)
+        if not wanted.within:
+            told["half_load"] = served.latency(folder)
+            told["crowd"] = served.crowd(folder, wanted.count, wanted.turns)
+            if wanted.live != "0":
+                told["work"] = served.work(folder, wanted.live, wanted.backend)
+    show(told)
+    if wanted.json is not None:
+        wanted.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

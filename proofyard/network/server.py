@@ -1,6 +1,7 @@
 """Run the roles as processes: a market behind a port, a prover node until it is told to stop."""
 
 import asyncio
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -24,6 +25,7 @@ from proofyard.tools.cache import Tell
 
 BACKENDS = ("calibrated", "noir")
 PAGES = "/explorer"
+MOST_FILES = 65_536
 GRACE_S = 5  # for answers under way when the market is told to stop
 TYPICAL = 16  # transfers, where a speed has to be named for no batch in particular
 
@@ -64,8 +66,17 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def room_for_connections() -> None:
+    """Let this process have as many files and connections open as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI | None = None) -> None:
     """Serve until a signal comes, or the writer ends, whose error is raised; `pages` (the explorer) below PAGES."""
+    room_for_connections()
     app = make_app(coordinator)
     if pages is not None:
         app.mount(PAGES, pages)
@@ -73,7 +84,8 @@ async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI |
         app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
     )
     server = Server(config, coordinator, pages)
-    with socket.socket() as listening:
+    # asyncio only sends small packets at once (TCP_NODELAY) where the protocol is said to be TCP
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         await _until_told(server, coordinator, listening)

@@ -55,7 +55,7 @@ def coordinator(url: str | Path, mechanism: str = RULE, **more: Any) -> Coordina
 @asynccontextmanager
 async def running(coordinator: Coordinator) -> AsyncGenerator[Callable[..., AsyncMarket]]:
     """Start a market behind a port, within this process; yields what makes clients for it."""
-    with socket.socket() as listening:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(make_app(coordinator), log_config=None, timeout_graceful_shutdown=1)
