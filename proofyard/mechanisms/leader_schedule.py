@@ -18,8 +18,11 @@ Rules
     shares, the curve's epoch reward times the leader's share of stake, once an epoch (so a job is an attestation).
     Commission goes to the leader, the rest to who stakes with it, in proportion (an accumulator); WITHDRAW collects
     it. `commission_rule`: a change is in force from the next epoch; at once, rises in the first half of an epoch
-    only; or it falls freely and rises only under a promise (an OFFER whose detail is above 1: ms it lasts, at most a
-    year; its commission is the most until then).
+    only; it falls freely and rises only under a promise (an OFFER whose detail is above 1: ms it lasts, at most a
+    year; its commission is the most until then); or it rises by five points at most and again after seven days only.
+    TRANSFER gives up to `gift_most` to who stakes with a validator of the set (`detail`), without commission.
+    `target_ms`: a job is an attestation asked for at the epoch's start, and its time, less than so much later, is a
+    hash of the leader's stake, the epoch and the leader.
     With `second_bips` there is a second asset (STAKE and UNSTAKE with detail 1, validators only). So much of each
     reward goes to the leader's second stake, and is not minted where it has none; the weight in the draw is
     (1 - share) of the first stake's part of all and share of the second's, and nothing without the first.
@@ -29,8 +32,9 @@ Units
     ppm; commission in billionths: OFFER's amount, so an ask of 0.1 with nine decimals is 10 %; its detail is 1.
 
 Randomness
-    `e.word` of REQUEST, by `ticket_of`: of the slot, or at the first slot of an epoch for the beacon. Beacon and
-    public schedule hash it with the number of the slot, 31 bits at a time, in the place of keccak and ChaCha20.
+    `e.word` of REQUEST, by `ticket_of`: of the slot, or at the first slot of an epoch for the beacon. Beacon, public
+    schedule and targets are hashes of our own, 31 bits at a time, in the place of keccak, ChaCha20 and Poseidon: as
+    evenly spread, other values.
 
 Source
     Monad: category-labs/monad-bft @532472d5, monad @c67c9f22 (staking precompile 0x1000); the default. Starknet:
@@ -90,7 +94,8 @@ ACTIVE_SET = "seats"  # parameter that says how many provers it has
 
 BY_WORD, BY_BEACON, PUBLIC, IN_TURN = 0, 1, 2, 3  # `draw_by`
 BY_STAKE, EQUALLY = 0, 1  # `weigh_by`
-NEXT_EPOCH, AT_ONCE, PROMISED = 0, 1, 2  # `commission_rule`
+NEXT_EPOCH, AT_ONCE, PROMISED, STEPWISE = 0, 1, 2, 3  # `commission_rule`
+STEP, STEP_MS = 50_000_000, 7 * 86_400_000  # stepwise: billionths a rise, at most; ms until the next
 FIXED, CURVE, SHARES = 0, 1, 2  # `reward_by`
 SECOND = 1  # detail of STAKE and UNSTAKE: the second asset
 BILLION = 10**9  # whole of a commission
@@ -111,7 +116,8 @@ class Params(NamedTuple):
     """Defaults: Monad from 23 July 2026 (v0.12)."""
 
     slot_ms: int = 300  # ms a leader has for its block; 400 to July 2026
-    earliest_ms: int = 0  # ms from the request within which a block (an attestation) comes too early
+    earliest_ms: int = 0  # ms from the slot's start (the target) within which a block (an attestation) comes too early
+    target_ms: int = 0  # ms after the request within which an attestation's target falls; 0 = at the request
     epoch_ms: int = 15_000_000  # ms, 50,000 blocks; 20_000_000 at the former pace
     freeze_ms: int = 1_500_000  # ms at the end of an epoch in which changes wait one more; 5,000 rounds
     stake_lag: int = 1  # epochs until a change of stake is in force
@@ -126,7 +132,7 @@ class Params(NamedTuple):
     withdraw_epochs: int = 1  # epochs left money waits
     change_limit_bips: int = 0  # bips of all stake that join, and that leave, in an epoch; 0 = no limit
     delinquent_epochs: int = 0  # epochs without a block after which delegations leave; 0 = never
-    commission_rule: int = NEXT_EPOCH  # 0 next epoch, 1 at once (rises in the first half only), 2 under a promise
+    commission_rule: int = NEXT_EPOCH  # 0 next epoch, 1 at once (rises in the first half only), 2 promised, 3 stepwise
     reward_by: int = FIXED  # 0 a sum, 1 the curve a block, 2 the curve by share of stake, once an epoch
     reward_gwei: int = 18_000_000  # a block; 25_000_000 earlier
     reward_from: int = 0  # first epoch that is paid for; 747 on Monad
@@ -137,6 +143,7 @@ class Params(NamedTuple):
     second_bips: int = 0  # bips of reward and weight for the second asset
     supply: int = 10**17  # of the token, for the curve
     mintable: int = 10**17  # that rewards are minted from
+    gift_most: int = 10**13  # in one gift to who stakes with a validator; 0 = none. The least, 1e9 wei, is below a unit
 
 
 class State(NamedTuple):
@@ -162,7 +169,7 @@ class State(NamedTuple):
     next_commission: ByActor  # billionths
     named: ByActor  # 1 once it made an OFFER
     promise: ByActor  # billionths, the most it may rise to
-    promised_until: ByActor  # ms
+    promised_until: ByActor  # ms; stepwise: until then it does not rise again
     seat: ByActor  # number in the set, from 1; 0 = none
     weight: Tree  # in the draw
     last_made: ByActor  # epoch of the last block, or of joining the set
@@ -183,12 +190,13 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "slot_ms": (1, MAX_MS), "earliest_ms": (0, p.slot_ms), "epoch_ms": (1, MAX_MS), "freeze_ms": (0, p.epoch_ms),
+        "slot_ms": (1, MAX_MS), "earliest_ms": (0, p.slot_ms), "target_ms": (0, MAX_MS), "epoch_ms": (1, MAX_MS),
+        "freeze_ms": (0, p.epoch_ms),
         "stake_lag": (0, MAX_LAG), "randomness_lag": (0, MAX_LAG), "draw_by": (BY_WORD, IN_TURN),
         "slots_per_leader": (1, PPM), "weigh_by": (BY_STAKE, EQUALLY), "seats": (1, PPM),
         "min_self_gwei": (1, MAX_GWEI),
         "whole_exit": (0, 1), "withdraw_epochs": (0, PPM), "change_limit_bips": (0, BIPS),
-        "delinquent_epochs": (0, PPM), "commission_rule": (NEXT_EPOCH, PROMISED), "reward_by": (FIXED, SHARES),
+        "delinquent_epochs": (0, PPM), "commission_rule": (NEXT_EPOCH, STEPWISE), "reward_by": (FIXED, SHARES),
         "curve_ppm": (0, PPM), "curve_floor_ppm": (0, PPM), "pace_low_ms": (1, MAX_MS),
         "pace_high_ms": (p.pace_low_ms, MAX_MS), "second_bips": (0, BIPS), "supply": (1, MAX_GWEI),
         "mintable": (0, MAX_GWEI // 2),
@@ -242,6 +250,14 @@ def draw(p: Params, s: State, word: int) -> int:
     elif p.draw_by == PUBLIC:
         word = word_of(0, slot // p.slots_per_leader)
     return find(s.weight, ticket_of(word, total_weight(s.weight)))
+
+
+@spec
+def compute_target(p: Params, s: State, leader: int, epoch: int) -> int:
+    """Time of the leader's attestation, ms after the request: a hash of its stake, the epoch and itself."""
+    if p.target_ms == 0:
+        return 0
+    return ticket_of(word_of(word_of(s.backing[leader], epoch), leader), p.target_ms)
 
 
 @spec
@@ -425,7 +441,8 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         for k in range(MAX_LAG + 1):
             s.beacon[k] = e.word
     ask(s.book, e, e.amount)
-    assign(s.book, e.job, draw(p, s, e.word), e.time + p.slot_ms)
+    leader = draw(p, s, e.word)
+    assign(s.book, e.job, leader, e.time + p.slot_ms + compute_target(p, s, leader, e.time // p.epoch_ms))
     s.slots[0] += 1
     if e.time // p.epoch_ms > s.epoch[0]:
         turn_epoch(p, s, e)
@@ -465,19 +482,28 @@ def compute_reward(p: Params, s: State) -> int:
 
 
 @spec
+def share_out(s: State, purse: Ints, i: int, v: int, amount: int) -> int:
+    """Give `amount` of `purse[i]` to who stakes with `v`; what cannot be shared out goes to `v`. Say how much was."""
+    backing = s.backing[v]
+    shared = 0
+    if backing > 0:
+        rise = min(mul_div(amount, UNIT, backing), MAX_ACC - s.acc[v])
+        shared = min(amount, mul_div(rise, backing, UNIT) + 1)
+        s.acc[v] += rise
+    move(purse, i, s.owed, v, shared)
+    move(purse, i, s.book.cash, v, amount - shared)
+    return shared
+
+
+@spec
 def credit(s: State, job: int, leader: int, reward: int) -> None:
-    """Mint `reward`: commission to the leader, the rest to who stakes with it, what cannot be shared to the leader."""
+    """Mint `reward`: commission to the leader, the rest to who stakes with it."""
     b = s.book
     backing = s.backing[leader]
-    shared, rise = 0, 0
-    if backing > 0:
-        rest = reward - mul_div(reward, s.commission[leader], BILLION)
-        rise = min(mul_div(rest, UNIT, backing), MAX_ACC - s.acc[leader])
-        shared = min(rest, mul_div(rise, backing, UNIT) + 1)
+    fee = mul_div(reward, s.commission[leader], BILLION)
+    move(b.reserve, 0, b.cash, leader, fee)
+    shared = share_out(s, b.reserve, 0, leader, reward - fee)
     delegated = mul_div(shared, backing - s.stake[leader] - s.leaving[leader], backing) if shared > 0 else 0
-    s.acc[leader] += rise
-    move(b.reserve, 0, s.owed, leader, shared)
-    move(b.reserve, 0, b.cash, leader, reward - shared)
     b.paid[job] += reward - delegated
     s.pool_paid[job] += delegated
 
@@ -542,6 +568,12 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.TOO_DEAR
     if rises and p.commission_rule == AT_ONCE and e.time % p.epoch_ms * 2 >= p.epoch_ms:
         return Verdict.EARLY
+    if rises and p.commission_rule == STEPWISE:
+        if e.time < s.promised_until[v]:
+            return Verdict.EARLY
+        if e.amount > s.commission[v] + STEP:
+            return Verdict.TOO_DEAR
+        s.promised_until[v] = e.time + STEP_MS
     if promises:
         s.promise[v] = e.amount
         s.promised_until[v] = e.time + e.detail
@@ -593,6 +625,18 @@ def delegate(p: Params, s: State, e: Event) -> Verdict:
     if v < 0 or v >= len(s.stake) or v == e.actor or s.operator_of[v] != v or s.stake[v] + s.joining[v] == 0:
         return Verdict.BAD_DETAIL
     return join(p, s, e, v)
+
+
+@spec
+def give(p: Params, s: State, e: Event) -> Verdict:
+    """Share a gift out among all who stake with a validator, without commission."""
+    v = e.detail
+    if v < 0 or v >= len(s.seat) or s.seat[v] == 0 or s.backing[v] == 0:
+        return Verdict.BAD_DETAIL
+    if e.amount > p.gift_most:
+        return Verdict.BAD_AMOUNT
+    share_out(s, s.book.cash, e.actor, v, e.amount)
+    return Verdict.OK
 
 
 @spec
@@ -670,6 +714,8 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         return delegate(p, s, e)
     if e.kind == Kind.UNDELEGATE:
         return undelegate(p, s, e)
+    if e.kind == Kind.TRANSFER:
+        return give(p, s, e)
     if e.kind == Kind.WITHDRAW:
         return withdraw(p, s, e)
     return Verdict.UNKNOWN

@@ -12,6 +12,8 @@ Rules
     PROVE in time pays the fee and `network_rate` of it on top. After a miss one fallback is drawn, with as much time
     again: if it proves, `refund_rate` of the fee goes back to the requester, it is paid the whole fee all the same,
     and the first prover is removed. If it misses too, or there is nobody to draw, the fee is burnt.
+    A REQUEST of nothing is the network's test: it goes to the member that was idle longest, if that is `idle_ms` or
+    more and `use_bips` of all members have work. PROVE passes it, unpaid; who misses it is removed.
     Who is removed, or leaves (UNSTAKE, whatever the amount), has its stake back by WITHDRAW after `cooldown_ms`.
 
 Units
@@ -32,10 +34,10 @@ Literal or intended
     them both for silent. Nobody but a fallback can show that the time was long enough.
 
 Simplified
-    Tests for provers idle for three hours while the network is 70 % in use, the test on joining, custom prover sets
-    and pay for verifying are left out. Redundancy is the user's, as there: the same work requested again. Only the
-    first prover and the last that was drawn are kept from a further lot of the same job. Without anybody left to draw
-    before a first acceptance the fee goes back.
+    The test on joining, custom prover sets and pay for verifying are left out. Tests are asked for by whoever runs the
+    market; the documents do not say what failing one means, removal is our reading. Redundancy is the user's, as there:
+    the same work requested again. Only the first prover and the last that was drawn are kept from a further lot of the
+    same job. Without anybody left to draw before a first acceptance the fee goes back.
 
 Failure modes
     No price: every prover has the same share of jobs, whatever it costs or how fast it is. A time that is too short
@@ -101,6 +103,8 @@ class Params(NamedTuple):
     week_ms: int = 7 * DAY  # ms in which one job may be declined, 0 = no limit
     month_ms: int = 30 * DAY  # ms in which four may be declined, 0 = no limit
     respect_capacity: int = 0  # switch: 1 = who has as many jobs as it declared is not drawn
+    idle_ms: int = 180 * MINUTE  # ms without work after which a member may be tested, 0 = no tests
+    use_bips: int = 7_000  # bips of the members that must have work for a test
     min_stake: int = TOKEN  # gwei a member needs
     cooldown_ms: int = 7 * DAY  # ms a stake stays locked after leaving
     supply: int = 10**17  # gwei the network can mint
@@ -125,14 +129,17 @@ class State(NamedTuple):
     drawn_at: ByJob  # ms of the last draw
     first: ByJob  # actor that missed it first, + 1; 0 = nobody yet
     time_allowed: ByJob  # ms the work may take
+    idle_since: ByActor  # ms, when it joined or last had work
+    test: ByJob  # 1 = a test
 
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
         "window_ms": (1, MAX_MS), "ms_per_mgas": (0, 2**24), "compute_gwei": (0, 2**40), "resources": (1, 2**30),
-        "tx_gwei": (0, MAX_GWEI), "network_rate": (0, BIPS), "refund_rate": (0, BIPS), "accept_ms": (1, MAX_MS),
-        "min_stake": (1, MAX_GWEI), "supply": (0, MAX_GWEI // 2),
+        "tx_gwei": (0, MAX_GWEI), "network_rate": (0, BIPS), "refund_rate": (0, BIPS), "use_bips": (0, BIPS),
+        "accept_ms": (1, MAX_MS),
+"min_stake": (1, MAX_GWEI), "supply": (0, MAX_GWEI // 2),
     }  # fmt: skip
     for name in ("minted_refund", "remove_both", "standing", "respect_capacity"):
         limits[name] = (0, 1)
@@ -152,10 +159,11 @@ def genesis(p: Params, s: State) -> None:
 
 
 @spec
-def join(p: Params, s: State, actor: int) -> None:
+def join(p: Params, s: State, actor: int, time: int) -> None:
     """Make `actor` a member once it has offered and staked."""
     if s.seat[actor] == 0 and s.capacity[actor] > 0 and s.stake[actor] >= p.min_stake:
         s.seat[actor] = 1
+        s.idle_since[actor] = time
         s.churn[0] += 1
 
 
@@ -194,7 +202,7 @@ def account(p: Params, s: State, e: Event) -> Verdict:
         move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
     else:
         return Verdict.UNKNOWN
-    join(p, s, actor)
+    join(p, s, actor, e.time)
     return Verdict.OK
 
 
@@ -241,11 +249,35 @@ def give(p: Params, s: State, e: Event, prover: int) -> None:
 
 
 @spec
+def release(s: State, prover: int, time: int) -> None:
+    """Take a job off `prover`: if it was the last, it is idle from now."""
+    s.open_jobs[prover] -= 1
+    s.idle_since[prover] = time
+
+
+@spec
+def find_idle(p: Params, s: State, time: int) -> int:
+    """Find who is to be tested: the member idle longest, if long enough while enough others work; NOBODY if none."""
+    members, busy, idle = 0, 0, NOBODY
+    for actor in range(len(s.seat)):
+        if s.seat[actor] == 0:
+            continue
+        members += 1
+        if s.open_jobs[actor] > 0:
+            busy += 1
+        elif idle == NOBODY or s.idle_since[actor] < s.idle_since[idle]:
+            idle = actor
+    if p.idle_ms == 0 or idle == NOBODY or busy * BIPS < members * p.use_bips:
+        return NOBODY
+    return idle if time - s.idle_since[idle] >= p.idle_ms else NOBODY
+
+
+@spec
 def give_on(p: Params, s: State, e: Event) -> None:
     """Draw another prover in place of the last; without one the fee goes back, or is burnt after a miss."""
     b, job = s.book, e.job
     last = int(b.prover[job])
-    s.open_jobs[last] -= 1
+    release(s, last, e.time)
     prover = draw(p, s, e.word, s.first[job] - 1, last, NOBODY)
     if prover != NOBODY:
         give(p, s, e, prover)
@@ -266,6 +298,8 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     if e.detail < 0 or e.detail > MAX_SIZE:
         return Verdict.BAD_DETAIL
     allowed = p.window_ms + mul_div(e.detail, p.ms_per_mgas, MEGA)
+    if e.amount == 0:
+        return begin_test(p, s, e, allowed)
     fee = e.amount - p.tx_gwei
     if p.compute_gwei > 0:
         fee = mul_div(mul_div(allowed, p.compute_gwei, SECOND), p.resources, BIPS)
@@ -284,6 +318,19 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     s.round[0] = number
     s.time_allowed[e.job] = allowed
     give(p, s, e, prover)
+    return Verdict.OK
+
+
+@spec
+def begin_test(p: Params, s: State, e: Event, allowed: int) -> Verdict:
+    """Give whoever is idle too long work that nobody pays for."""
+    prover = find_idle(p, s, e.time)
+    if prover == NOBODY:
+        return Verdict.NO_PROVER
+    ask(s.book, e, 0)
+    s.test[e.job] = 1
+    s.open_jobs[prover] += 1
+    assign(s.book, e.job, prover, e.time + allowed)
     return Verdict.OK
 
 
@@ -331,7 +378,7 @@ def prove(p: Params, s: State, e: Event) -> None:
     minted = min(missing + bips_of(fee, p.network_rate), b.reserve[0])
     move(b.reserve, 0, b.cash, e.actor, minted)
     b.paid[job] += minted
-    s.open_jobs[e.actor] -= 1
+    release(s, e.actor, e.time)
     b.phase[job] = Phase.SETTLED
 
 
@@ -340,14 +387,16 @@ def expire(p: Params, s: State, e: Event) -> None:
     """Draw a fallback; after a second miss burn the fee."""
     b, job = s.book, e.job
     prover = int(b.prover[job])
-    if s.first[job] == 0:
+    if s.test[job] == 1:
+        remove(p, s, prover, e.time)
+    elif s.first[job] == 0:
         s.first[job] = prover + 1
         give_on(p, s, e)
         return
-    if p.remove_both == 1:
+    elif p.remove_both == 1:
         remove(p, s, s.first[job] - 1, e.time)
         remove(p, s, prover, e.time)
-    s.open_jobs[prover] -= 1
+    release(s, prover, e.time)
     move(b.escrow, job, b.burnt, 0, b.escrow[job])
     b.phase[job] = Phase.LOST
 
@@ -365,7 +414,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if e.kind == Kind.BID:
         return bid(p, s, e)
     if e.kind == Kind.DECLINE:
-        if e.time > s.drawn_at[e.job] + p.accept_ms or p.standing == 0:
+        if e.time > s.drawn_at[e.job] + p.accept_ms or p.standing == 0 or s.test[e.job] == 1:
             return Verdict.LATE  # it has accepted
         decline(p, s, e)
     elif e.kind == Kind.CLOSE:

@@ -30,13 +30,14 @@ Source
 Literal or intended
     Equal fees: `rust_ties = 0`, as the OCaml node, the earlier stays; `rust_ties = 1`, as the Rust node, a hash of
     (work, prover) decides. The hash here is another one.
+    `coinbase_leaves`: a coinbase comes in up to two parts, each with a leaf of its own.
 
 Simplified
     All block producers are one purse, and no slot is without producer: who makes a block does not change what it
     buys. They prove the bundles of their coinbase and fee transfers themselves, free. A bundle may be proven as soon
     as its transaction is in a block, and is the same work for all; in the forest it is some two proofs of its stage.
-    The forest starts full of finished work. A block's two partitions are one. The coinbase takes one leaf and pays any
-    number of workers, and the coinbase of a block without leaves is lost. Jobs end when their bundle is paid for;
+    The forest starts full of finished work. A block's two partitions are one. The coinbase pays any number of
+    workers, and the coinbase of a block without leaves is lost. Jobs end when their bundle is paid for;
     `snarked` counts the trees whose root is out.
 
 Failure modes
@@ -89,6 +90,7 @@ class Params(NamedTuple):
     capacity_log_2: int = 7  # D: a tree has 2^D leaves, and a block fills no more
     work_delay: int = 2  # w: trees between the one filled and the one whose proofs it needs
     coinbase_gwei: int = 720 * TOKEN  # gwei minted for each block that fills a leaf
+    coinbase_leaves: int = 1  # leaves it takes, 1 or 2
     supply_gwei: int = 200_000_000 * TOKEN  # gwei that can be minted; then coinbases are what is left, and 0
     default_fee_gwei: int = 25_000_000  # gwei a worker asks for a bundle when it has not said
     patience: int = 120  # slots a transaction waits for a block; an assumption
@@ -122,6 +124,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         ("capacity_log_2", MIN_LOG, MAX_LOG),
         ("work_delay", 0, (RING >> min(MAX_LOG, max(0, p.capacity_log_2))) - 2),
         ("coinbase_gwei", 0, MAX_GWEI),
+        ("coinbase_leaves", 1, 2),
         ("supply_gwei", 0, MAX_GWEI // 2),
         ("default_fee_gwei", 1, MAX_GWEI),
         ("patience", 1, MAX_PATIENCE),
@@ -170,9 +173,9 @@ def fee_of(s: State, k: int) -> int:
 
 
 @spec
-def taken(s: State, leaves: int, workers: int, cost: int, coinbase: int) -> int:
+def taken(p: Params, s: State, leaves: int, workers: int, cost: int, coinbase: int) -> int:
     """Say how many transactions fit `leaves`, if all leaves are used and all workers paid; -1 if that cannot be."""
-    rest = leaves - (1 if coinbase > 0 else 0)
+    rest = leaves - (p.coinbase_leaves if coinbase > 0 else 0)
     for own in (1, 0):  # a share for the producer, if fees are left over
         count = rest - (workers + own + 1) // 2
         if 0 <= count <= s.queued[0]:
@@ -199,7 +202,7 @@ def pack(p: Params, s: State, coinbase: int) -> tuple[int, int]:
             cost += s.fee[job]
             workers += s.counted[worker] != s.packed[0]
             s.counted[worker] = s.packed[0]
-        count = taken(s, k + 1, workers, cost, coinbase)
+        count = taken(p, s, k + 1, workers, cost, coinbase)
         if count > most:
             best, most = k + 1, count
     return best, max(0, most)

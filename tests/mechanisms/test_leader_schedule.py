@@ -28,6 +28,7 @@ from proofyard.mechanisms.leader_schedule import (
     PUBLIC,
     SECOND,
     SHARES,
+    STEPWISE,
     YEAR_MS,
     Params,
     compute_reward,
@@ -64,6 +65,10 @@ SOLANA = Params(
     slot_ms=400, epoch_ms=432_000 * 400, freeze_ms=0, draw_by=BY_BEACON, slots_per_leader=4, seats=10**6,
     min_self_gwei=1, min_total_gwei=0, withdraw_epochs=0, change_limit_bips=900, delinquent_epochs=5,
     commission_rule=AT_ONCE, reward_gwei=TOKEN,
+)  # fmt: skip
+ESPRESSO = Params(  # mainnet since March 2026
+    commission_rule=STEPWISE, reward_by=CURVE, curve_ppm=21_213, curve_floor_ppm=10_000, supply=10**16, mintable=10**16,
+    min_self_gwei=1, min_total_gwei=1, gift_most=0,
 )  # fmt: skip
 AZTEC = Params(
     slot_ms=72_000, epoch_ms=32 * 72_000, freeze_ms=0, stake_lag=2, randomness_lag=1, draw_by=BY_BEACON,
@@ -576,6 +581,40 @@ def test_attestations_pay_a_share_of_the_epoch_once_and_only_in_their_window() -
     assert chain.pending(BIG) == pytest.approx(epoch_reward * 0.6, abs=2)  # once an epoch
 
 
+def test_targets_of_attestations_are_spread_evenly_over_the_epoch() -> None:
+    """1.4: attestation block = epoch start + (hash(stake, epoch, address) mod (E - W)).
+
+    The hash is ours, so not the blocks but their distribution is held: 4000 epochs of a staker over 8 equal parts of
+    E - W, chi-square below its 0.1 % point of 24.3; and other targets for another stake, epoch and staker.
+    """
+    blocks, window = 1_132, 50  # April 2026
+    p = STARKNET_V2._replace(second_bips=0, target_ms=(blocks - window) * 3_180)
+    chain = Chain(p)
+    chain.enter(600_000 * TOKEN, 400_000 * TOKEN)
+    targets = [leader_schedule.compute_target(p, chain.s, BIG, epoch) for epoch in range(4_000)]
+    counts = np.bincount([8 * target // p.target_ms for target in targets], minlength=8)
+    assert counts.size == 8
+    assert float(((counts - 500) ** 2 / 500).sum()) < 24.3
+    assert leader_schedule.compute_target(p, chain.s, MIDDLE, 0) != targets[0] != targets[1]
+    chain.s.backing[BIG] += 1
+    assert leader_schedule.compute_target(p, chain.s, BIG, 0) != targets[0]
+
+
+def test_an_attestation_waits_for_its_target() -> None:
+    """1.4: valid from target + 11 to target + W blocks; both stakers' fall due at hashed times of one epoch."""
+    p = STARKNET_V2._replace(second_bips=0, target_ms=1_082 * 3_180)
+    chain = Chain(p)
+    chain.enter(600_000 * TOKEN, 400_000 * TOKEN)
+    for wanted in (BIG, MIDDLE):
+        job, staker = chain.slot(0)
+        assert staker == wanted
+        target = leader_schedule.compute_target(p, chain.s, staker, 0)
+        assert chain.b.deadline[job] == target + 50 * 3_180 < p.epoch_ms
+        assert chain.do(Kind.PROVE, target + 11 * 3_180 - 1, staker, job=job) == Verdict.EARLY
+        assert chain.do(Kind.PROVE, target + 50 * 3_180 + 1, staker, job=job) == Verdict.LATE
+        chain.ok(Kind.PROVE, target + 11 * 3_180, staker, job=job)
+
+
 def test_both_assets_share_the_epoch() -> None:
     """1.4: split BTC 25 %, STRK 75 %."""
     chain = Chain(STARKNET_V2)
@@ -616,6 +655,38 @@ def test_a_commission_rises_only_under_a_promise() -> None:
     chain.ok(Kind.OFFER, 2 + YEAR_MS, BIG, 7, 1)
     assert chain.do(Kind.OFFER, 3 + YEAR_MS, BIG, 8, 1) == Verdict.TOO_DEAR
     assert chain.s.commission[BIG] == 7
+
+
+def test_a_commission_of_espresso_rises_by_five_points_in_seven_days() -> None:
+    """5.1: rises <= 5 points per 7 d (first rise immediate), cuts free."""
+    chain = Chain(ESPRESSO)
+    point = BILLION // 100
+    chain.ok(Kind.OFFER, 0, BIG, 10 * point, 1)
+    assert chain.do(Kind.OFFER, 1, BIG, 15 * point + 1, 1) == Verdict.TOO_DEAR
+    chain.ok(Kind.OFFER, 1, BIG, 15 * point, 1)
+    assert chain.s.commission[BIG] == 15 * point
+    chain.ok(Kind.OFFER, 2, BIG, 3 * point, 1)
+    assert chain.do(Kind.OFFER, 7 * DAY, BIG, 4 * point, 1) == Verdict.EARLY
+    chain.ok(Kind.OFFER, 7 * DAY + 1, BIG, 8 * point, 1)
+    assert chain.do(Kind.OFFER, 14 * DAY, BIG, 9 * point, 1) == Verdict.EARLY
+
+
+def test_a_gift_goes_to_all_who_stake_with_a_validator_of_the_set() -> None:
+    """4.3: external rewards, 1e9 wei to 1e7 MON, only to validators in the set, no commission.
+
+    1e9 wei are a thousandth of the unit here, so that every amount is enough.
+    """
+    chain = Chain(MONAD)
+    chain.enter(2 * 10**13, 10**11)  # the second has too little in all to sit
+    chain.ok(Kind.OFFER, 0, BIG, BILLION // 2, 1)
+    chain.ok(Kind.DELEGATE, 0, DELEGATOR, 2 * 10**13, BIG)
+    assert chain.do(Kind.TRANSFER, 1, NEWCOMER, 10**7 * TOKEN + 1, BIG) == Verdict.BAD_AMOUNT
+    assert chain.do(Kind.TRANSFER, 1, NEWCOMER, 4 * TOKEN, MIDDLE) == Verdict.BAD_DETAIL
+    assert chain.do(Kind.TRANSFER, 1, NEWCOMER, 4 * TOKEN, 99) == Verdict.BAD_DETAIL
+    chain.ok(Kind.TRANSFER, 1, NEWCOMER, 10**7 * TOKEN, BIG)
+    assert (chain.pending(BIG), chain.pending(DELEGATOR)) == (10**13 // 2, 10**13 // 2)
+    chain.ok(Kind.TRANSFER, 1, NEWCOMER, 1, BIG)
+    assert Chain(ESPRESSO).do(Kind.TRANSFER, 1, NEWCOMER, 1, BIG) == Verdict.BAD_DETAIL
 
 
 def test_exit_of_starknet_and_aztec_is_whole_and_takes_days() -> None:
@@ -721,7 +792,7 @@ def test_reward_of_espresso(share: float, percent: float) -> None:
 
     Issuance p R = 0.03 sqrt(p / 2) is the same curve as Starknet's, with 0.03 / sqrt 2 in the place of C / 100.
     """
-    p = Params(curve_ppm=21_213, curve_floor_ppm=10_000, supply=10**16, mintable=10**16)
+    p = ESPRESSO
     staked = int(share * p.supply)
     assert round(100 * compute_yearly(p, staked) / staked, 2) == percent
 
@@ -773,26 +844,26 @@ def test_a_chain_whose_set_is_gone_begins_again_with_who_comes() -> None:
     assert chain.block(HOUR + 3) == MIDDLE
 
 
-@pytest.mark.parametrize("kind", [Kind.TRANSFER, Kind.DECLINE])
-def test_kinds_without_a_meaning_are_unknown(kind: Kind) -> None:
+def test_a_kind_without_a_meaning_is_unknown() -> None:
     chain = Chain(PLAIN)
     chain.enter(600)
     job, leader = chain.slot(0)
-    assert chain.do(kind, 0, leader, 1, job=job) == Verdict.UNKNOWN
+    assert chain.do(Kind.DECLINE, 0, leader, 1, job=job) == Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
     "bad",
     [{"seats": 0}, {"slot_ms": 0}, {"earliest_ms": 301}, {"freeze_ms": 15_000_001}, {"stake_lag": 9}, {"draw_by": 4},
      {"second_bips": 10_001}, {"change_limit_bips": -1}, {"min_self_gwei": 0}, {"supply": 0}, {"reward_by": 3},
-     {"pace_high_ms": 299}, {"mintable": 2**61}, {"curve_ppm": 10**6 + 1}, {"commission_rule": -1}],
+     {"pace_high_ms": 299}, {"mintable": 2**61}, {"curve_ppm": 10**6 + 1}, {"commission_rule": -1},
+     {"commission_rule": 4}, {"target_ms": -1}, {"gift_most": 2**61 + 1}],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=next(iter(bad))):
         with_params("leader_schedule", leader_schedule, bad)
 
 
-@pytest.mark.parametrize("p", [MONAD, MONAD_AT_LAUNCH, STARKNET, STARKNET_V2, STARKNET_DESIGN, SOLANA, AZTEC])
+@pytest.mark.parametrize("p", [MONAD, MONAD_AT_LAUNCH, STARKNET, STARKNET_V2, STARKNET_DESIGN, SOLANA, ESPRESSO, AZTEC])
 def test_historical_parameters_make_sense(p: Params) -> None:
     assert leader_schedule.validate(p) is None
 
@@ -806,8 +877,9 @@ CHAINS = (
     STARKNET._replace(min_self_gwei=1, epoch_ms=HOUR, withdraw_epochs=1),
     STARKNET_V2._replace(min_self_gwei=1, epoch_ms=HOUR, earliest_ms=1, withdraw_epochs=0),
     AZTEC._replace(min_self_gwei=1, epoch_ms=HOUR, seats=2, withdraw_epochs=1),
+    ESPRESSO._replace(epoch_ms=HOUR, gift_most=10**9, target_ms=1_000),
 )
-ACTS = "osSuUdnwrrrrpppptz"
+ACTS = "osSuUdngwrrrrpppptz"
 WAITS = [0, 0, 1, 1_000, 600_000, HOUR]
 STEP = st.tuples(
     st.sampled_from(ACTS), st.integers(0, 5), st.integers(0, 63), st.integers(0, 2**62 - 1), st.sampled_from(WAITS)
@@ -823,7 +895,7 @@ def random_event(s: Any, step: tuple[str, int, int, int, int], now: int) -> Even
         "o": (Kind.OFFER, word % (BILLION + 2), 1 + k % 2 * k * HOUR), "s": (Kind.STAKE, some, 0),
         "S": (Kind.STAKE, some, SECOND), "u": (Kind.UNSTAKE, held, 0), "U": (Kind.UNSTAKE, some, SECOND),
         "d": (Kind.DELEGATE, some, k % 4), "n": (Kind.UNDELEGATE, held, int(s.operator_of[actor])),
-        "w": (Kind.WITHDRAW, word % 2 * (word % CASH), 0),
+        "g": (Kind.TRANSFER, some, k % 4), "w": (Kind.WITHDRAW, word % 2 * (word % CASH), 0),
     }  # fmt: skip
     if what in accounts:
         kind, amount, detail = accounts[what]

@@ -373,6 +373,50 @@ def test_mean_number_of_draws_and_mean_wait(a: float) -> None:
     assert abs(waited / jobs / (BLOCKS_3 / 3) - 3 * (1 - a) / a) < 3.01 * spread
 
 
+# --- tests of idle provers (5.1 rule 7) ---
+
+
+def working(members: int, busy: int, time: int, p: Params = DEFAULT) -> Market:
+    """A network of some members of which so many have got work at `time`."""
+    market = Market(p._replace(respect_capacity=1), members=members, actors=members + 1)
+    for _ in range(busy):
+        market.request(time)
+    assert int((market.s.open_jobs > 0).sum()) == busy
+    return market
+
+
+def test_who_is_idle_for_three_hours_while_seven_of_ten_work_is_tested() -> None:
+    """5 rule 7: idle more than 3 h while network use >= 70 % -> proof-of-workload test, which nobody pays for."""
+    hours = 180 * MINUTE
+    slack = working(10, 6, hours - MINUTE)
+    assert slack.do(Kind.REQUEST, hours, REQUESTER, job=9) == Verdict.NO_PROVER  # six of ten
+    market = working(10, 7, hours - MINUTE)
+    assert market.do(Kind.REQUEST, hours - 1, REQUESTER, job=9) == Verdict.NO_PROVER
+    market.ok(Kind.REQUEST, hours, REQUESTER, job=9)
+    tested, seven = market.prover(9), {market.prover(job) for job in range(7)}
+    assert tested not in seven
+    before = market.worth(tested)
+    assert market.do(Kind.DECLINE, hours, tested, job=9) == Verdict.LATE
+    market.ok(Kind.PROVE, hours + WINDOW, tested, job=9)
+    assert (market.worth(tested), market.s.seat[tested]) == (before, 1)
+    market.ok(Kind.REQUEST, hours + WINDOW, REQUESTER, job=10)
+    assert market.prover(10) not in seven | {tested}  # the next one
+
+
+def test_who_misses_a_test_is_removed_and_no_fallback_is_drawn() -> None:
+    market = working(4, 3, 180 * MINUTE)
+    market.ok(Kind.REQUEST, 180 * MINUTE, REQUESTER, job=9)
+    tested = market.prover(9)
+    market.ok(Kind.EXPIRE, 180 * MINUTE + WINDOW + 1, REQUESTER, job=9)
+    assert (market.b.phase[9], market.s.seat[tested], market.s.open_jobs[tested]) == (Phase.LOST, 0, 0)
+    assert market.s.exiting[tested] == TOKEN
+
+
+def test_without_an_idle_time_there_are_no_tests() -> None:
+    market = working(4, 3, 180 * MINUTE, DEFAULT._replace(idle_ms=0))
+    assert market.do(Kind.REQUEST, 180 * MINUTE, REQUESTER, job=9) == Verdict.NO_PROVER
+
+
 # --- the set ---
 
 
@@ -410,6 +454,7 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
         ("window_ms", 0), ("accept_ms", 0), ("refund_rate", 10_001), ("network_rate", 10_001), ("standing", 2),
         ("min_stake", 0), ("resources", 0), ("minted_refund", -1), ("cooldown_ms", -1), ("supply", 2**62 - 1),
         ("ms_per_mgas", 2**24 + 1), ("remove_both", 2), ("respect_capacity", 2), ("round_ms", -1),
+        ("use_bips", 10_001), ("idle_ms", -1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:

@@ -319,6 +319,16 @@ def test_many_workers_eat_leaves() -> None:
         assert waiting - len(c.jobs(Phase.BIDDING)) == transactions == 16 - 1 - -(-(workers + 1) // 2)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_each_part_of_a_coinbase_takes_a_leaf(parts: int) -> None:
+    """Packing rule: slots = commands + ceil(paid / 2) + coinbase parts (0-2): no part where nothing is minted."""
+    for coinbase, leaves in ((720, parts), (0, 0)):
+        c = Chain(coinbase_leaves=parts, coinbase_gwei=coinbase)
+        c.ask(9)
+        assert c.block()[0] == 8
+        assert 9 - len(c.jobs(Phase.BIDDING)) == 8 - 1 - leaves  # and one leaf for the producer's share
+
+
 def test_highest_fees_first_and_of_equal_ones_the_earlier() -> None:
     c = Chain()
     for fee in (5, 9, 5, 7, 9, 5, 5, 5, 5):
@@ -472,6 +482,7 @@ def test_refused() -> None:
     [
         ("slot_ms=0", "slot_ms"), ("capacity_log_2=1", "capacity_log_2"), ("capacity_log_2=10", "capacity_log_2"),
         ("work_delay=-1", "work_delay"), ("work_delay=31", "work_delay"), ("coinbase_gwei=-1", "coinbase_gwei"),
+        ("coinbase_leaves=3", "coinbase_leaves"),
         ("supply_gwei=-1", "supply_gwei"), ("default_fee_gwei=0", "default_fee_gwei"), ("patience=151", "patience"),
         ("self_prove=0", "self_prove"), ("rust_ties=2", "rust_ties"), ("capacity_log_2=-5", "capacity_log_2"),
     ],
