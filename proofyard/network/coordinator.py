@@ -23,10 +23,13 @@ from proofyard.network.market import Genesis, Market, timer_kind
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
+from proofyard.network.snapshot import Frozen, restored
 from proofyard.network.stream import Streams
 from proofyard.network.watching import MarketMetrics, span, tell
 from proofyard.proofs.backend import ProofBackend
 
+SNAPSHOT = 50_000  # rows between snapshots
+WORTH = 1_000  # rows at the end that are worth one
 GROUP = 256  # commands to a group at most
 WAITING = 10_000  # commands that may wait
 PATIENCE_MS = 20  # between looks at a job whose proof is being verified
@@ -88,6 +91,8 @@ class Coordinator:
         self._beacon = Beacon(signer.secret_for, b"")
         self._waiting: asyncio.Queue[Command] = asyncio.Queue(WAITING)
         self._timers: list[tuple[int, int, int]] = []  # (when to look, deadline, job)
+        self._kept = -1  # row of the newest snapshot
+        self._keeping: asyncio.Task[None] | None = None
         self._beaten = 0.0  # s, monotonic, when the clock was last noted
         self._disk = ThreadPoolExecutor(1, "journal")
         self._verifiers = ThreadPoolExecutor(verifiers, "verify")
@@ -109,9 +114,15 @@ class Coordinator:
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait([self._writer])  # what ended it, `failed` raises
+            if not self._writer.cancelled():
+                self.trouble = self.trouble or "ended"
         self._refuse_waiting("STANDBY")
         self.streams.close()
         await self.desk.signatures.close()
+        if self._keeping is not None:
+            await self._keeping
+        if not self.trouble and self.ready().last.seq - self._kept >= WORTH:
+            await self._keep_snapshot(Frozen(self.ready()))
         await self.on_disk(self.journal.close)
         await self.read(lambda journal: journal.close())
         for threads in (self._disk, self._reading):
@@ -148,6 +159,9 @@ class Coordinator:
                 await self._begin()
                 while True:
                     await self._turn()
+                    if self.ready().last.seq - self._kept >= SNAPSHOT:
+                        self._kept = self.ready().last.seq
+                        self._keeping = asyncio.create_task(self._keep_snapshot(Frozen(self.ready())))
             except JournalError as error:
                 self.metrics.failures.inc()
                 self.metrics.writing.set(0)
@@ -162,7 +176,8 @@ class Coordinator:
         began = time.monotonic()
         if await self.on_disk(self.journal.last) is None:
             await self.on_disk(self.journal.append, [self._first_row()])
-        self.market = market = await self.on_disk(lambda: Market.rebuild(self.journal.rows()))
+        self.market, self._kept = await self.on_disk(restored, self.journal)
+        market = self.ready()
         if market.genesis.coordinator != self.signer.address:
             raise Fault(f"journal: wanted the key of {market.genesis.coordinator}, got that of {self.signer.address}.")
         beaten = await self.on_disk(self.journal.beaten)
@@ -181,7 +196,8 @@ class Coordinator:
         self.trouble = ""
         self.metrics.writing.set(1)
         took = round(1000 * (time.monotonic() - began))
-        tell(log, "writing", seq=market.last.seq, jobs=market.jobs, rebuilt_ms=took, market=market.domain.market.hex())
+        name = market.domain.market.hex()
+        tell(log, "writing", seq=market.last.seq, jobs=market.jobs, snapshot=self._kept, rebuilt_ms=took, market=name)
 
     def _first_row(self) -> Row:
         if self._genesis is None:
@@ -191,6 +207,14 @@ class Coordinator:
         own = {"coordinator": self.signer.address, "commitment": commitment, "beacon": name.hex()}
         body = Genesis.model_validate({**self._genesis, **own}).model_dump_json().encode()
         return make_row(None, self.clock.unix(), (Record.GENESIS, 0, 0, NO_JOB, 0, 0, 0), body)
+
+    async def _keep_snapshot(self, frozen: Frozen) -> None:
+        """Keep the state for a quick restart; written by the thread that reads: it may take a while."""
+        try:
+            data = await asyncio.get_running_loop().run_in_executor(self._reading, frozen.to_bytes)
+            await self.on_disk(self.journal.keep_snapshot, frozen.seq, data)
+        except JournalError as error:
+            tell(log, "no snapshot could be kept", logging.WARNING, error=str(error))
 
     # One group.
 
@@ -265,9 +289,7 @@ class Coordinator:
         if rows:
             return rows
         event = self.desk.event(signed, command.word)
-        came = (
-            command.now if event.kind == Kind.PROVE else self.clock.now()
-        )  # its verification is not the prover's time
+        came = command.now if event.kind == Kind.PROVE else self.clock.now()  # verifying is not the prover's time
         return [self._apply(event._replace(time=came), command.signed_hash, command.body, signed.message)]
 
     def _apply(self, event: Event, signed_hash: bytes, body: bytes, message: dict[str, Any] | None = None) -> Row:
@@ -337,8 +359,6 @@ class Coordinator:
             self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
         self.metrics.group.observe(len(rows))
         self.metrics.seq.set(rows[-1].seq)
-
-    # Commands.
 
     def ready(self) -> Market:
         """Return the market. Raises Refused while nothing can be accepted or told."""

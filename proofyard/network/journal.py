@@ -27,7 +27,8 @@ CREATE INDEX IF NOT EXISTS journal_job ON journal (job, seq);
 CREATE TABLE IF NOT EXISTS blobs (digest {blob} PRIMARY KEY, data {blob} NOT NULL);
 CREATE TABLE IF NOT EXISTS skips (
     at BIGINT NOT NULL, job BIGINT NOT NULL, actor BIGINT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (job, actor));
-CREATE TABLE IF NOT EXISTS beat (one BIGINT PRIMARY KEY, time BIGINT NOT NULL)
+CREATE TABLE IF NOT EXISTS beat (one BIGINT PRIMARY KEY, time BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS snapshots (one BIGINT PRIMARY KEY, seq BIGINT NOT NULL, data {blob} NOT NULL)
 """
 Skip = tuple[int, int, int, str]  # at, job, actor, reason
 
@@ -79,6 +80,14 @@ class Journal(Protocol):
 
     def beaten(self) -> int:
         """Return what `beat` remembered last, 0 for nothing."""
+        ...
+
+    def keep_snapshot(self, seq: int, data: bytes) -> None:
+        """Keep what the state was after row `seq`, in place of the one before; a cache."""
+        ...
+
+    def snapshot(self) -> bytes | None:
+        """Return what `keep_snapshot` kept last, None for nothing."""
         ...
 
     def close(self) -> None:
@@ -188,6 +197,16 @@ class SqliteJournal(Journal):
     def beaten(self) -> int:
         found = self._all("SELECT time FROM beat")
         return found[0][0] if found else 0
+
+    @override
+    def keep_snapshot(self, seq: int, data: bytes) -> None:
+        with _told(self._path):
+            self._open().execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?, ?)", (seq, data))
+
+    @override
+    def snapshot(self) -> bytes | None:
+        found = self._all("SELECT data FROM snapshots")
+        return found[0][0] if found else None
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         with _told(self._path):

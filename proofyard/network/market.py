@@ -65,6 +65,7 @@ class Market:
     jobs : how many there were; `asked[job]` is the row of its request, `asks[job]` its time, ceiling and size
     put_in : gwei that came in less gwei that left
     used : (sender, nonce) of messages that may still come again: (when they expire, their row)
+    forget_at : ms since 1970, when expired ones are next forgotten
     revealed : the beacon's number revealed last; `reveals` of them in round `round`
     """
 
@@ -89,22 +90,27 @@ class Market:
         self.used: dict[tuple[str, int], tuple[int, int]] = {}
         self.revealed = bytes.fromhex(self.genesis.commitment)
         self.round, self.reveals = 0, 0
-        self._forget_at = 0
+        self.forget_at = 0
 
     @classmethod
     def rebuild(cls, rows: Iterable[Row]) -> "Market":
         """Read a journal. Raises Fault where the hash chain breaks or the rule refuses what was accepted."""
         source = iter(rows)
         market = cls(next(source))
+        market.catch_up(source)
+        return market
+
+    def catch_up(self, rows: Iterable[Row]) -> None:
+        """Go on by all these rows, compiled if they are many. Raises Fault as `rebuild` does."""
         recent = time.time_ns() // 1_000_000 - 2 * LONGEST_MS
+        began = self.last.seq + 1
         events: list[tuple[int, ...]] = []
         chunks: list[Any] = []
-        row = market.last
-        for row in source:
-            before = market.last
+        for row in rows:
+            before = self.last
             if row.seq != before.seq + 1 or row.hash != hash_row(before.hash, row):
                 raise Fault(f"journal: wanted row {before.seq + 1} to follow the one before it, got a broken chain.")
-            market._count(row, recent)
+            self._count(row, recent)
             events.append(row[2:9])
             if len(events) == CHUNK:
                 chunks.append(np.array(events, np.int64))
@@ -112,12 +118,11 @@ class Market:
         if events:
             chunks.append(np.array(events, np.int64))
         if chunks:
-            market._replay(np.concatenate(chunks))
-        return market
+            self._replay(np.concatenate(chunks), began)
 
-    def _replay(self, events: Any) -> None:
-        """Let the rule answer everything that was accepted."""
-        self._make_room(self.jobs)
+    def _replay(self, events: Any, began: int) -> None:
+        """Let the rule answer everything that was accepted from row `began` on."""
+        self.make_room(self.jobs)
         money = {Record.DEPOSIT: 1, Record.WITHDRAWAL: -1}
         for record in Record:
             mine = events[:, 0] == record
@@ -127,13 +132,13 @@ class Market:
             wrong = np.flatnonzero(verdicts)
             if len(wrong):
                 verdict = Verdict(int(verdicts[wrong[0]])).name
-                raise Fault(f"journal: row {int(wrong[0]) + 1} was accepted, and the rule answers {verdict}.")
+                raise Fault(f"journal: row {began + int(wrong[0])} was accepted, and the rule answers {verdict}.")
             return
         for k, columns in enumerate(events.tolist()):
             if columns[0] < 0:
                 self.state.book.cash[columns[2]] += columns[4]
             elif (verdict := self.rule.apply(self.state, Event(*columns))) != Verdict.OK:
-                raise Fault(f"journal: row {k + 1} was accepted, and the rule answers {Verdict(verdict).name}.")
+                raise Fault(f"journal: row {began + k} was accepted, and the rule answers {Verdict(verdict).name}.")
 
     def follow(self, row: Row) -> None:
         """Go on by one row that the rule accepts. Raises Fault if it does not follow or the rule refuses it."""
@@ -146,7 +151,7 @@ class Market:
     def answer(self, event: Event) -> Verdict:
         """Let the rule answer."""
         if event.kind == Kind.REQUEST:
-            self._make_room(event.job + 1)
+            self.make_room(event.job + 1)
         return Verdict(self.rule.apply(self.state, event))
 
     def take(self, row: Row, message: dict[str, Any] | None = None) -> None:
@@ -191,11 +196,12 @@ class Market:
         self.used[message["sender"], message["nonce"]] = (message["expiry"], row.seq)
         if row.kind == Record.CANCEL:
             self.used[message["sender"], message["cancelled"]] = (row.at + LONGEST_MS, row.seq)
-        if row.at > self._forget_at:
-            self._forget_at = row.at + LONGEST_MS
+        if row.at > self.forget_at:
+            self.forget_at = row.at + LONGEST_MS
             self.used = {key: value for key, value in self.used.items() if value[0] >= row.at}
 
-    def _make_room(self, jobs: int) -> None:
+    def make_room(self, jobs: int) -> None:
+        """Make the state large enough for so many jobs."""
         room = len(self.state.book.phase)
         if jobs > room:
             while room < jobs:

@@ -119,6 +119,22 @@ class PostgresJournal(Journal):
         found = self._all("SELECT time FROM beat")
         return found[0][0] if found else 0
 
+    @override
+    def keep_snapshot(self, seq: int, data: bytes) -> None:
+        query = (
+            "INSERT INTO snapshots VALUES (1, %s, %s) "
+            "ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, data = excluded.data"
+        )
+        try:
+            self._open().execute(query, (seq, data))
+        except psycopg.Error as error:
+            raise JournalError(f"PostgreSQL: {error}") from None
+
+    @override
+    def snapshot(self) -> bytes | None:
+        found = self._all("SELECT data FROM snapshots")
+        return found[0][0] if found else None
+
     def _all(self, query: str, *values: Any) -> list[Any]:
         try:
             return self._open().execute(query.encode(), values or None).fetchall()
