@@ -62,10 +62,23 @@ class Minds:
         changed = np.flatnonzero((self.price != old_price) | (self.declared != old_declared))
         kept = changed[self.offer(now, changed) != Verdict.OK]
         self.price[kept], self.declared[kept] = old_price[kept], old_declared[kept]
+        staking = staking[present[staking]]
         amounts = np.array([self._ask(Moment.STAKE, now, prover, 0) for prover in staking.tolist()], np.int64)
-        for kind, sign in ((Kind.UNSTAKE, -1), (Kind.STAKE, 1)):
-            moving = (amounts * sign > 0) & present[staking]
-            self._inject(kind, now, staking[moving], abs(amounts[moving]))
+        self._move_stake(now, staking, amounts)
+
+    def _move_stake(self, now: int, provers: Ints, amounts: Ints) -> None:
+        """Put money to stake, or, for negative amounts, take it out; some rules want to hear the whole new position."""
+        stake = self.stage.optional("stake")
+        out = amounts < 0
+        wanted = abs(amounts)
+        if getattr(self.stage.rule.module, "STAKE_NAMES_POSITION", False) and stake is not None:
+            exiting = self.stage.optional("exiting")
+            waiting = exiting[provers] if exiting is not None else 0
+            part = out & (wanted < stake[provers])
+            wanted = np.where(part, stake[provers] - wanted, np.where(out, wanted, stake[provers] + waiting + wanted))
+            out &= ~part
+        for kind, moving in ((Kind.UNSTAKE, out), (Kind.STAKE, ~out & (amounts != 0))):
+            self._inject(kind, now, provers[moving], wanted[moving])
 
     def away(self, now: int, asked: Flags) -> Ints:
         """Until when each of the asked that leaves now, or stays away, will be gone; 0 for all others."""
