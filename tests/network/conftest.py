@@ -1,10 +1,10 @@
 """A real PostgreSQL for the tests of the journal: started once, as a user without rights, in a folder of its own."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -35,9 +35,12 @@ class Server:
         self._run("initdb", "-D", str(folder / "data"), "-U", "market", "-A", "trust", "--no-sync")
 
     def _run(self, *command: str) -> None:
-        subprocess.run(
-            [str(self._programs / command[0]), *command[1:]], check=True, capture_output=True, user=self._user, cwd="/"
-        )
+        done = subprocess.run(
+            [str(self._programs / command[0]), *command[1:]],
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, user=self._user, cwd="/",
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stdout)
 
     def start(self) -> None:
         for _ in range(1_200):
@@ -82,18 +85,16 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+def postgres() -> Generator[Server]:
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql): its journal is not tested here")
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):  # the server's user has to get in
-        if parent.owner() == pwd.getpwuid(os.geteuid()).pw_name and parent != Path("/tmp"):  # noqa: S108 - not ours
-            parent.chmod(parent.stat().st_mode | 0o011)
-    server = Server(folder, programs)
-    server.start()
-    yield server
-    server.stop()
+    # Not below pytest's own folder: another pytest that starts meanwhile takes its other users' rights away.
+    with tempfile.TemporaryDirectory(prefix="proofyard-postgres-", ignore_cleanup_errors=True) as place:
+        server = Server(Path(place), programs)
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
