@@ -72,7 +72,8 @@ def _print(profile: "Profile") -> None:
     console.print(
         f"A leaf takes {setup:.2f} s + {slope:.3f} s a transfer (error {profile.error:.0%}) with one thread; the best"
         f" size is {profile.best_size}; {profile.concurrency} at once; two side by side take {profile.beside:.2f} times"
-        " as long.",
+        f" as long. Other programs took {profile.others:.0%} of the processors meanwhile; times of witnesses and proofs"
+        " are what they would be without them.",
         highlight=False,
         soft_wrap=True,
     )

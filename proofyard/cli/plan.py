@@ -195,6 +195,7 @@ def _measure(fleet: "Fleet", planned: "Plan", ask: "Ask") -> None:
     size = next(one.units for one in planned.cuts if one.chosen)
     done = check.measure(fleet, planned.units, size, ask.setting, ask.seed, tell=tell)
     print(
-        f"predicted {done.predicted_ms / 1000:.2f} s, measured {done.measured_ms / 1000:.2f} s ({done.error:+.1%});"
+        f"predicted {done.predicted_ms / 1000:.2f} s, measured {done.measured_ms / 1000:.2f} s while other programs"
+        f" took {done.others:.0%} of the processors, so {done.alone_ms / 1000:.2f} s without them ({done.error:+.1%});"
         f" with the times the parts really took the schedule takes {done.replayed_ms / 1000:.2f} s."
     )

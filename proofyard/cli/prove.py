@@ -70,9 +70,9 @@ def prove(
 
         print_json(summary(done.result, batches))
         return
-    from proofyard.lab import schedule
+    from proofyard.lab import times
 
-    schedule.print_result(done.result, batches)
+    times.print_result(done.result, batches)
     if out is not None:
         print(f"report: {out / 'report.html'}")
     if warning:

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.build import SIZES
 from proofyard.proofs.noir import Noir
+from proofyard.proofs.quiet import Meter, undisturbed
 from proofyard.proofs.session import make_batches
 from proofyard.proofs.statement import Proof
 from proofyard.proofs.toolchain import Toolchain
@@ -19,73 +20,81 @@ from proofyard.proofs.workers import SHARE, cores, free_mib
 from proofyard.tools.cache import Tell
 from proofyard.worlds.profile import Profile, Sample
 
-BUDGET_S = 150  # beyond it, nothing large is begun
-REPEATS = {4: 3, 16: 2, 64: 1}  # the small ones vary most
+BUDGET_S = 150
+REPEATS = {4: 3, 16: 2}  # the small ones vary most
+LARGEST_AND_JOIN = 3.6  # time of a leaf of 64, of the pair and of a join, over the time of all before
 PAYOUT = 1
 PAIR_SIZE = 16  # of the two leaves side by side
 
-Make = Callable[[int], Noir]
-
 
 def measure(tools: Toolchain, tell: Tell, budget_s: float = BUDGET_S) -> Profile:
-    """Measure leaves, two side by side, and a join.
+    """Measure leaves, two side by side, and a join; times are those of a machine nobody else uses (`quiet`).
 
     Parameters
     ----------
     tools : set up already
     tell : gets a line before each measurement
-    budget_s : beyond it no further leaf size is begun
+    budget_s : the largest leaf is left out if it and the join would not end before; it can take a little longer
     """
     with Noir(tools, tell) as first, Noir(tools, tell) as second:
         for size in SIZES:
             first.prepare(size, joins=True)
-        began = time.monotonic()
+        began, watch = time.monotonic(), Meter()
         samples: list[Sample] = []
         proofs: list[Proof] = []
-        for size in SIZES:
-            if samples and time.monotonic() - began > budget_s / 2:
-                break
-            batches = make_batches(REPEATS[size], size, seed=1)
-            for batch in batches:
-                tell(f"leaf of {size} transfers, one thread")
-                proofs.append(_prove(first, Job(batch, size, PAYOUT), 1))
-                samples.append(_sample(size, 1, first.spent))
-        beside = _beside(first, second, samples, tell)
+        for size in SIZES[:-1]:
+            for batch in make_batches(REPEATS[size], size, seed=1):
+                _measure(first, Job(batch, size, PAYOUT), samples, proofs, tell)
+        passed = time.monotonic() - began
+        if passed * (1 + LARGEST_AND_JOIN) < budget_s:
+            _measure(first, Job(make_batches(1, SIZES[-1], seed=1)[0], SIZES[-1], PAYOUT), samples, proofs, tell)
+        beside, pair_ms = _beside(first, second, samples, tell)
         tell("join, all cores")
-        first.threads = cores()
+        first.threads, meter = cores(), Meter()
         first.join(proofs[:2])
-        samples.append(_sample(0, first.threads, first.spent))
-    return _sum_up(tools, samples, beside)
+        samples.append(_sample(0, first.threads, first.spent, meter.others(first.spent.cpu_ms)))
+        others = watch.others(sum(sample.cpu_ms for sample in samples) + pair_ms)
+    return _sum_up(tools, samples, beside, others)
 
 
-def _prove(noir: Noir, job: Job, threads: int) -> Proof:
-    noir.threads = threads
-    return noir.prove(job)
+def _measure(noir: Noir, job: Job, samples: list[Sample], proofs: list[Proof], tell: Tell) -> None:
+    """Prove one leaf with one thread."""
+    tell(f"leaf of {job.size} transfers, one thread")
+    noir.threads, meter = 1, Meter()
+    proofs.append(noir.prove(job))
+    samples.append(_sample(job.size, 1, noir.spent, meter.others(noir.spent.cpu_ms)))
 
 
-def _sample(size: int, threads: int, spent: Spent) -> Sample:
-    return Sample(size=size, threads=threads, **spent._asdict())
+def _sample(size: int, threads: int, spent: Spent, others: float) -> Sample:
+    """Note a proof, with times as if nobody else had used the machine."""
+    wall_ms = spent.witness_ms + spent.proving_ms
+    factor = undisturbed(wall_ms, min(spent.cpu_ms, wall_ms * threads), threads, others) / max(1, wall_ms)
+    alone = {name: round(getattr(spent, name) * factor) for name in ("witness_ms", "proving_ms")}
+    return Sample(size=size, threads=threads, **(spent._asdict() | alone))
 
 
-def _beside(first: Noir, second: Noir, samples: Sequence[Sample], tell: Tell) -> float:
-    """Prove two leaves at once; return their time as a multiple of one alone."""
-    alone = min((_took(s) for s in samples if s.size == PAIR_SIZE), default=0)
-    if not alone or cores() == 1:
-        return 1.0
+def _beside(first: Noir, second: Noir, samples: Sequence[Sample], tell: Tell) -> tuple[float, int]:
+    """Prove two leaves at once; return their time as a multiple of one alone, and the CPU ms they took."""
+    if cores() == 1:
+        return 1.0, 0
+    alone = min(_took(s) for s in samples if s.size == PAIR_SIZE)
     tell(f"two leaves of {PAIR_SIZE} transfers side by side")
     jobs = [Job(batch, PAIR_SIZE, PAYOUT) for batch in make_batches(2, PAIR_SIZE, seed=2)]
+    second.threads, meter = 1, Meter()
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(_prove, (first, second), jobs, (1, 1)))
-    return (
-        max(first.spent.witness_ms + first.spent.proving_ms, second.spent.witness_ms + second.spent.proving_ms) / alone
-    )
+        list(pool.map(Noir.prove, (first, second), jobs))
+    spent = first.spent, second.spent
+    cpu_ms = sum(one.cpu_ms for one in spent)
+    others = meter.others(cpu_ms)
+    slower = max(_took(_sample(PAIR_SIZE, 1, one, others)) for one in spent)
+    return slower / alone, cpu_ms
 
 
 def _took(sample: Sample) -> int:
     return sample.witness_ms + sample.proving_ms
 
 
-def _sum_up(tools: Toolchain, samples: list[Sample], beside: float) -> Profile:
+def _sum_up(tools: Toolchain, samples: list[Sample], beside: float, others: float) -> Profile:
     leaves = [sample for sample in samples if sample.size]
     join = samples[-1]
     setup, slope, error = fit([sample.size for sample in leaves], [_took(sample) for sample in leaves])
@@ -107,6 +116,7 @@ def _sum_up(tools: Toolchain, samples: list[Sample], beside: float) -> Profile:
         best_size=best,
         concurrency=max(1, min(cores(), int(memory * SHARE) // max(1, peak))),
         beside=round(max(beside, 0.01), 3),
+        others=round(others, 3),
         samples=samples,
     )
 

@@ -51,6 +51,7 @@ class Profile(_Strict):
     best_size : leaf size with the least CPU time for a transfer
     concurrency : leaf proofs of the best size that fit cores and memory
     beside : time of two leaves side by side, as a multiple of one alone
+    others : share of the processors that other programs took meanwhile; times are what they would be without
     samples : all measured proofs
     """
 
@@ -69,6 +70,7 @@ class Profile(_Strict):
     best_size: Count
     concurrency: Count
     beside: Annotated[float, Field(gt=0)]
+    others: Annotated[float, Field(ge=0, le=1)] = 0.0
     samples: list[Sample]
 
     def leaf_ms(self, size: int) -> float:

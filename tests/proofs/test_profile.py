@@ -1,12 +1,15 @@
 """The capacity profile that `proofyard bench` writes, and what reads it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from proofyard.core.errors import BadInput
 from proofyard.proofs.measure import fit
+from proofyard.proofs.quiet import Meter
 from proofyard.worlds.hardware import hardware, proving_ms
 from proofyard.worlds.profile import Profile, Sample, read
 
@@ -61,3 +64,11 @@ def test_fit_finds_the_line_and_its_error() -> None:
     assert fit([4, 16, 64], [1_300, 3_700, 13_300]) == (500.0, 200.0, 0.0)
     assert fit([1, 2], [1_000, 3_000])[0] == 0.0  # never a negative start
     assert fit([4, 16, 16, 64], [1_300, 3_700, 4_100, 13_300])[2] == pytest.approx(0.075, abs=0.03)
+
+
+def test_what_others_use_is_told_from_what_we_use() -> None:
+    busy = "import time\nwhile time.process_time() < 0.5: pass"
+    meter = Meter()
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert meter.others(0) > 0  # a program nobody told it about
+    assert meter.others(1e9) == 0  # all that was used was ours

@@ -11,6 +11,7 @@ from proofyard.proofs.parallel import Progress, Span
 from proofyard.proofs.planning.fleet import Fleet
 from proofyard.proofs.planning.kernel import World, run
 from proofyard.proofs.planning.simulate import Setting, calm, empty_log, once, tree_of
+from proofyard.proofs.quiet import Meter, undisturbed
 from proofyard.proofs.tree import cut
 from proofyard.tools.cache import Tell
 
@@ -57,16 +58,27 @@ def times(spans: Sequence[Span]) -> dict[str, float]:
 
 
 class Measured(NamedTuple):
-    """A real job and its prediction; `replayed_ms` is the schedule with the times its parts took."""
+    """A real job and its prediction; ms.
+
+    Attributes
+    ----------
+    predicted_ms : by the plan
+    replayed_ms : the schedule with the times its parts took, 0 if some were found on disk
+    measured_ms : on the clock
+    others : share of the processors that other programs took meanwhile
+    alone_ms : what it would have been without them (`quiet.undisturbed`)
+    """
 
     predicted_ms: int
     replayed_ms: int
     measured_ms: int
+    others: float
+    alone_ms: int
 
     @property
     def error(self) -> float:
-        """Distance of the prediction as a share of what was measured."""
-        return self.predicted_ms / self.measured_ms - 1
+        """Distance of the prediction as a share of what it would have been on a quiet machine."""
+        return self.predicted_ms / self.alone_ms - 1
 
 
 def measure(fleet: Fleet, transfers: float, size: int, setting: Setting, seed: int, *, tell: Tell) -> Measured:
@@ -76,14 +88,23 @@ def measure(fleet: Fleet, transfers: float, size: int, setting: Setting, seed: i
     ------
     BadInput : the fleet isn't one measured machine.
     """
-    if fleet.unit != "transfer" or len(fleet.machines) > 1:
+    if fleet.unit != "transfer" or len(fleet.machines) != 1:
         raise BadInput("--measure", "one machine, --fleet 1xprofile:FILE", fleet.text)
     leaves = -(-int(transfers) // size)
     wanted = session.Wanted(leaves, size, PAYOUT, seed, 0, "noir", "auto")
     predicted = once(fleet, fleet.cards, transfers, size, setting).ms
+    meter = Meter()
     result = session.run(wanted, tell=tell, watch=_quiet).result
+    cpu_ms = result.total("cpu_ms")
+    others = meter.others(cpu_ms)
     replayed = replay(times(result.spans), leaves, len(fleet.cards)) if not _resumed(result.spans) else None
-    return Measured(round(predicted), round(replayed.wall_ms) if replayed else 0, result.wall_ms)
+    return Measured(
+        round(predicted),
+        round(replayed.wall_ms) if replayed else 0,
+        result.wall_ms,
+        others,
+        max(1, round(undisturbed(result.wall_ms, cpu_ms, fleet.machines[0].cores, others))),
+    )
 
 
 def _resumed(spans: Sequence[Span]) -> bool:
