@@ -32,6 +32,7 @@ NAMES = (
     "coordinator_pull",
     "matched",
     "two_tier",
+    "pool_of_pools",
     "staked_allocation",
     "primary_fallback",
     "posted_price",
