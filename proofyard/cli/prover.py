@@ -24,7 +24,7 @@ def prover(
     Parameters
     ----------
     config
-        TOML file: market, name, policy, price_gwei, capacity, stake_gwei, backend, … (docs/live.md).
+        TOML file: market, name, policy, price_gwei, profile or capacity, stake_gwei, backend, … (docs/live.md).
     key
         Keystore, made if there is none; its password is in PROOFYARD_PASSWORD. Or PROOFYARD_KEY.
     state
@@ -46,16 +46,24 @@ def prover(
     from proofyard.network.settings import Watched
     from proofyard.network.watching import log_to_stderr, trace_to
 
-    settings = Watched(config)
+    settings = Watched(config, transfers=size)
     signer = signer_from(key)
     log_to_stderr()
     spans = trace_to(traces, "prover") if traces is not None else None
     now = settings.now
     speed = speed_for(now.setup_ms, size) if now.setup_ms else 1.0
     backend = backend_of(now.backend, lambda line: print(line, file=sys.stderr), speed=speed, size=size)
-    node = asyncio.run(prove_until_told(signer, settings, backend, state, metrics_port=metrics))
+    running = prove_until_told(
+        signer, settings, backend, state, transfers=_fixed(now.backend, size), metrics_port=metrics
+    )
+    node = asyncio.run(running)
     backend.close()
     if spans is not None:
         spans.shutdown()
     if json:
         print_json({"name": now.name, "address": signer.address, "busy_ms": node.busy_ms})
+
+
+def _fixed(backend: str, size: int) -> int:
+    """Transfers a node's circuit has room for; a stand-in has none."""
+    return size if backend == "noir" else 0

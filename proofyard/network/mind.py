@@ -10,7 +10,6 @@ from proofyard.policies import Policy
 from proofyard.policies.view import MEMORY, Moment, View
 from proofyard.scenario import policy
 
-MS_PER_HOUR = 3_600_000
 BLANK = View(*[0] * len(View._fields))
 WORD = 2**62
 TERMS = (Moment.PRICE, Moment.CAPACITY)
@@ -102,7 +101,7 @@ class Mind:
             deadline=view["deadline"],
             ready=ready,
             work=work,
-            cost=work * settings.rate_gwei // MS_PER_HOUR,
+            cost=settings.cost_gwei(self.size_of(view)),
         )
         return self.does.decide(self._memory, shown)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from proofyard.core import ANYONE, MarketError, Phase
+from proofyard.core import ANYONE, BadInput, MarketError, Phase
 from proofyard.network.client import AsyncMarket
 from proofyard.network.mind import Mind
 from proofyard.network.refusals import Refused
@@ -25,7 +25,39 @@ from proofyard.proofs.backend import ProofBackend
 log = logging.getLogger("proofyard.prover")
 LOOK_S = 1.0  # s between looks at the settings
 ENOUGH = 5  # tries to hand a proof in, on top of the client's own patience
+FIRST_PAUSE_S = 0.5  # before a job that failed is tried again; doubled each time
 MS = 1_000
+
+
+class Slots:
+    """Proofs under way, as many as the settings allow now."""
+
+    def __init__(self, settings: Watched) -> None:
+        self._settings = settings
+        self._busy = 0
+        self._free = asyncio.Condition()
+        self._waking: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> None:
+        """Wait for a place."""
+        async with self._free:
+            await self._free.wait_for(lambda: self._busy < self._settings.now.capacity)
+            self._busy += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it up."""
+        self._busy -= 1
+        self.look()
+
+    def look(self) -> None:
+        """Let those who wait see whether there is a place."""
+        waking = asyncio.create_task(self._wake())
+        self._waking.add(waking)
+        waking.add_done_callback(self._waking.discard)
+
+    async def _wake(self) -> None:
+        async with self._free:
+            self._free.notify_all()
 
 
 class Node:
@@ -37,21 +69,26 @@ class Node:
     backend : makes the proofs
     shelf : what it has on its hands
     settings : its owner's
-    policy : what it decides by; the settings' own if None
+    transfers : its circuit has room for; 0: whatever comes
     """
 
-    def __init__(self, market: AsyncMarket, backend: ProofBackend, shelf: Shelf, settings: Watched) -> None:
+    def __init__(
+        self, market: AsyncMarket, backend: ProofBackend, shelf: Shelf, settings: Watched, *, transfers: int = 0
+    ) -> None:
         self.market, self.backend, self.shelf, self.settings = market, backend, shelf, settings
         self.metrics = ProverMetrics()
+        self.transfers = transfers
         self.mind = Mind(settings)
         self.draining = False
         self.busy_ms = 0  # spent proving, for the report
         self._actor = -1
         self._offset = 0  # market time less our clock, ms
         self._mine: dict[int, asyncio.Task[None]] = {}
-        self._slots = asyncio.Semaphore(settings.now.capacity)
+        self._slots = Slots(settings)
         self._ends: dict[int, int] = {}  # when each job will be done, ms of market time
         self._failures = 0
+        self._tries: dict[int, int] = {}  # that failed, by job
+        self._offered = (0, 0)  # price and capacity
         self._rests_until = 0.0
         self._wake = asyncio.Event()
         self._others: set[asyncio.Task[None]] = set()
@@ -102,6 +139,7 @@ class Node:
         self._offset = int(told["now"]) - time.monotonic_ns() // 1_000_000
 
     async def _offer(self, actor: dict[str, Any]) -> None:
+        self._offered = (self.settings.now.price_gwei, self.settings.now.capacity)
         price, capacity = self.mind.terms(self.now(), actor)
         if (actor.get("price"), actor.get("capacity")) != (price, capacity):
             await self._try(self.market.offer(price, capacity))
@@ -133,6 +171,7 @@ class Node:
             wrong = self.settings.look()
             if wrong:
                 tell(log, "the settings stay as they were", logging.WARNING, why=wrong)
+            self._slots.look()
             if time.monotonic() - last < self.settings.now.epoch_ms / MS:
                 continue
             last = time.monotonic()
@@ -146,7 +185,7 @@ class Node:
         actor = await self.market.actor()
         if self.mind.watches_rivals:
             self.mind.look_at(await self.market.actors())
-        if self.mind.moves_terms:
+        if self.mind.moves_terms or self._offered != (self.settings.now.price_gwei, self.settings.now.capacity):
             await self._offer(actor)
         amount = self.mind.stake(self.now(), actor)
         if amount:
@@ -186,6 +225,7 @@ class Node:
             "resting": time.monotonic() < self._rests_until,
             "policy": (settings.open_jobs == "ignore") if free else self.mind.accepts(self.now(), view, ready) == 0,
             "no capacity": free and len(self._mine) >= settings.capacity,
+            "too cheap": free and view["escrow_gwei"] < settings.cost_gwei(self.mind.size_of(view)),
             "too late": late and (free or settings.hopeless == "skip"),
         }
         return next((reason for reason, holds in reasons.items() if holds), "")
@@ -223,9 +263,7 @@ class Node:
             return
         self.metrics.skips.labels(reason).inc()
         tell(log, "skipped", name=self.settings.now.name, job=job, reason=reason)
-        other = asyncio.create_task(self._tell_skip(job, reason))
-        self._others.add(other)
-        other.add_done_callback(self._others.discard)
+        self._beside(self._tell_skip(job, reason))
 
     async def _tell_skip(self, job: int, reason: str) -> None:
         with contextlib.suppress(MarketError):
@@ -277,15 +315,32 @@ class Node:
             self.metrics.proofs.labels("refused").inc()
             tell(log, "a proof was refused", logging.WARNING, job=job, why=str(refusal))
         except MarketError as error:
-            self._failed(job, error)
+            await self._failed(job, error)
 
-    def _failed(self, job: int, error: MarketError) -> None:
+    async def _failed(self, job: int, error: MarketError) -> None:
+        """Try again after a growing pause; after too many failures in a row, of whatever job, rest."""
         self.metrics.proofs.labels("failed").inc()
         self._failures += 1
-        tell(log, "a job failed", logging.ERROR, job=job, why=str(error), failures=self._failures)
+        tries = self._tries[job] = self._tries.get(job, 0) + 1
+        tell(log, "a job failed", logging.ERROR, job=job, why=str(error), tries=tries, failures=self._failures)
         if self._failures >= self.settings.now.most_failures:
             self._rests_until = time.monotonic() + self.settings.now.rest_ms / MS
             self._failures = 0
+            await self._skip(job, "backend")
+            return
+        self._beside(self._again(job, FIRST_PAUSE_S * 2 ** (tries - 1)))
+
+    async def _again(self, job: int, pause_s: float) -> None:
+        """Look at a job once more after a pause."""
+        await asyncio.sleep(pause_s)
+        with contextlib.suppress(MarketError):
+            await self.consider(await self.market.job(job))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something nobody waits for, but for the end."""
+        other = asyncio.create_task(work)
+        self._others.add(other)
+        other.add_done_callback(self._others.discard)
 
     async def _prove(self, view: dict[str, Any]) -> bytes | None:
         """Make the proof, unless the policy would rather not or somebody else was quicker; wait if it says so."""
@@ -302,18 +357,29 @@ class Node:
         asked = next(row for row in told["rows"] if row["kind"] == "REQUEST")
         payload = await self.market.blob(asked["body"]["message"]["payload"])
         who = self.market.signer
-        if who is None:
+        task = self._read(payload)
+        if who is None or task is None:
+            await self._skip(job, "unknown work")
             return None
         began = time.monotonic()
         with span("prove", job=job):
-            made = await asyncio.to_thread(self.backend.prove, Task.from_bytes(payload).job(who.address))
-        took = time.monotonic() - began
+            made = await asyncio.to_thread(self.backend.prove, task.job(who.address))
+        took, cpu_ms = time.monotonic() - began, self.backend.spent.cpu_ms
+        tell(log, "proved", name=settings.name, job=job, ms=round(took * MS), cpu_ms=cpu_ms)
         self.busy_ms += round(took * MS)
         self.metrics.proving.observe(took)
         proof = made.to_json().encode()
         self.shelf.put(job, PROVEN, proof, round(took * MS))
         await asyncio.sleep(max(0, when - self.now()) / MS if when > ready else 0)
         return proof
+
+    def _read(self, payload: bytes) -> Task | None:
+        """Read what shall be proven, None for what this node has no circuit for."""
+        try:
+            task = Task.from_bytes(payload)
+        except BadInput:
+            return None
+        return task if self.transfers in (0, task.size) else None
 
     async def _hand_in(self, job: int, proof: bytes) -> None:
         for attempt in range(ENOUGH):

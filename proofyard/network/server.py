@@ -17,7 +17,7 @@ from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.messages import Signer
 from proofyard.network.node import Node
-from proofyard.network.settings import Watched
+from proofyard.network.settings import TYPICAL, Watched
 from proofyard.network.shelf import opened
 from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
@@ -27,7 +27,6 @@ BACKENDS = ("calibrated", "noir")
 PAGES = "/explorer"
 MOST_FILES = 65_536
 GRACE_S = 5  # for answers under way when the market is told to stop
-TYPICAL = 16  # transfers, where a speed has to be named for no batch in particular
 
 
 def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0) -> ProofBackend:
@@ -103,7 +102,7 @@ async def _until_told(server: Server, coordinator: Coordinator, listening: socke
 
 
 async def prove_until_told(
-    signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, metrics_port: int = 0
+    signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, transfers: int = 0, metrics_port: int = 0
 ) -> Node:
     """Run a prover node; SIGTERM and SIGINT let it finish what it has."""
     async with AsyncMarket(settings.now.market, signer) as market:
@@ -111,7 +110,7 @@ async def prove_until_told(
         if told["backend"] != backend.name:
             raise BadInput("backend", f"{told['backend']}, the market's", backend.name)
         with opened(state / f"{signer.address}.db", told["market"]) as shelf:
-            node = Node(market, backend, shelf, settings)
+            node = Node(market, backend, shelf, settings, transfers=transfers)
             if metrics_port:
                 start_http_server(metrics_port, addr="127.0.0.1", registry=node.metrics.registry)
             loop = asyncio.get_running_loop()

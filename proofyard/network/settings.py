@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofyard.core import MAX_GWEI
 from proofyard.core.errors import BadInput
+from proofyard.worlds import profile as profiles
+
+MS_PER_HOUR = 3_600_000
+TYPICAL = 16  # transfers to a circuit
 
 
 class Settings(BaseModel):
@@ -25,7 +29,8 @@ class Settings(BaseModel):
     capacity: int = Field(default=1, ge=1, le=1_000)  # proofs at once, true
     stake_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # to stake at first
     backend: Literal["calibrated", "noir"] = "calibrated"
-    setup_ms: int = Field(default=0, ge=0)  # of a proof, whatever its size; `bench` measures it
+    profile: str = ""  # file that `bench` wrote: gives capacity, setup_ms and unit_ns where they are not written here
+    setup_ms: int = Field(default=0, ge=0)  # of a proof, whatever its size
     unit_ns: int = Field(default=0, ge=0)  # ns of a proof per unit of the request's size
     margin_ms: int = Field(default=250, ge=0)  # a proof shall be ready so long before the deadline
     open_jobs: Literal["race", "ignore"] = "race"
@@ -40,11 +45,15 @@ class Settings(BaseModel):
         """How long a proof takes."""
         return max(1, self.setup_ms + size * self.unit_ns // 1_000_000)
 
+    def cost_gwei(self, size: int) -> int:
+        """Say what a proof costs."""
+        return self.work_ms(size) * self.rate_gwei // MS_PER_HOUR
 
-def read(path: Path) -> Settings:
-    """Read a file. Raises BadInput."""
+
+def read(path: Path, transfers: int = TYPICAL) -> Settings:
+    """Read a file for a node whose circuit has room for `transfers`. Raises BadInput."""
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise BadInput("--config", "a TOML file", f"{path}, which does not exist") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -53,15 +62,28 @@ def read(path: Path) -> Settings:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise BadInput(f"{path}: {place}", first["msg"].lower(), repr(first["input"])) from None
+    return _measured(settings, path, transfers) if settings.profile else settings
+
+
+def _measured(settings: Settings, path: Path, transfers: int) -> Settings:
+    """Fill in what a profile knows and the file does not say; a proof of a circuit takes as long however full it is."""
+    profile = profiles.read(str(path.parent / settings.profile), f"{path}: profile")
+    if profile.backend != settings.backend and "setup_ms" not in settings.model_fields_set:
+        raise BadInput(f"{path}: profile", f"one of backend {settings.backend}", profile.backend)
+    found = {"capacity": profile.concurrency}
+    capacity = settings.capacity if "capacity" in settings.model_fields_set else profile.concurrency
+    beside = profile.beside if capacity > 1 else 1.0
+    found |= {"setup_ms": round(profile.leaf_ms(transfers) * beside), "unit_ns": 0}
+    return settings.model_copy(update={k: v for k, v in found.items() if k not in settings.model_fields_set})
 
 
 class Watched:
     """Settings that follow their file; a broken file is told and the last good one stays."""
 
-    def __init__(self, path: Path | None, settings: Settings | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, settings: Settings | None = None, *, transfers: int = TYPICAL) -> None:
+        self._path, self._transfers = path, transfers
         self._seen = 0
-        self.now = settings if settings is not None else read(path) if path is not None else Settings()
+        self.now = settings or (read(path, transfers) if path is not None else Settings())
         if path is not None and settings is None:
             self._seen = path.stat().st_mtime_ns
 
@@ -74,7 +96,7 @@ class Watched:
             if changed == self._seen:
                 return ""
             self._seen = changed
-            self.now = read(self._path)
+            self.now = read(self._path, self._transfers)
         except (BadInput, OSError) as error:
             return str(error)
         return ""

@@ -4,6 +4,7 @@ A malformed child makes `bb prove` write an invalid proof and report success, so
 """
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ class Noir:
         self.tools, self.depth, self.threads = tools, depth, threads
         self._tell = tell
         self._circuits: dict[tuple[int, Target], Circuit] = {}
+        self._asking = threading.Lock()  # proofs may be made side by side; their witnesses come one by one
         self._maker: Lines | None = None
         self.spent = Spent()  # of the last proof
 
@@ -156,7 +158,8 @@ class Noir:
         if self._maker is None:
             self._maker = self.tools.script("witness.mjs")
         try:
-            answer = self._maker.ask({"program": str(circuit.program), "inputs": inputs, "out": str(out)})
+            with self._asking:
+                answer = self._maker.ask({"program": str(circuit.program), "inputs": inputs, "out": str(out)})
         except Died:
             self.close()
             raise

@@ -28,7 +28,7 @@ from proofyard.rollup.load import Load
 TOKEN = 10**9
 SPEED = 1_000.0
 RULE = (
-    "staked_pool(min_capacity=1, seats=4, min_window_ms=2000, initial_delay_ms=1000, "
+    "staked_pool(min_capacity=1, seats=4, min_window_ms=30000, max_window_ms=30000, initial_delay_ms=1000, "
     "cooldown_ms=50, open_window_ms=2000)"
 )
 

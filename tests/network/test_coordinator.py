@@ -141,7 +141,7 @@ def test_there_is_room_for_as_many_actors_as_at_genesis(tmp_path: Path) -> None:
 
 def test_a_missed_window_slashes_when_its_timer_rings(tmp_path: Path) -> None:
     async def play() -> None:
-        rule = m.RULE.replace("min_window_ms=2000", "min_window_ms=100, max_window_ms=100")
+        rule = m.RULE.replace("window_ms=30000", "window_ms=100")
         async with m.running(m.coordinator(tmp_path / "market.db", rule)) as client:
             requester, prover = await m.staked(client)
             task = m.tasks()[0]

@@ -1,6 +1,7 @@
 """The prover node against a real market: what it takes, what it skips and why, and what it does after a crash."""
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from network import markets as m
 from proofyard.core import BadInput
 from proofyard.network import keystore
 from proofyard.network.client import AsyncMarket
-from proofyard.network.node import Node
+from proofyard.network.node import Node, Slots
 from proofyard.network.requester import Again, ask, watch, why_untaken
 from proofyard.network.settings import Settings, Watched, read
 from proofyard.network.shelf import DONE, FAILED, PROVEN, TAKEN, Shelf
@@ -158,6 +159,129 @@ def test_rests_after_failures_in_a_row(tmp_path: Path) -> None:
         await running.drained()
 
     play(tmp_path, story)
+
+
+def test_tries_again_what_failed_once(tmp_path: Path) -> None:
+    class Once(Calibrated):
+        failed = False
+
+        def prove(self, job: Any) -> Any:
+            if not self.failed:
+                self.failed = True
+                message = "bb"
+                raise BadInput(message, "memory", "none")
+            return super().prove(job)
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        running = Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
+        running.node.backend = Once(speed=m.SPEED, key=b"tests")
+        await has_stake(requester)
+        job = (await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)).job
+        await m.until(lambda: requester.jobs(unfinished=True), [])
+        assert shelf.state(job) == DONE
+        assert running.node.metrics.proofs.labels("failed")._value.get() == 1.0
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_leaves_what_it_has_no_circuit_for(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        running = Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
+        running.node.transfers = 16
+        await has_stake(requester)
+        job = (await requester.request(m.tasks(1, size=4)[0].to_bytes(), CEILING, 1_000)).job
+
+        async def reasons() -> list[tuple[int, str]]:
+            return list(shelf.skips())
+
+        await m.until(reasons, [(job, "unknown work")])
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_leaves_an_open_job_that_pays_less_than_it_costs(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        dear = Settings.model_validate({**STAKED, "stake_gwei": 0, "rate_gwei": 2**60})
+        running = Running(client(m.PROVER), shelf, dear)
+        await requester.join("rollup")
+        job = (await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)).job
+        assert (await requester.job(job))["phase"] == "OPEN"
+
+        async def reasons() -> list[tuple[int, str]]:
+            return list(shelf.skips())
+
+        await m.until(reasons, [(job, "too cheap")])
+        await running.drained()
+
+    play(tmp_path, story, rule="race")
+
+
+def test_more_capacity_counts_at_once() -> None:
+    async def count() -> None:
+        watched = Watched(None, Settings(capacity=1))
+        slots, inside = Slots(watched), 0
+        full, leave = asyncio.Event(), asyncio.Event()
+
+        async def one() -> None:
+            nonlocal inside
+            async with slots:
+                inside += 1
+                if inside == watched.now.capacity:
+                    full.set()
+                await leave.wait()
+
+        proving = [asyncio.create_task(one()) for _ in range(5)]
+        for capacity in (1, 3):
+            watched.now = Settings(capacity=capacity)
+            full.clear()
+            slots.look()
+            await full.wait()
+            assert inside == capacity
+        leave.set()
+        await asyncio.gather(*proving)
+        assert inside == 5
+
+    asyncio.run(asyncio.wait_for(count(), 60))
+
+
+def test_capacity_and_times_come_from_what_bench_measured(tmp_path: Path) -> None:
+    samples = [
+        {
+            "size": size,
+            "threads": 1,
+            "witness_ms": 100,
+            "proving_ms": ms,
+            "verify_ms": 40,
+            "cpu_ms": ms,
+            "peak_mib": 300,
+        }
+        for size, ms in ((4, 1_900), (16, 4_900))
+    ]
+    measured = {
+        "machine": "a card", "cores": 4, "memory_mib": 8_000, "backend": "noir", "secure_srs": True,
+        "setup_ms": 1_000.0, "ms_per_transfer": 250.0, "error": 0.01, "join_ms": 9_000,
+        "join_threads": 4, "join_alone_ms": 30_000,
+        "best_size": 16, "concurrency": 3, "beside": 1.2, "samples": samples,
+    }  # fmt: skip
+    (tmp_path / "profile.json").write_text(json.dumps(measured), encoding="utf-8")
+    path = tmp_path / "prover.toml"
+    path.write_text('profile = "profile.json"\nbackend = "noir"\n', encoding="utf-8")
+    settings = read(path)
+    assert (settings.capacity, settings.setup_ms) == (3, 6_000)  # 5 s, three side by side
+    assert read(path, 64).setup_ms == 20_400  # by the line, as nothing of 64 was measured
+    path.write_text('profile = "profile.json"\nbackend = "noir"\ncapacity = 1\n', encoding="utf-8")
+    assert (read(path).capacity, read(path).work_ms(10**9)) == (1, 5_000)
+    path.write_text('profile = "profile.json"\n', encoding="utf-8")
+    with pytest.raises(BadInput, match="backend calibrated"):
+        read(path)
+    path.write_text('profile = "nowhere.json"\n', encoding="utf-8")
+    with pytest.raises(BadInput, match="proofyard bench"):
+        read(path)
 
 
 def test_asks_again_at_a_higher_ceiling_and_says_why(tmp_path: Path) -> None:
