@@ -129,6 +129,22 @@ class Workload(Table):
     coalition: str = ""  # of the rollup, see [[provers]]
 
 
+class Requester(Table):
+    """Another one who asks for proofs, with money of its own, beside the rollup of [workload]."""
+
+    name: str = ""
+    arrivals: Literal["poisson", "fixed"] = "fixed"
+    every: PositiveDuration = 12_000  # mean time between its requests
+    first: Duration = 0  # its requests begin then
+    requests: int | None = Field(default=None, ge=1, le=200_000_000)  # at most; None: as many as the horizon holds
+    size: str | None = None  # a distribution of sizes; None: the workload's
+    work: float = Field(default=1.0, ge=0.0, le=1e3)  # times what its size says a proof takes; 0: nobody can prove it
+    max_fee: Tokens = Decimal(1)  # the most a request pays
+    funded: float = Field(default=1.0, ge=0.0, le=1.0)  # share of what all its requests promise that it has
+    worth: Tokens | None = None  # what a proof is worth to it; None: max_fee
+    coalition: str = ""  # whose it is, see [[provers]]
+
+
 class Cost(Table):
     """What proving costs."""
 
@@ -219,6 +235,7 @@ class Scenario(Table):
     seed: int = Field(default=1, ge=0, lt=2**62)
     token: Token = Token()
     workload: Workload = Workload()
+    requesters: list[Requester] = []
     provers: list[ProverClass] = Field(min_length=1)
     delegators: Delegators | None = None
     market: Market = Market()
@@ -291,6 +308,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """Keys allowed in the table that `location` is in."""
     tables: dict[str, type[Table]] = {
         "token": Token, "workload": Workload, "provers": ProverClass, "delegators": Delegators, "market": Market,
+        "requesters": Requester,
         "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource,
     }  # fmt: skip
     inner = [tables[part] for part in location if isinstance(part, str) and part in tables]

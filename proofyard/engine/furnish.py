@@ -49,7 +49,7 @@ def furnish(
         arrive=requests.arrive,
         size=requests.size,
         difficulty=requests.difficulty,
-        max_fee=np.full(1, scenario.gwei(scenario.workload.max_fee, "workload.max_fee")),
+        max_fee=requests.max_fee,
         requester=requests.requester,
         first_slot=first_slot,
         slots=np.zeros(int(first_slot[-1]), np.int64),
@@ -117,6 +117,7 @@ def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, me
     r["models"] = len(cast.classes) if measured is not None else 0
     for name in ("size", "difficulty", "requester", "row"):
         r[f"{name}_mask"] = -1 if len(getattr(requests, name)) > 1 else 0
+    r["fee_mask"] = -1 if len(requests.max_fee) > 1 else 0
     return rows
 
 

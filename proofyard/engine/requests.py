@@ -13,17 +13,19 @@ from proofyard.worlds.sizes import Sizes, sizes
 from proofyard.worlds.traces import Trace, read
 
 ONE = 65_536  # Q16
+OTHERS = 7_000_003  # seeds from one table of [[requesters]] to the next: each has dice of its own
 DIFFICULTY_STREAM, PROPOSER_STREAM = 5, 6  # of the dice; 0 is the engine's
 
 
 class Requests(NamedTuple):
-    """Columns of the requests; `size`, `difficulty`, `requester` and `row` have one entry or one per job."""
+    """Columns of the requests; all but the first have one entry, or one per job."""
 
     arrive: Ints  # ms
     size: Ints
     difficulty: Ints  # Q16
     requester: Ints  # actor
     row: Ints  # of the measured proofs
+    max_fee: Ints  # gwei
 
 
 def trace_of(scenario: Scenario) -> Trace | None:
@@ -34,8 +36,13 @@ def trace_of(scenario: Scenario) -> Trace | None:
     return read(workload.trace, setups=[group.hardware for group in scenario.provers])
 
 
-def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None, arrive: Ints | None) -> Requests:
-    """Draw the requests of one seed: when (where the layer before does not say), of what size, how hard, by whom."""
+def requests_of(
+    scenario: Scenario, seed: int, provers: int, trace: Trace | None, arrive: Ints | None, others: int
+) -> Requests:
+    """Draw the requests of one seed: when (where the layer before does not say), of what size, how hard, by whom.
+
+    `others` is the first actor of those who ask beside the rollup. Raises BadInput.
+    """
     workload = scenario.workload
     arrive = _arrivals(scenario, seed, trace) if arrive is None else arrive
     jobs = len(arrive)
@@ -48,7 +55,41 @@ def requests_of(scenario: Scenario, seed: int, provers: int, trace: Trace | None
     requester = np.full(1, provers)
     if workload.requester == "provers":
         requester = (word(seed, PROPOSER_STREAM, np.arange(jobs)) % np.uint64(provers)).astype(np.int64)
-    return Requests(arrive, size, difficulty, requester, row)
+    fee = np.full(1, scenario.gwei(workload.max_fee, "workload.max_fee"))
+    own = Requests(arrive, size, difficulty, requester, row, fee)
+    if not scenario.requesters:
+        return own
+    if workload.arrivals in {"closed_loop", "trace"}:
+        raise BadInput("workload.arrivals", "poisson, fixed or after, beside [[requesters]]", workload.arrivals)
+    return _merged([own, *(_asked_by(scenario, k, seed, others + k) for k in range(len(scenario.requesters)))])
+
+
+def _asked_by(scenario: Scenario, k: int, seed: int, actor: int) -> Requests:
+    """Draw the requests of table `k` of [[requesters]], with dice of their own."""
+    table = scenario.requesters[k]
+    own = seed + OTHERS * (k + 1)
+    asking = scenario.workload.model_copy(update={"arrivals": table.arrivals, "requests": table.requests})
+    asking = asking.model_copy(update={"every": table.every})
+    span = scenario.horizon - table.first
+    if span < table.every:
+        raise BadInput(f"requesters[{k}].every", "at least one request within the horizon", f"{table.every} ms")
+    arrive = table.first + _arrivals(scenario.model_copy(update={"workload": asking, "horizon": span}), own, None)
+    size, difficulty = _drawn(sizes(table.size or scenario.workload.size), own, len(arrive))
+    return Requests(
+        arrive, size, np.round(difficulty * table.work).astype(np.int64), np.full(1, actor), np.zeros(1, np.int64),
+        np.full(1, scenario.gwei(table.max_fee, f"requesters[{k}].max_fee")),
+    )  # fmt: skip
+
+
+def _merged(all_of: list[Requests]) -> Requests:
+    """Put requests of several in the order they arrive; of one instant, those of the first table first."""
+    counts = [len(each.arrive) for each in all_of]
+    order = np.argsort(np.concatenate([each.arrive for each in all_of]), kind="stable")
+    columns = zip(*all_of, strict=True)
+    return Requests(*(
+        np.concatenate([np.broadcast_to(part, count) for part, count in zip(parts, counts, strict=True)])[order]
+        for parts in columns
+    ))  # fmt: skip
 
 
 def _arrivals(scenario: Scenario, seed: int, trace: Trace | None) -> Ints:

@@ -91,5 +91,8 @@ class Run:
     money_difference_gwei: int  # money at the end less money at genesis: always 0
     events: int  # events the engine handled
     requesters_gain_gwei: int = 0  # what the rollup owns at the end less what it owned at the start: minus what it paid
-    coalitions: tuple[str, ...] = ()  # of each prover, and last of the rollup: who shares its profits, "" itself
+    coalitions: tuple[str, ...] = ()  # of each prover, of the rollup, of each of `others`: "" itself
+    others: tuple[str, ...] = ()  # names of those who ask beside the rollup
+    others_from: int = 0  # their first actor
+    others_gain_gwei: tuple[int, ...] = ()  # what each of them owns at the end less what it owned at the start
     trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for

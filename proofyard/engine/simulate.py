@@ -153,7 +153,14 @@ class Simulation:
             seat_churn=int(churn[0]) if churn is not None else 0,
             verdicts=_verdicts(st.world.counts),
             requesters_gain_gwei=int(gains(st)[st.cast.count]) * gwei,
-            coalitions=(*st.cast.coalitions, st.scenario.workload.coalition),
+            others=tuple(r.name or f"requester {k + 1}" for k, r in enumerate(st.scenario.requesters)),
+            others_from=st.cast.count + 1 + st.delegators,
+            others_gain_gwei=tuple(int(v) * gwei for v in gains(st)[st.cast.count + 1 + st.delegators :]),
+            coalitions=(
+                *st.cast.coalitions,
+                st.scenario.workload.coalition,
+                *(r.coalition for r in st.scenario.requesters),
+            ),
             money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
             events=int(registers["events"]),
             trace=np.concatenate(self.chunks) if self.traced else None,
@@ -251,7 +258,7 @@ def _jobs(st: Stage) -> Jobs:
     return Jobs(
         asked_ms=rows["asked"].copy(),
         size=size.copy(),
-        requester=book.requester.copy(),
+        requester=wide(st.requests.requester, jobs).copy(),
         prover=prover,
         phase=book.phase.copy(),
         proven_ms=rows["proven"].copy(),
@@ -276,7 +283,7 @@ def _cheapest(st: Stage, size: Ints, difficulty: Ints) -> Ints:
             time = np.where(time > 0, time, np.inf)
         else:
             time = (int(row["setup"]) + size * (int(row["pace"]) / 2**32)) * (difficulty / 65_536)
-        cost = np.where(time <= window, time * st.cast.rate[first] / MS_PER_HOUR, np.inf)
+        cost = np.where((time <= window) & (difficulty > 0), time * st.cast.rate[first] / MS_PER_HOUR, np.inf)
         best = np.minimum(best, cost)
     return np.where(np.isfinite(best), best, -1).astype(np.int64)
 

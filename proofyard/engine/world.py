@@ -90,11 +90,12 @@ def stage(
     """
     measured = trace_of(scenario)
     cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False), played=played)
-    requests = requests_of(scenario, seed, cast.count, measured, arrive)
-    jobs, actors = len(requests.arrive), cast.count + 1
     delegators = scenario.delegators.count if scenario.delegators else 0
-    state = rule.genesis(actors + delegators, jobs)
-    _fund(scenario, cast, state, jobs, delegators)
+    others = cast.count + 1 + delegators  # the first actor of [[requesters]]
+    requests = requests_of(scenario, seed, cast.count, measured, arrive, others)
+    jobs = len(requests.arrive)
+    state = rule.genesis(others + len(scenario.requesters), jobs)
+    _fund(scenario, cast, state, requests, delegators)
     genesis = shape.total_gwei(state)
     if genesis > MAX_GWEI or genesis < 0:
         raise BadInput("scenario", f"less than {MAX_GWEI // 10**scenario.token.decimals:_} tokens in all", "more")
@@ -139,9 +140,10 @@ def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: T
         raise BadInput("workload.deadline", wanted, f"{deadline} ms")
 
 
-def _fund(scenario: Scenario, cast: Cast, state: Any, jobs: int, delegators: int) -> None:
+def _fund(scenario: Scenario, cast: Cast, state: Any, requests: Requests, delegators: int) -> None:
     """Give everybody the cash they start with."""
-    cash = state.book.cash
+    cash, others = state.book.cash, cast.count + 1 + delegators
+    jobs = len(requests.arrive) - int((requests.requester >= others).sum())  # of the rollup
     cash[: cast.count] = cast.stake + cast.cash
     fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
     if fee * jobs > MAX_GWEI:
@@ -155,6 +157,9 @@ def _fund(scenario: Scenario, cast: Cast, state: Any, jobs: int, delegators: int
         cash[cast.count + 1 :] = 0
         for delegator, (_, gwei) in enumerate(delegations(cast, delegators)):
             cash[cast.count + 1 + delegator] = gwei
+    for k, table in enumerate(scenario.requesters):
+        mine = int((requests.requester == others + k).sum()) * float(table.funded)
+        cash[others + k] = min(MAX_GWEI, int(scenario.gwei(table.max_fee, f"requesters[{k}].max_fee") * mine))
 
 
 def delegations(cast: Cast, delegators: int) -> list[tuple[int, int]]:

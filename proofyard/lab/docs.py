@@ -335,6 +335,7 @@ _TABLES = {
     "[provers.cost]": "Cost",
     "[provers.leave]": "Exit",
     "[provers.outsource]": "Outsource",
+    "[[requesters]]": "Requester",
     "[delegators]": "Delegators",
     "[market]": "Market",
     "[[variants]]": "Variant",

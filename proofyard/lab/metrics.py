@@ -200,8 +200,12 @@ def _measure(run: Run) -> Figures:
 
 
 def payoffs(run: Run) -> Weights:
-    """Say how much better off each prover, and last the rollup, is, gwei: all its money, less what its work cost."""
-    return np.append(run.provers.gain_gwei - run.provers.cost_gwei, run.requesters_gain_gwei)
+    """Say how much better off each prover, the rollup and last each other requester is, gwei.
+
+    That is all its money, less what its work cost.
+    """
+    asking = run.requesters_gain_gwei, *run.others_gain_gwei
+    return np.append(run.provers.gain_gwei - run.provers.cost_gwei, asking)
 
 
 def _coalitions(run: Run) -> Figures:

@@ -138,8 +138,8 @@ def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> O
 
 def _checked(plan: Plan) -> Cast:
     scenario = plan.scenario
-    if scenario.delegators is not None or scenario.workload.arrivals in ("after", "trace"):
-        raise BadInput("scenario", "one without delegators and with requests of its own", scenario.name)
+    if scenario.delegators is not None or scenario.requesters or scenario.workload.arrivals in ("after", "trace"):
+        raise BadInput("scenario", "one without delegators and with one rollup's own requests", scenario.name)
     rule = rule_of(scenario)
     cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
     if cast.count > MOST:

@@ -27,6 +27,7 @@ NAMES = (
     "ring",
     "hoard",
     "idle",
+    "shill",
 )
 IN_THE_LOOP = (Moment.ACCEPT, Moment.SUBMIT)  # asked by the compiled engine; so is BID, of who bids on each job
 

@@ -21,6 +21,7 @@ class Case:
     by: str  # name of the class
     pays: bool
     why: str
+    hurts: bool = False  # it costs others more than whoever does it
     mechanism: str | None = None
     changes: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -35,6 +36,13 @@ class Case:
 
 _CONTEST = {"horizon": "5d"}
 _DAY = {"horizon": "12h"}
+_BROKERS = {"provers[1].policy": "honest", "horizon": "6h"}
+_ALONE = _BROKERS | {"provers[2].open_jobs": "ignore"}  # nobody rescues
+_STAKED = {"provers[0].stake": "100", "provers[1].stake": "100"}
+_CHEAP_LOCKS = (
+    "dutch(start_ms = 10_000, ramp_ms = 60_000, lock_ms = 240_000, timeout_ms = 600_000, collateral_gwei = 0, "
+    "collateral_rate = 1_000)"
+)
 _HALF, _TWO = "contest(bids_to=1, alpha_num=1, alpha_den=2)", "contest(bids_to=1, alpha_num=2)"
 
 CASES: tuple[Case, ...] = (
@@ -91,6 +99,35 @@ CASES: tuple[Case, ...] = (
     Case(
         "overstated capacity under Kalypso's self-slash", "kalypso-self-slash", "overstate", "declares too much",
         pays=True, why="the penalty of a miss goes to whoever slashes first, itself", changes={"horizon": "3h"},
+    ),
+    Case(
+        "a user's false bid under Prooφ", "proo-phi-user", "dummy_bid", "nine", pays=True,
+        why="with a bid of 7 that is not served, 13 and 9 are, at 7 instead of not at all",
+    ),
+    Case(
+        "a requester's shill in sealed bids at the second price", "brevis-sealed-bid", "shill", "requesters",
+        pays=True, why="it learns the lowest bid and opens one just above", changes={"workload.every": "120s"} | _DAY,
+    ),
+    Case(
+        "too little time, with a prover of its own (Boundless)", "boundless-dutch", "short_lock", "rescuer", pays=True,
+        why="all miss the lock's deadline; half of each collateral is the rescuer's", changes=_BROKERS,
+    ),
+    Case(
+        "jobs that kill provers, with one of its own (Boundless)", "boundless-dutch", "prover_killer", "rescuer",
+        pays=True, why="eight times the work the size says: the lock is missed, the rescue is paid", changes=_BROKERS,
+    ),
+    Case(
+        "locks to stall, a tenth of the price as collateral (Boundless)", "boundless-dutch", "lock_and_stall",
+        "honest", pays=False, hurts=True, why="a lock costs less than the proof it keeps from its requester",
+        mechanism=_CHEAP_LOCKS, changes=_ALONE,
+    ),
+    Case(
+        "… with ten times the price, as the docs advise", "boundless-dutch", "lock_and_stall", "honest", pays=False,
+        why="a lock costs ten times what the proof is worth", changes=_ALONE,
+    ),
+    Case(
+        "requests nobody can prove, under Prooφ with bonds", "proo-phi-sybil", "unprovable", "requesters", pays=True,
+        why="half of each lost bond is the requester's", mechanism="proo_phi(round_ms = 60_000)", changes=_STAKED,
     ),
     Case(
         "withholding under a primary with a fallback", "primary-fallback", "withhold", "honest", pays=False,

@@ -8,6 +8,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+from proofyard import mechanisms
 from proofyard.lab.attack.deviate import (
     COALITION,
     NEVER_ASKED,
@@ -24,6 +25,7 @@ from proofyard.lab.attack.deviate import (
     take,
     text,
 )
+from proofyard.lab.attack.requesters import askers, dummy_bid, killer, shill, underfunded, unprovable
 from proofyard.worlds.text import unknown, with_values_set
 
 
@@ -49,6 +51,8 @@ class Attack:
     rules: tuple[str, ...] = ()  # those it makes sense for; none named: all
     needs: int = 1  # provers in the class it is tried on
     first: tuple[Values, ...] = ()  # tried before the search
+    side: str = "prover"  # who deviates: a class of provers, or one who asks for proofs ("requester")
+    griefs: bool = False  # it is searched for what it costs others beyond what it costs whoever does it
 
     def applies(self, rule: str, group: Tree) -> bool:
         """Say whether it makes sense for provers of a class under a rule."""
@@ -143,14 +147,22 @@ def _dummy_rival(tree: Tree, target: int, values: Values) -> Pair:
     return honest, deviant
 
 
-def _prover_killer(tree: Tree, target: int, values: Values) -> Pair:
+def _short_lock(tree: Tree, target: int, values: Values) -> Pair:
     """Ask for proofs in less time than they take, with a prover at hand that rescues them and is paid from the bond."""
     honest = fresh(tree)
     take(honest, target)
     requester_too((honest, honest))
     deviant = copy.deepcopy(honest)
-    deviant["mechanism"] = with_values_set(deviant["mechanism"], {"mechanism.lock_ms": str(int(values["lock_ms"]))})
+    lock = int(values["lock_ms"])
+    ramp = min(lock, rule_params(tree)["ramp_ms"])
+    times = {"mechanism.lock_ms": str(lock), "mechanism.ramp_ms": str(ramp)}
+    deviant["mechanism"] = with_values_set(deviant["mechanism"], times)
     return honest, deviant
+
+
+def rule_params(tree: Tree) -> dict[str, int]:
+    """Read the parameters of the rule."""
+    return dict(mechanisms.rule(tree["mechanism"]).params._asdict())
 
 
 def _lock_and_rescue(tree: Tree, target: int, values: Values) -> Pair:
@@ -232,8 +244,41 @@ ATTACKS: tuple[Attack, ...] = (
         first=({"share": 1.0, "price": 0.5},),
     ),
     Attack(
-        "prover_killer", "a requester gives too little time and its prover rescues", _prover_killer,
+        "lock_and_stall", "wins many jobs cheaply and lets them expire, to the harm of all others",
+        by_policy(lambda v: f"grief(share=1, price={v['price']:.4g}, x={v['x']:.4g})"),
+        {"price": Range(0.001, 1, log=True), "x": Range(1, 64, log=True)},
+        "mechanisms of markets, 1.7.4: a K per second blocks all requests", griefs=True,
+        first=({"price": 0.01, "x": 16.0},),
+    ),
+    Attack(
+        "short_lock", "a requester gives too little time and its prover rescues", _short_lock,
         {"lock_ms": Range(1_000, 240_000, log=True, whole=True)}, "mechanisms of markets, 1.6", rules=("dutch",),
+    ),
+    Attack(
+        "prover_killer", "a requester's jobs take longer than they look, its prover rescues what others miss", killer,
+        {"work": Range(1.5, 40, log=True)}, "mechanisms of markets, 1.6: cheap to count, slow to prove",
+        first=({"work": 8.0},),
+    ),
+    Attack(
+        "unprovable", "asks besides for what nobody can prove, and shares in the bonds", unprovable,
+        {"fee": Range(0.2, 1)}, "mechanisms of rollups, 2.3; chains: bonds paid out to requesters", side="requester",
+        first=({"fee": 1.0},),
+    ),
+    Attack(
+        "underfunded", "promises more than it has, and takes the proofs", underfunded,
+        {"funded": Range(0.002, 0.9, log=True)},
+        "mechanisms of markets, 1.2: the deposit is checked at the lock, open deliveries go unpaid", side="requester",
+        rules=("dutch", "order_book", "race", "matched"), first=({"funded": 0.02},),
+    ),
+    Attack(
+        "dummy_bid", "adds a bid that is to lose, so that its own is served", dummy_bid, {"bid": Range(0.05, 1)},
+        "mechanisms of rollups, 2.3.6: a bid of 7 unlocks trade for the user worth 9", side="requester",
+        rules=("proo_phi", "double_auction", "order_book", "vcg", "batch_auction"),
+    ),
+    Attack(
+        "shill", "bids as a prover just above the lowest, which pays its own requester", shill,
+        {"step": Range(0.001, 1, log=True)}, "mechanisms of markets, 2.4.2: a dense grid of sealed bids",
+        side="requester", rules=("sealed_bid", "second_price_single", "vcg", "reverse_auction"),
     ),
 )  # fmt: skip
 
@@ -251,11 +296,17 @@ def targets(attack: Attack, tree: Tree, only: str | None = None) -> list[int]:
     """List the classes an attack is tried on: the one called `only`, else all it makes sense for. Raises BadInput."""
     rule = _rule(tree)
     groups: list[Any] = tree["provers"]
-    if only is not None:
-        named = [k for k, g in enumerate(groups) if g.get("name", f"class {k + 1}") == only]
-        if not named:
-            names = [g.get("name", f"class {k + 1}") for k, g in enumerate(groups)]
-            raise unknown("--as", only, names, kind="class")
-        groups = [groups[named[0]]]
-        return named if attack.applies(rule, groups[0]) else []
-    return [k for k, group in enumerate(groups) if attack.applies(rule, group)]
+    classes = [g.get("name", f"class {k + 1}") for k, g in enumerate(groups)]
+    if only is not None and only not in {*classes, *askers(tree)}:
+        raise unknown("--as", only, [*classes, *askers(tree)], kind="class")
+    fit = [k for k, name in enumerate(members(attack, tree)) if only in {None, name}]
+    if attack.side == "requester":
+        return fit if not attack.rules or rule in attack.rules else []
+    return [k for k in fit if attack.applies(rule, groups[k])]
+
+
+def members(attack: Attack, tree: Tree) -> list[str]:
+    """Name those an attack may be tried on: classes of provers, or all who ask."""
+    if attack.side == "requester":
+        return askers(tree)
+    return [group.get("name", f"class {k + 1}") for k, group in enumerate(tree["provers"])]

@@ -18,7 +18,7 @@ from proofyard.core.errors import BadInput
 from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics
-from proofyard.lab.attack.catalogue import Attack
+from proofyard.lab.attack.catalogue import Attack, members
 from proofyard.lab.attack.deviate import Tree, fresh
 from proofyard.lab.attack.search import Budget, Lab, name_of, search
 from proofyard.lab.design import Over
@@ -100,10 +100,12 @@ def _try(
     lab, best, gain = Lab(runner), "none", 0.0
     few = Budget(4, budget.seeds, budget.fresh)
     for attack, places in attacks:
+        if attack.griefs:  # nobody gains by it
+            continue
         for target in places:
             (values_of, gained), *_ = search(lab, tree, attack, target, few, seed)
             if gained > gain:
-                best, gain = f"{attack.name} {json.dumps(values_of)} by {tree['provers'][target].get('name')}", gained
+                best, gain = f"{attack.name} {json.dumps(values_of)} by {members(attack, tree)[target]}", gained
     return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
 
 

@@ -21,7 +21,7 @@ from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import metrics
-from proofyard.lab.attack.catalogue import Attack, Range
+from proofyard.lab.attack.catalogue import Attack, Range, members
 from proofyard.lab.attack.deviate import COALITION, Pair, Tree, Values
 from proofyard.lab.runner import Runner, key_of, source_of
 from proofyard.scenario import Scenario
@@ -32,6 +32,7 @@ FRESH = 1_000_003  # the first fresh seed lies so far from those of the search
 AT_ONCE = 4  # settings tried side by side
 BINS = 24  # of the times to proof
 TOKEN = 10**9
+PROTOCOL = "protocol"  # who has what is kept or burnt; no victim of griefing
 ROUNDING = 1e-6  # of a token, or of what honesty earns
 
 Floats = NDArray[np.float64]
@@ -63,6 +64,8 @@ class Find:
     compared: int  # settings the interval is corrected for
     payers: dict[str, float]  # what each group lost to it, mean
     detect: float  # total variation between what an observer counts in the two worlds, 0..1
+    damage: float  # what all others but the protocol lost, mean
+    harm_low: float  # of the interval of that damage less what it cost the coalition
     settled: tuple[float, float]  # share of the requests, honest and deviating
     curve: list[tuple[Values, float]] = field(default_factory=list[tuple[Values, float]])  # all settings tried
     seed: int = 0  # the first fresh one
@@ -86,6 +89,16 @@ class Find:
         return self.low > ROUNDING * max(TOKEN, float(np.abs(self.honest).mean()))
 
     @property
+    def hurts(self) -> bool:
+        """Whether it costs the coalition something, and the others more than that: griefing."""
+        return not self.pays and self.gain < 0 and self.harm_low > ROUNDING * TOKEN
+
+    @property
+    def per_coin(self) -> float | None:
+        """Damage per coin that the coalition spends on it; None where it spends nothing."""
+        return self.damage / -self.gain if self.gain < 0 else None
+
+    @property
     def payer(self) -> str:
         """Who loses most to it."""
         worst = max(self.payers, key=self.payers.__getitem__)
@@ -97,23 +110,48 @@ def run_world(task: tuple[Scenario, int]) -> Row:
     run = simulate(task[0], rule_of(task[0]), task[1])
     payoff = metrics.payoffs(run)
     members = np.array([name == COALITION for name in run.coalitions])
+    money = int(payoff[members].sum())
+    payoff = payoff + _worth(task[0], run)
     groups: dict[str, float] = {}
-    for name, gained, inside in zip((*_groups(run), "requesters"), payoff.tolist(), members.tolist(), strict=True):
+    names = *_groups(run), "requesters", *run.others
+    for name, gained, inside in zip(names, payoff.tolist(), members.tolist(), strict=True):
         if not inside:
             groups[name] = groups.get(name, 0.0) + gained
     pools = run.provers.pool_gain_gwei - run.provers.pool_slashed_gwei
     if run.provers.pool_gwei.any():
         groups["delegators"] = float(pools.sum())
-    settled, asked = int((run.jobs.phase == Phase.SETTLED).sum()), max(1, run.jobs.phase.size)
+    mine = run.jobs.requester < len(run.names) + 1  # of the rollup
+    settled, asked = int(((run.jobs.phase == Phase.SETTLED) & mine).sum()), max(1, int(mine.sum()))
+    groups[PROTOCOL] = _kept(run)
     counts = {f"{kind} {verdict}": count for (kind, verdict), count in run.verdicts.items()}
-    worth = 0.0 if not members[-1] else settled * float(task[0].workload.max_fee) * TOKEN
     return {
-        "money": int(payoff[members].sum()),
-        "payoff": float(payoff[members].sum()) + worth,
+        "money": money,
+        "payoff": float(payoff[members].sum()),
         "groups": json.dumps(groups),
         "counts": json.dumps(counts | _times(run)),
         "settled": settled / asked,
     }
+
+
+def _worth(scenario: Scenario, run: Run) -> Floats:
+    """Value the proofs that each requester got, gwei: what it would have paid at most, unless it says otherwise."""
+    got = np.zeros(len(run.coalitions))
+    settled = run.jobs.phase == Phase.SETTLED
+    first = len(run.names)
+    asked_by_provers = scenario.workload.requester == "provers"
+    rollup = settled & ((run.jobs.requester <= first) if asked_by_provers else (run.jobs.requester == first))
+    got[first] = int(rollup.sum()) * float(scenario.workload.max_fee)
+    at = run.jobs.requester[settled] - run.others_from
+    for k, table in enumerate(scenario.requesters):
+        worth = table.max_fee if table.worth is None else table.worth
+        got[first + 1 + k] = int((at == k).sum()) * float(worth)
+    return got * TOKEN
+
+
+def _kept(run: Run) -> float:
+    """Say what the protocol kept or burnt, gwei: all that the others together have less than at the start."""
+    people = int(run.provers.gain_gwei.sum()) + run.requesters_gain_gwei + sum(run.others_gain_gwei)
+    return -float(people + int((run.provers.pool_gain_gwei - run.provers.pool_slashed_gwei).sum()))
 
 
 def _groups(run: Run) -> list[str]:
@@ -170,8 +208,16 @@ def search(lab: Lab, tree: Tree, attack: Attack, target: int, budget: Budget, se
         rows = lab.rows(worlds, [seed + k for k in range(budget.seeds)], f"{attack.name}, searching")
         for k, (name, values) in enumerate(new.items()):
             gains = column(rows[2 * k + 1], "payoff") - column(rows[2 * k], "payoff")
+            if attack.griefs:
+                gains = gains + others(rows[2 * k]) - others(rows[2 * k + 1])
             tried[name] = values, float(gains.mean())
     return sorted(tried.values(), key=lambda item: -item[1])
+
+
+def others(rows: Sequence[Row]) -> Floats:
+    """Add up what all but the coalition and the protocol earned, by run."""
+    groups = (json.loads(row["groups"]) for row in rows)
+    return np.array([sum(value for name, value in each.items() if name != PROTOCOL) for each in groups], np.float64)
 
 
 def _name(values: Values) -> str:
@@ -257,12 +303,14 @@ def judge(
     honest, deviant = lab.pair(pair, range(start, start + budget.fresh), f"{attack.name}, judging")
     gains = column(deviant, "payoff") - column(honest, "payoff")
     low, high = interval(gains, compared)
+    damages = others(honest) - others(deviant)
     before, after = _groups_mean(honest), _groups_mean(deviant)
     return Find(
-        attack, tree["provers"][target].get("name", f"class {target + 1}"), values, *pair, gains,
+        attack, members(attack, tree)[target], values, *pair, gains,
         column(honest, "payoff"), low, high, compared,
         {name: before.get(name, 0.0) - after.get(name, 0.0) for name in before | after} or {"nobody": 0.0},
-        variation(honest, deviant), (float(column(honest, "settled").mean()), float(column(deviant, "settled").mean())),
+        variation(honest, deviant), float(damages.mean()), interval(damages + gains, compared)[0],
+        (float(column(honest, "settled").mean()), float(column(deviant, "settled").mean())),
         curve, start, int(honest[0]["money"]), int(deviant[0]["money"]),
     )  # fmt: skip
 

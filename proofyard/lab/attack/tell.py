@@ -52,6 +52,9 @@ def as_json(finds: Sequence[Find], searched: int, runs: int, files: dict[str, Pa
                 "pays": find.pays,
                 "payer": find.payer,
                 "losses": find.payers,
+                "damage": find.damage,
+                "damage_per_coin": find.per_coin,
+                "hurts": find.hurts,
                 "detectability": find.detect,
                 "settled_share_honest": find.settled[0],
                 "settled_share": find.settled[1],
@@ -81,19 +84,26 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
     shown.add_column("who pays", overflow="fold")
     wide = width >= 100  # noqa: PLR2004 - columns of the terminal
     if wide:
+        shown.add_column("damage\nper coin", justify="right")
         shown.add_column("seen", justify="right")
         shown.add_column("settled", justify="right")
     for find in finds:
         cells = [
-            Text(policy(find), style="bold red" if find.pays else ""),
+            Text(policy(find), style="bold red" if find.pays else "red" if find.hurts else ""),
             Text(find.target),
             *_money(find),
-            find.payer if find.pays else table.NONE,
+            find.payer if find.pays or find.hurts else table.NONE,
         ]
         if wide:
+            cells.append(per_coin(find))
             cells += [table.percent(find.detect), " → ".join(table.percent(s) for s in find.settled)]
         shown.add_row(*cells)
     return shown
+
+
+def per_coin(find: Find) -> str:
+    """Say what a coin spent on it costs the others, where griefing is worth a look."""
+    return table.NONE if find.per_coin is None or find.damage <= 0 else table.digits(find.per_coin)
 
 
 def _money(find: Find) -> tuple[str, str, str]:
@@ -106,12 +116,21 @@ def _money(find: Find) -> tuple[str, str, str]:
 def in_words(finds: Sequence[Find]) -> str:
     """Say in one line what came out."""
     paying = [find for find in finds if find.pays]
+    hurting = max((find for find in finds if find.hurts), key=lambda find: find.damage, default=None)
+    grief = "" if hurting is None else f" {_griefed(hurting)}"
     if not paying:
-        return f"None of the {len(finds)} attacks tried pays: no interval lies above zero."
+        return f"None of the {len(finds)} attacks tried pays: no interval lies above zero.{grief}"
     best = max(paying, key=lambda find: find.gain)
     more = f"{len(paying)} of {len(finds)} attacks pay. " if len(finds) > 1 else ""
     payer = f"{best.payer} pays most of it" if best.payer != "nobody" else "no group of the others loses by it"
-    return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {payer}."
+    return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {payer}.{grief}"
+
+
+def _griefed(find: Find) -> str:
+    """Say what griefing does."""
+    return (
+        f"{find.target} {find.attack.about}: each coin it spends costs the others {per_coin(find)}, {find.payer} most."
+    )
 
 
 def note(finds: Sequence[Find]) -> str:
@@ -126,10 +145,21 @@ def note(finds: Sequence[Find]) -> str:
 
 def page(scenario: str, finds: Sequence[Find], claim: str = "") -> str:
     """Write the page: gains with intervals, how the gain depends on the parameter, the figures."""
-    head = ["by", "gain, tokens", "interval", "of honest profit", "who pays", "seen by an observer", "settled", "known"]
+    head = [
+        "by",
+        "gain, tokens",
+        "interval",
+        "of honest profit",
+        "who pays",
+        "damage per coin",
+        "seen by an observer",
+        "settled",
+        "known",
+    ]
     rows = [
         [
-            policy(find), find.target, *_money(find), find.payer, table.percent(find.detect),
+            policy(find), find.target, *_money(find), find.payer, per_coin(find),
+            table.percent(find.detect),
             " → ".join(table.percent(s) for s in find.settled), find.attack.seen,
         ]
         for find in finds

@@ -8,6 +8,7 @@ import pytest
 
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
+from proofyard.core.event import Phase
 from proofyard.engine.simulate import simulate
 from proofyard.lab import metrics
 from proofyard.lab.attack import catalogue, search, tell
@@ -28,6 +29,7 @@ def test_what_pays_is_found_and_nothing_else(case: Case) -> None:
     assert find.pays == case.pays, (find.gain, find.low, find.high, find.values)
     if not case.pays:
         assert find.low <= 1_000  # gwei: the interval does not lie above zero
+    assert find.hurts == case.hurts, (find.gain, find.damage, find.harm_low)
     assert find.attack.name == case.attack
 
 
@@ -38,7 +40,28 @@ def test_the_prooph_example_earns_81_instead_of_5_a_round() -> None:
     rounds = find.honest.mean() / 5e9
     assert rounds == pytest.approx(20, abs=1)
     assert (find.honest + find.gains).mean() / rounds == pytest.approx(81e9, rel=0.01)
-    assert find.payer == "requesters"
+    assert find.payer == "protocol"  # users pay 10 in either world; what is above 1.5 was kept, and is A's now
+
+
+def test_a_false_bid_of_seven_gains_two_a_round() -> None:
+    tree = scenarios.tree_of(SCENARIOS / "proo-phi-user.toml")
+    honest, deviant = catalogue.chosen(["dummy_bid"])[0].build(tree, 1, {"bid": 7 / 9})
+    runs = [simulate(scenarios.check(world)) for world in (honest, deviant)]
+    assert [int((run.jobs.phase == Phase.SETTLED).sum()) for run in runs] == [0, 40]
+    paid = [run.others_gain_gwei[0] for run in runs]
+    assert paid == [0, -20 * 7_000_000_000]  # for twenty proofs worth 9 each
+
+
+def test_griefing_is_told_by_what_a_coin_does() -> None:
+    cases = [case for case in CASES if case.attack == "lock_and_stall"]
+    with Runner(workers=1) as runner:
+        cheap, dear = (case.run(SCENARIOS, runner, TINY) for case in cases)
+    assert cheap.per_coin is not None
+    assert cheap.per_coin > 3
+    assert not cheap.pays
+    assert dear.per_coin is None or dear.per_coin < 1
+    assert "each coin it spends costs the others" in tell.in_words([cheap])
+    assert tell.as_json([cheap], 1, 1, {})["finds"][0]["hurts"]
 
 
 def test_splitting_gains_what_the_theory_says() -> None:

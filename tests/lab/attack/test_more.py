@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,11 @@ class Cut(Runner):
 
     rounds = 0
 
-    def map(self, *args, **more):  # type: ignore[no-untyped-def]
+    def map(self, work: Any, tasks: Any, keys: Any = (), what: str = "runs") -> Any:
         self.rounds += 1
         if self.rounds > 2:
             raise CutError
-        return super().map(*args, **more)
+        return super().map(work, tasks, keys, what)
 
 
 def test_a_search_that_was_cut_short_repeats_no_run(tmp_path: Path) -> None:
