@@ -215,7 +215,7 @@ async def _play(
         await market.join("rollup")
         tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
-        requests = requests_of(scenario, scenario.seed, cast.count, None, None)
+        requests = requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
         units = _endless(requests)
         rollup = Rollup(scenario.seed, plan.transfers, accounts=ACCOUNTS, depth=DEPTH)
