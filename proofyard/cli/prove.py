@@ -23,7 +23,7 @@ def prove(
     seed: int = 1,
     workers: int = 0,
     ray: str | None = None,
-    backend: Literal["noir", "calibrated"] = "noir",
+    backend: Literal["noir", "groth16", "calibrated"] = "noir",
     json: Json = False,
 ) -> None:
     """Prove batches of a payments rollup side by side, join them into one proof and verify it.
@@ -51,6 +51,7 @@ def prove(
     ray
         Prove on this Ray cluster: an address, or "local" for one on this machine.
     backend
+        groth16 proves one batch of up to 16 with circom and snarkjs (INSECURE set-up, no joins);
         calibrated makes no proofs: it spends the measured time and hands out stand-ins, for load tests.
     json
         Print the summary as JSON.

@@ -20,7 +20,9 @@ from proofyard.rollup.load import Load
 from proofyard.tools.cache import Tell, digest, locked, root
 
 INSECURE = "INSECURE: proven with a development SRS whose secret is public; anybody can forge such proofs."
+SET_UP = "INSECURE: proven with a development set-up whose secrets are public; anybody can forge such proofs."
 STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract accepts them."
+GROTH16 = "groth16"
 ACCOUNTS = 64
 
 
@@ -60,6 +62,8 @@ def warning(proof: Proof) -> str:
     """Say loudly what a proof is not."""
     if proof.backend == Calibrated.name:
         return STAND_IN
+    if proof.backend == GROTH16:
+        return SET_UP
     return "" if proof.secure else INSECURE
 
 
@@ -115,6 +119,14 @@ def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
     if wanted.backend == Calibrated.name:
         tell(STAND_IN)
         return partial(Calibrated)
+    if wanted.backend == GROTH16:
+        from proofyard.proofs.groth16 import Groth16  # noqa: PLC0415 - optional, and it compiles for its keys
+
+        if wanted.srs == "ceremony":
+            raise BadInput(
+                "--srs", "auto or development with --backend groth16", "ceremony, which this backend has not"
+            )
+        return partial(Groth16, tell)
     tools = set_up(wanted.srs, tell)
     return partial(Noir, tools, tell)
 
@@ -130,6 +142,10 @@ def _workers(wanted: Wanted, make: "partial[ProofBackend]") -> Workers:
 
 def verifier(backend: ProofBackend, wanted: Wanted, tell: Tell) -> str:
     """Write the contract that verifies the job's last proof; "" for stand-ins."""
+    if wanted.backend == GROTH16:
+        from proofyard.proofs.groth16 import Groth16  # noqa: PLC0415 - as above
+
+        return backend.contract(wanted.size) if isinstance(backend, Groth16) else ""
     if not isinstance(backend, Noir):
         return ""
     circuit = backend.circuit(wanted.size if wanted.batches == 1 else 0, "evm")

@@ -1,0 +1,130 @@
+"""The leaf in circom, proven with Groth16: the same statement; what its constraints refuse; what proofs it refuses."""
+
+import re
+from collections.abc import Generator
+from dataclasses import replace
+
+import dishonest
+import pytest
+from dishonest import DEPTH, LEAF, RECIPIENT, SENDER, SIZE, Case, signed
+
+from proofyard.core.errors import BadInput, Fault
+from proofyard.proofs import circom, groth16, qap, session
+from proofyard.proofs.backend import Job, ProofBackend
+from proofyard.proofs.groth16 import Groth16
+from proofyard.proofs.statement import Proof
+from proofyard.rollup.field import FR
+
+PAYOUT = 0xA11CE
+
+
+def silent(_: str) -> None:
+    """Take a progress line."""
+
+
+@pytest.fixture(scope="module")
+def backend() -> Generator[Groth16]:
+    with Groth16(silent, depth=DEPTH) as made:
+        yield made
+
+
+def honest() -> Case:
+    return dishonest.leaf(signed(SENDER, RECIPIENT, 10))  # and one empty slot
+
+
+@pytest.fixture(scope="module")
+def proof(backend: Groth16) -> Proof:
+    return backend.prove(Job(honest()[0], SIZE, PAYOUT, last=True))
+
+
+def test_a_proof_verifies_for_what_it_says(backend: Groth16, proof: Proof) -> None:
+    assert proof.statement == honest()[1]
+    assert backend.why_not(Proof.from_json(proof.to_json()), honest()[1]) == ""
+    assert len(proof.data) == 256
+    assert groth16.pack(groth16.unpack(proof.data)) == proof.data
+    assert backend.spent.proving_ms > 0
+    assert not proof.secure
+    assert session.warning(proof) == session.SET_UP
+
+
+def test_an_altered_proof_or_statement_is_refused(backend: Groth16, proof: Proof) -> None:
+    for place in (0, 31, 200, 255):
+        data = bytearray(proof.data)
+        data[place] ^= 1
+        assert backend.why_not(replace(proof, data=bytes(data))) == "it doesn't verify"
+    for field in proof.statement._fields:  # the payout too, which no other constraint uses
+        other = proof.statement._replace(**{field: getattr(proof.statement, field) + 1})
+        assert backend.why_not(replace(proof, statement=other)) == "it doesn't verify"
+
+
+def test_a_proof_of_something_else_is_refused_with_the_reason(backend: Groth16, proof: Proof) -> None:
+    wanted = proof.statement
+    cases = [
+        (proof, wanted._replace(payout=7), "payout is 0xa11ce, not 0x7"),
+        (proof, wanted._replace(chain_id=1), "chain_id is 0x7a69, not 0x1"),
+        (replace(proof, data=proof.data[:-1]), None, "its 255 bytes are no proof: wanted 256"),
+        (replace(proof, version="0" * 16), None, "it is of version 0000000000000000 of leaf2-d2/groth16, ours is"),
+        (replace(proof, circuit="leaf2-d16/groth16"), None, "its circuit leaf2-d16/groth16 is none of ours"),
+        (replace(proof, circuit="leaf99999-d2/groth16"), None, "is none of ours"),
+        (replace(proof, backend="noir"), None, "it is of backend noir, not groth16"),
+        (replace(proof, secure=True), None, "it says it is secure"),
+    ]
+    for given, statement, reason in cases:
+        assert reason in backend.why_not(given, statement)
+
+
+def test_every_tag_has_a_lie() -> None:
+    found = {
+        tag for path in circom.SOURCES.glob("*.circom") for tag in re.findall(r"// \[([a-z ]+)\]\n", path.read_text())
+    }
+    assert found == {*LEAF, "node key", "enabled", "canonical"}  # the last two: no input of ours can break them
+
+
+@pytest.mark.parametrize("tag", LEAF)
+def test_a_lie_is_refused_by_its_constraint(backend: Groth16, tag: str) -> None:
+    batch, statement = LEAF[tag]()
+    inputs = groth16.leaf_inputs(batch, statement, SIZE)
+    with pytest.raises(Fault, match=f"leaf2-d2/groth16: no witness, the statement is false: {tag}$"):
+        backend._prove(backend.circuit(SIZE), statement, inputs)
+
+
+def test_a_proof_that_could_be_joined_or_a_slot_half_used_is_refused(backend: Groth16) -> None:
+    batch, statement = honest()
+    inputs = groth16.leaf_inputs(batch, statement, SIZE)
+    for changes, tag in (({"node_key": "7"}, "node key"), ({"enabled": ["2", "0"]}, "enabled")):
+        with pytest.raises(Fault, match=f"the statement is false: {tag}$"):
+            backend._prove(backend.circuit(SIZE), statement, inputs | changes)
+
+
+def test_there_are_no_joins(backend: Groth16, proof: Proof) -> None:
+    refused = "proofs of groth16 can't be joined: they are not recursive"
+    with pytest.raises(BadInput, match=refused):
+        backend.join([proof, proof])
+    with pytest.raises(BadInput, match=refused):
+        backend.prepare(SIZE, joins=True)
+    with pytest.raises(BadInput, match=refused):
+        backend.prove(Job(honest()[0], SIZE, PAYOUT))
+    with pytest.raises(BadInput, match="size: wanted 1 to 16 transfers for groth16, got 64"):
+        backend.prepare(64, joins=False)
+
+
+def test_it_is_a_backend_and_its_contract_says_what_it_is_worth(backend: Groth16) -> None:
+    same: ProofBackend = backend
+    assert (same.name, same.secure, same.node_key()) == ("groth16", False, 0)
+    source = backend.contract(SIZE)
+    assert source.startswith("// INSECURE")
+    assert f"contract {circom.CONTRACT} is Groth16Verifier" in source
+
+
+def test_lagrange_polynomials_are_those_of_their_domain() -> None:
+    root = pow(qap.NON_RESIDUE, (FR - 1) >> 3, FR)
+    values = [pow(7, k, FR) for k in range(8)]
+
+    def at(point: int) -> int:  # the polynomial through these values
+        return sum(value * weight for value, weight in zip(values, qap.lagrange(3, point), strict=True)) % FR
+
+    coefficients = [
+        sum(v * pow(root, -j * k, FR) for k, v in enumerate(values)) * pow(8, -1, FR) % FR for j in range(8)
+    ]
+    assert at(99) == sum(c * pow(99, j, FR) for j, c in enumerate(coefficients)) % FR
+    assert qap.lagrange(3, 99, 2) == qap.lagrange(3, 99)[1::2]
