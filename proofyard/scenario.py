@@ -198,8 +198,25 @@ class ProverClass(Table):
     bids: Literal["standing", "each"] = "standing"  # its offer stands for all jobs, or it bids on each as it comes
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
     restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
+    accepts: Tokens | None = None  # most delegated stake each accepts; None: any amount
     leave: Exit | None = None
     outsource: Outsource | None = None
+
+
+class Liquid(Table):
+    """A token for delegated stake: who holds it leaves at once, by selling to a desk that waits in its place."""
+
+    share: float = Field(default=1.0, ge=0.0, le=1.0)  # of the delegators who hold it
+    discount: float = Field(default=0.005, ge=0.0, le=1.0)  # part of the amount that the desk keeps
+    cash: Tokens = Decimal(1_000)  # of the desk; when it is gone, all wait
+
+
+class Insurance(Table):
+    """A fund that makes slashes of delegated stake good, paid for by the operators."""
+
+    cover: float = Field(default=1.0, ge=0.0, le=1.0)  # part of what delegators lose that it makes good
+    premium: float = Field(default=0.01, ge=0.0, le=1.0)  # a year, of the delegated stake, out of the operator's cash
+    cash: Tokens = Decimal(1_000)  # of the fund at the start
 
 
 class Delegators(Table):
@@ -207,6 +224,11 @@ class Delegators(Table):
 
     count: int = Field(default=100, ge=1, le=1_000_000)
     policy: str = "stay"
+    elasticity: float | None = Field(default=None, ge=0.0, le=100.0)  # percent more stake for a percent more return
+    sticky: float = Field(default=0.0, ge=0.0, le=1.0)  # part of them that never moves
+    shuns_commission: float = Field(default=0.0, ge=0.0, le=100.0)  # APR held against a commission of 100 %, beyond it
+    liquid: Liquid | None = None
+    insurance: Insurance | None = None
 
 
 class Market(Table):
@@ -309,7 +331,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[str, type[Table]] = {
         "token": Token, "workload": Workload, "provers": ProverClass, "delegators": Delegators, "market": Market,
         "requesters": Requester,
-        "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource,
+        "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource, "liquid": Liquid, "insurance": Insurance,
     }  # fmt: skip
     inner = [tables[part] for part in location if isinstance(part, str) and part in tables]
     return list((inner[-1] if inner else Scenario).model_fields)

@@ -8,17 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from proofyard.core.book import Ints
-from proofyard.core.errors import BadInput
-from proofyard.core.event import Kind, Verdict
+from proofyard.core.event import Kind
 from proofyard.engine import queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
+from proofyard.engine.delegation import Delegation
 from proofyard.engine.events import Inject, events_of
 from proofyard.engine.minds import Minds
-from proofyard.engine.world import Stage, delegations, online_of
-from proofyard.worlds.dice import uniform, word
+from proofyard.engine.world import Stage, online_of
 
-DELEGATOR_STREAM = 7  # of the dice
-YEAR_MS = 365 * 86_400_000
 _ALWAYS = 2  # of `restake`
 
 
@@ -42,6 +39,8 @@ class Population:
         self.away = np.zeros(count, np.int64)  # ms it has been out of the market
         self.left_at = np.full(count, -1)
         self.history: list[Books] = []
+        wish = [("never", "unseated", "always").index(g.restake) for g in self.classes]
+        self.wish = np.array(wish)[st.cast.group]  # to put free money to stake
         self.leaving = np.array([g.leave is not None for g in self.classes])[st.cast.group]
         self.delegation = Delegation(st, inject)
         self.minds = Minds(st, inject)
@@ -106,13 +105,13 @@ class Population:
         cast, state = self.stage.cast, self.stage.state
         count = cast.count
         seat, stake, exiting = (self.stage.optional(name) for name in ("seat", "stake", "exiting"))
-        if stake is None:
+        if stake is None or not self.wish.any():
             return
         position = getattr(self.stage.rule.module, "STAKE_NAMES_POSITION", False)
         held = stake[:count] + (exiting[:count] if position and exiting is not None else 0)
         whole = held + state.book.cash[:count]
         seated = seat[:count] > 0 if seat is not None else stake[:count] >= cast.stake
-        wish = np.array([("never", "unseated", "always").index(g.restake) for g in self.classes])[cast.group]
+        wish = self.wish
         target = np.where(wish == _ALWAYS, whole, np.minimum(whole, cast.stake))
         ready = np.flatnonzero((wish > 0) & ((wish == _ALWAYS) | ~seated) & (target > 0) & (self.left_at < 0))
         amount = target[ready] if position else (target - held)[ready]
@@ -167,75 +166,3 @@ class Population:
         self.minds.offer(now, back)
         some = amount > 0
         self.inject(events_of(Kind.STAKE, now, back[some], amount[some]))
-
-
-class Delegation:
-    """The delegators: they see each operator's return over a lag and move, some at a time, to the best one."""
-
-    def __init__(self, st: Stage, inject: Inject) -> None:
-        if st.policy.chases and st.optional("pool") is not None and st.optional("shares") is None:
-            raise BadInput(
-                "delegators.policy", f"`stay`, since {st.rule.name} has no shares to tell returns by", "chase_apr"
-            )
-        self.stage, self.inject, self.policy = st, inject, st.policy
-        self.actors = np.arange(st.first_delegator, st.first_delegator + st.delegators)
-        self.seen: list[tuple[int, Floats]] = []  # (ms, value of a share by operator)
-
-    def enter(self) -> None:
-        """Delegate as the scenario says."""
-        if not len(self.actors):
-            return
-        plan = np.array(delegations(self.stage.cast, len(self.actors)), np.int64).reshape(-1, 2)
-        chosen = plan[:, 0] >= 0
-        self._delegate(0, self.actors[chosen], plan[chosen, 1], plan[chosen, 0])
-
-    def decide(self, now: int) -> None:
-        """Collect what has matured, look at the returns, move."""
-        if not self.policy.chases or not len(self.actors) or self.stage.optional("pool") is None:
-            return
-        self.seen.append((now, self._share_value()))
-        old = next((s for s in reversed(self.seen) if s[0] <= now - self.policy.lag_ms), None)
-        if old is None:
-            return
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.where(old[1] > 0, self.seen[-1][1] / old[1] - 1.0, -1.0)
-        apr = change * (YEAR_MS / (now - old[0]))
-        self._settle_down(now, apr)
-        self._move_away(now, apr)
-
-    def _share_value(self) -> Floats:
-        """Compute what one share is worth at each operator; 1 where nobody holds any."""
-        count = self.stage.cast.count
-        pool, shares = self.stage.state.pool[:count], self.stage.state.shares[:count]
-        return np.where(shares > 0, pool / np.maximum(shares, 1), 1.0)
-
-    def _delegate(self, now: int, actors: Ints, amounts: Ints, operators: Ints) -> Ints:
-        """Delegate; returns the verdicts."""
-        return self.inject(events_of(Kind.DELEGATE, now, actors, amounts, operators))
-
-    def _settle_down(self, now: int, apr: Floats) -> None:
-        """Those with free money delegate it to the best operator that still takes some."""
-        state = self.stage.state
-        self.inject(events_of(Kind.WITHDRAW, now, self.actors, np.zeros(len(self.actors), np.int64)))
-        free = self.actors[(state.book.cash[self.actors] > 0) & (state.held[self.actors] == 0)]
-        for operator in np.argsort(-apr, kind="stable").tolist():
-            if not len(free):
-                return
-            verdicts = self._delegate(now, free, state.book.cash[free], np.full(len(free), operator))
-            free = free[verdicts != Verdict.OK]
-
-    def _move_away(self, now: int, apr: Floats) -> None:
-        """Let a share of those who are worse off than elsewhere take their money out."""
-        state = self.stage.state
-        held = state.held[self.actors]
-        home = np.where(held > 0, state.operator_of[self.actors], 0)
-        worse = (held > 0) & (apr[home] + self.policy.edge < apr.max())
-        dice = uniform(word(self.stage.seed, DELEGATOR_STREAM, now * len(self.actors) + np.arange(len(self.actors))))
-        going = worse & (dice < self.policy.share)
-        movers, homes = self.actors[going], home[going]
-        if not len(movers):
-            return
-        value = np.floor(held[going] * self._share_value()[homes]).astype(np.int64)
-        self.inject(events_of(Kind.UNDELEGATE, now, movers, np.maximum(value, 1), homes))
-        if self.stage.rule.params.unbonding_ms == 0:
-            self._settle_down(now, apr)

@@ -95,4 +95,6 @@ class Run:
     others: tuple[str, ...] = ()  # names of those who ask beside the rollup
     others_from: int = 0  # their first actor
     others_gain_gwei: tuple[int, ...] = ()  # what each of them owns at the end less what it owned at the start
+    desk_gain_gwei: int = 0  # of the desk that buys claims of delegators (`delegators.liquid`)
+    insurer_gain_gwei: int = 0  # of the fund that makes their slashes good (`delegators.insurance`)
     trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for

@@ -161,6 +161,8 @@ class Simulation:
                 st.scenario.workload.coalition,
                 *(r.coalition for r in st.scenario.requesters),
             ),
+            desk_gain_gwei=int(gains(st)[st.desk]) * gwei if self.people.delegation.desk.told else 0,
+            insurer_gain_gwei=int(gains(st)[st.insurer]) * gwei if self.people.delegation.fund.told else 0,
             money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
             events=int(registers["events"]),
             trace=np.concatenate(self.chunks) if self.traced else None,

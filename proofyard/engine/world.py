@@ -21,7 +21,7 @@ from proofyard.engine.furnish import furnish
 from proofyard.engine.memory import words_of
 from proofyard.engine.requests import Requests, requests_of, trace_of
 from proofyard.policies import Policy
-from proofyard.scenario import DelegatorPolicy, Scenario, delegator_policy
+from proofyard.scenario import DelegatorPolicy, Delegators, Scenario, delegator_policy
 from proofyard.worlds.hardware import proving_ms
 from proofyard.worlds.schedules import online_ms
 from proofyard.worlds.traces import Trace
@@ -51,7 +51,7 @@ class Stage:
     seed: int
     cast: Cast
     requests: Requests
-    delegators: int  # actors count + 1 onwards delegate
+    delegators: int  # actors count + 1 onwards delegate, or serve those who do
     policy: DelegatorPolicy
     state: Any
     bound: Bound
@@ -63,6 +63,17 @@ class Stage:
     def first_delegator(self) -> int:
         """The first actor that delegates."""
         return self.cast.count + 1
+
+    @property
+    def desk(self) -> int:
+        """The actor that buys claims of those who leave, under `liquid` only."""
+        return self.first_delegator + (self.scenario.delegators or Delegators()).count
+
+    @property
+    def insurer(self) -> int:
+        """The actor that makes slashes good, under `insurance` only."""
+        told = self.scenario.delegators or Delegators()
+        return self.desk + (told.liquid is not None)
 
     def income(self) -> Ints:
         """Sum up what each prover has been paid for proofs so far, gwei; a rule that pays several keeps `earned`."""
@@ -90,7 +101,7 @@ def stage(
     """
     measured = trace_of(scenario)
     cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False), played=played)
-    delegators = scenario.delegators.count if scenario.delegators else 0
+    delegators = delegating(scenario)
     others = cast.count + 1 + delegators  # the first actor of [[requesters]]
     requests = requests_of(scenario, seed, cast.count, measured, arrive, others)
     jobs = len(requests.arrive)
@@ -143,9 +154,9 @@ def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: T
 def _fund(scenario: Scenario, cast: Cast, state: Any, requests: Requests, delegators: int) -> None:
     """Give everybody the cash they start with."""
     cash, others = state.book.cash, cast.count + 1 + delegators
-    jobs = len(requests.arrive) - int((requests.requester >= others).sum())  # of the rollup
     cash[: cast.count] = cast.stake + cast.cash
     fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
+    jobs = len(requests.arrive) - int((requests.requester >= others).sum())  # of the rollup
     if fee * jobs > MAX_GWEI:
         raise BadInput(
             "workload.max_fee", "fees that fit the money supply, over all requests", scenario.workload.max_fee
@@ -155,11 +166,21 @@ def _fund(scenario: Scenario, cast: Cast, state: Any, requests: Requests, delega
         cash[: cast.count] += fee * jobs
     if delegators:
         cash[cast.count + 1 :] = 0
-        for delegator, (_, gwei) in enumerate(delegations(cast, delegators)):
-            cash[cast.count + 1 + delegator] = gwei
+        told = scenario.delegators or Delegators()
+        serving = {"liquid": told.liquid, "insurance": told.insurance}
+        cash[cast.count + 1 : others] = [
+            *(gwei for _, gwei in delegations(cast, told.count)),
+            *(scenario.gwei(each.cash, f"delegators.{name}.cash") for name, each in serving.items() if each),
+        ]
     for k, table in enumerate(scenario.requesters):
         mine = int((requests.requester == others + k).sum()) * float(table.funded)
         cash[others + k] = min(MAX_GWEI, int(scenario.gwei(table.max_fee, f"requesters[{k}].max_fee") * mine))
+
+
+def delegating(scenario: Scenario) -> int:
+    """Count the actors that delegate, and the desk and the fund that serve them."""
+    told = scenario.delegators
+    return 0 if told is None else told.count + (told.liquid is not None) + (told.insurance is not None)
 
 
 def delegations(cast: Cast, delegators: int) -> list[tuple[int, int]]:

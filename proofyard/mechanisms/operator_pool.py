@@ -1,17 +1,19 @@
 """Operator pool: operators share the jobs by lot; others delegate stake to them and share what they earn and lose.
 
 Rules
-    An operator declares how many proofs it can make at once (OFFER; the amount is ignored) and stakes its own money
-    (STAKE). Anybody else delegates to one operator at a time (DELEGATE) and holds shares of its pool.
+    An operator declares how many proofs it can make at once (OFFER; its amount counts under `own_commission` only) and
+    stakes its own money (STAKE). Anybody else delegates to one operator at a time (DELEGATE) and holds shares of its
+    pool.
     REQUEST puts the whole amount aside and draws an operator: in proportion to own and delegated stake, to 1 each, or
     to the declared capacity (`weight_by`). Who has less than `min_stake_gwei` of its own is not drawn, nor, under
     `respect_capacity`, who has as many jobs as it declared. Nobody to draw: NO_PROVER.
-    PROVE within the window pays `commission_bips` of the fee to the operator's cash; the rest goes to own stake and
-    pool in proportion. EXPIRE takes max(`slash_bips` of all at risk, `flat_gwei`), as far as it is there, from the
-    operator and its delegators in proportion, or the same amount from the operator alone (`slash_who`);
-    `refund_bips` of it goes to the requester, the rest is burnt. The fee goes back and the job is LOST, or another
-    operator is drawn (`reassign`). With `may_decline` the prover may hand the job back in time and nobody is slashed.
-    A job is given on at most `max_redraws` times, never to one of the last three who had it; each has a full window.
+    PROVE within the window pays `commission_bips` of the fee (or what its last OFFER names, `own_commission`) to the
+    operator's cash; the rest goes to own stake and pool in proportion. EXPIRE takes max(`slash_bips` of all at risk,
+    `flat_gwei`), as far as it is there, from the operator and its delegators in proportion, or the same amount from
+    the operator alone (`slash_who`); `refund_bips` of it goes to the requester, the rest is burnt. The fee goes back
+    and the job is LOST, or another operator is drawn (`reassign`). With `may_decline` the prover may hand the job back
+    in time and nobody is slashed. A job is given on at most `max_redraws` times, never to one of the last three who
+    had it; each has a full window.
     UNSTAKE and UNDELEGATE queue the money for `exit_ms` or `unbonding_ms`; WITHDRAW pays it out then. More joining
     the queue starts the time of all that the actor has there again. Queued money is at risk until it is withdrawn
     (`unbonding_slashable`), but draws no jobs and earns nothing; who is out before a deadline escapes its slash. Own
@@ -28,7 +30,8 @@ Shares
     money, in a scale that is renewed as it shrinks: nobody can keep others from leaving.
 
 Units
-    Money gwei, time ms, shares of money bips. The size of a job is ignored: the fee is per job.
+    Money gwei, time ms, shares of money bips; an operator's own commission in billionths, the amount of OFFER, so an
+    ask of 0.1 with nine decimals is 10 %. The size of a job is ignored: the fee is per job.
 
 Randomness
     `e.word` of REQUEST, DECLINE and (under `reassign`) EXPIRE, by `ticket_of`.
@@ -42,10 +45,11 @@ Literal or intended
 
 Simplified
     Rewards go to who is in the pool when the proof comes, so a delegator may come for it and, without unbonding,
-    go. Commission changes, redelegation without a wait, epochs and fees for joining are left out. Matured money is at
-    risk until withdrawn. Roundings of the queue, a few gwei a slash, stay in it. With `refund_bips` an operator that
-    is also the requester can rob its delegators, one slash at a time; hence 0 by default. `book.paid` and
-    `book.slashed` record the operator's own part, `pool_paid`, `pool_slashed` and `leaving_slashed` its delegators'.
+    go. An own commission changes at once and may be raised just before the fees come. Redelegation without a wait,
+    epochs and fees for joining are left out. Matured money is at risk until withdrawn. Roundings of the queue, a few
+    gwei a slash, stay in it. With `refund_bips` an operator that is also the requester can rob its delegators, one
+    slash at a time; hence 0 by default. `book.paid` and `book.slashed` record the operator's own part, `pool_paid`,
+    `pool_slashed` and `leaving_slashed` its delegators'.
 """
 
 from typing import NamedTuple
@@ -91,6 +95,7 @@ NOBODY = -1  # no operator can be drawn
 MIN_SHARES = BIPS  # a delegation of so many shares loses less than a basis point to rounding
 MAX_SHARES = MAX_GWEI  # sums stay below 2**63
 MAX_CAPACITY = 2**31  # so that the capacities of a million operators add up
+BILLION = 10**9  # whole of an operator's own commission
 MAX_MS = 2**40  # 35 years; times stay far below 2**63
 WHOLE_BITS = 62
 WHOLE = 2**WHOLE_BITS  # 1, in the units of `remains`
@@ -110,6 +115,7 @@ class Params(NamedTuple):
     reassign: int = 0  # switch: 1 = a job that was missed is given on instead of lost
     max_redraws: int = 3  # how often a job is given on
     commission_bips: int = 1_000  # bips of the fee for the operator before it is shared
+    own_commission: int = 0  # switch: 1 = the amount of an operator's OFFER is its commission, in billionths
     compound: int = 1  # switch: 0 = the operator's own share goes to its cash instead of its stake
     slash_bips: int = 100  # bips of all at risk that a missed job costs
     flat_gwei: int = 0  # gwei a missed job costs at least
@@ -141,6 +147,7 @@ class State(NamedTuple):
     claim_scale: ByActor  # `scale` when it joined
     claim_matures: ByActor  # ms, from when it can be withdrawn
     capacity: ByActor  # proofs at once, as declared; 0 = no operator
+    commission: ByActor  # billionths, as last offered, under `own_commission`
     open_jobs: ByActor  # assigned and not yet proven, handed back or missed
     weight: Tree  # in the draw
     pool_slashed: ByActor  # gwei taken from the operator's pool so far (a record)
@@ -158,7 +165,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "window_ms": (1, MAX_MS), "weight_by": (BY_STAKE, BY_CAPACITY), "slash_who": (EVERYBODY, OPERATOR),
         "max_redraws": (0, 1_000), "unbonding_ms": (0, MAX_MS), "exit_ms": (0, MAX_MS),
     }  # fmt: skip
-    for name in ("respect_capacity", "may_decline", "reassign", "compound", "unbonding_slashable"):
+    for name in ("respect_capacity", "may_decline", "reassign", "own_commission", "compound", "unbonding_slashable"):
         limits[name] = (0, 1)
     for name in ("commission_bips", "slash_bips", "refund_bips"):
         limits[name] = (0, BIPS)
@@ -271,6 +278,8 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     b = s.book
     operator = e.actor
     commission = bips_of(b.escrow[e.job], p.commission_bips)
+    if p.own_commission == 1:
+        commission = mul_div(b.escrow[e.job], s.commission[operator], BILLION)
     rest = b.escrow[e.job] - commission
     staked = s.stake[operator] + s.pool[operator]
     delegated = mul_div(rest, s.pool[operator], staked) if staked > 0 else 0
@@ -393,10 +402,14 @@ def is_over_cap(p: Params, s: State, operator: int, amount: int) -> bool:
 
 @spec
 def offer(p: Params, s: State, e: Event) -> Verdict:
-    """Declare a capacity."""
+    """Declare a capacity and name a commission."""
     if e.detail < 1 or e.detail > MAX_CAPACITY:
         return Verdict.BAD_DETAIL
+    if p.own_commission == 1 and e.amount > BILLION:
+        return Verdict.BAD_AMOUNT
     s.capacity[e.actor] = e.detail
+    if p.own_commission == 1:
+        s.commission[e.actor] = e.amount
     reweigh(p, s, e.actor)
     return Verdict.OK
 

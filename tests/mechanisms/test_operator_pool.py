@@ -965,3 +965,25 @@ def test_random_markets_reach_every_path() -> None:
         (Kind(kind).name, Verdict(verdict).name) for kind, verdict in seen if kind < len(Kind)
     }
     assert not missing
+
+
+def test_each_operator_may_name_a_commission_of_its_own() -> None:
+    market = Pool(own_commission=1, commission_bips=1_000, compound=0)
+    market.enter(OPERATOR_A, stake=10**9, pool=10**9)
+    tenth, whole = 10**8, 10**9
+    for commission, delegators in ((tenth, FEE * 9 // 10 // 2), (whole, 0), (1, FEE // 2)):
+        market.ok(Kind.OFFER, OPERATOR_A, commission, 1)
+        job = market.request()
+        market.ok(Kind.PROVE, OPERATOR_A, job=job)
+        assert market.s.pool_paid[job] == pytest.approx(delegators, abs=1_000)  # the pool grows a little
+    assert market.do(Kind.OFFER, OPERATOR_A, whole + 1, 1) == Verdict.BAD_AMOUNT
+    assert market.s.commission[OPERATOR_A] == 1
+
+
+def test_without_the_switch_an_offer_names_no_commission() -> None:
+    market = Pool(commission_bips=10_000)
+    market.enter(OPERATOR_A, pool=10**9)
+    market.ok(Kind.OFFER, OPERATOR_A, 10**12, 1)
+    job = market.request()
+    market.ok(Kind.PROVE, OPERATOR_A, job=job)
+    assert market.s.pool_paid[job] == 0
