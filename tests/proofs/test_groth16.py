@@ -1,13 +1,18 @@
 """The leaf in circom, proven with Groth16: the same statement; what its constraints refuse; what proofs it refuses."""
 
 import re
+import time
 from collections.abc import Generator
 from dataclasses import replace
 
 import dishonest
 import pytest
 from dishonest import DEPTH, LEAF, RECIPIENT, SENDER, SIZE, Case, signed
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 
+from proofyard.chain import Chain, devchain, profiles
+from proofyard.chain.build import compile_sources
 from proofyard.core.errors import BadInput, Fault
 from proofyard.proofs import circom, groth16, qap, session
 from proofyard.proofs.backend import Job, ProofBackend
@@ -114,6 +119,33 @@ def test_it_is_a_backend_and_its_contract_says_what_it_is_worth(backend: Groth16
     source = backend.contract(SIZE)
     assert source.startswith("// INSECURE")
     assert f"contract {circom.CONTRACT} is Groth16Verifier" in source
+
+
+def test_a_contract_accepts_the_proof_and_no_other(backend: Groth16, proof: Proof) -> None:
+    (code,) = [
+        a.bytecode for a in compile_sources({"v.sol": backend.contract(SIZE)}).values() if a.name == circom.CONTRACT
+    ]
+    words = [number.to_bytes(32, "big") for number in proof.statement]
+    node = devchain.start()
+    try:
+        chain = Chain(profiles.read("anvil"), node.url)
+        sent = {"from": devchain.account(0).address, "data": code, "gas": hex(5_000_000)}
+        sent_hash = chain.rpc("eth_sendTransaction", sent)
+        while (receipt := chain.rpc("eth_getTransactionReceipt", sent_hash)) is None:
+            time.sleep(0.1)
+
+        def accepts(data: bytes, inputs: list[bytes]) -> bool:
+            asked = keccak(text="verify(bytes,bytes32[])")[:4] + encode(["bytes", "bytes32[]"], [data, inputs])
+            call = {"to": receipt["contractAddress"], "data": "0x" + asked.hex(), "gas": hex(500_000)}
+            return int(chain.rpc("eth_call", call, "latest"), 16) == 1
+
+        assert accepts(proof.data, words)
+        assert not accepts(proof.data, [*words[:5], (7).to_bytes(32, "big"), words[6]])  # another payout
+        assert not accepts(proof.data[:-1] + bytes([proof.data[-1] ^ 1]), words)
+        assert not accepts(proof.data[:-1], words)
+        assert not accepts(proof.data, words[:-1])
+    finally:
+        node.stop()
 
 
 def test_lagrange_polynomials_are_those_of_their_domain() -> None:
