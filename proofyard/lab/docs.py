@@ -4,17 +4,15 @@
 what is known to go wrong with each rule, are written by hand in docs/templates/ and docs/failures/.
 """
 
-import ast
 import enum
 import inspect
-import operator
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,9 @@ from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
 from proofyard.lab import catalogue, metrics, table
 from proofyard.lab.catalogue import Entry, Parameter
+from proofyard.lab.payments import payments
 from proofyard.lab.shown import shown
+from proofyard.lab.words import digits
 from proofyard.worlds import hardware, proving_ms, schedules, sizes, sizes_catalogue
 from proofyard.worlds.models import models
 
@@ -97,6 +97,7 @@ def mechanism(one: Entry) -> dict[str, str]:
     own = [title for title in one.sections if title not in {"Rules", *order}]
     details = [title for title in (*own, *order) if title in one.sections]
     failures = ROOT / "failures" / f"{one.name}.md"
+    moved = payments(inspect.getsource(one.rule.module), set(one.kinds))
     fields = [(code(f.name), f.size, "money" if f.money else "", prose(f.meaning)) for f in one.state]
     return {
         "name": one.name,
@@ -106,7 +107,7 @@ def mechanism(one: Entry) -> dict[str, str]:
         "rules": prose(one.sections.get("Rules", "")),
         "standing": ", ".join(code(kind.name) for kind in one.kinds if kind < Kind.REQUEST) or "none",
         "life": one.mermaid,
-        "payments": payments(inspect.getsource(one.rule.module)),
+        "payments": grid(("on", "step", "from", "to", "gwei"), moved),
         "parameters": parameters(one.parameters),
         "state": grid(("name", "size", "holds", "meaning"), fields),
         "details": "\n\n".join(f"## {title}\n\n{prose(one.sections[title])}" for title in details),
@@ -122,117 +123,6 @@ def parameters(found: Sequence[Parameter]) -> str:
         spoken = f" ({table.duration(one.default)})" if one.unit == "ms" and one.default >= MINUTE else ""
         rows.append((code(one.name), f"{one.default:_}{spoken}", one.unit, prose(one.meaning)))
     return grid(("name", "default", "unit", "meaning"), rows)
-
-
-Functions = dict[str, ast.FunctionDef]
-Kinds = set[Kind]
-
-
-def payments(source: str) -> str:
-    """Write the table of all movements of money in the source of a rule."""
-    functions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
-    reached = _kinds_by_function(functions, set(catalogue.kinds_in(source)))
-    rows: list[tuple[str, ...]] = []
-    told = ""
-    for name, function in [pair for pair in functions.items() if not _is_generic(pair[1])]:
-        for on, *texts in _moves(function, functions, reached.get(name, set())):
-            move = [code(re.sub(r"\b(?:s\.book|s|b)\.", "", text)) for text in texts]
-            kinds = ", ".join(kind.name for kind in sorted(on))
-            step = f"{code(name)}: {(ast.get_docstring(function) or 'not told').splitlines()[0]}"
-            if move[2] != "`0`" and not (name == told and rows[-1][2:] == tuple(move)):
-                rows.append((kinds, "" if name in {"apply", told} else step, *move))
-                told = name
-    return grid(("on", "step", "from", "to", "gwei"), rows)
-
-
-def _is_generic(function: ast.FunctionDef) -> bool:
-    """Say whether the function may move money between arrays it is given; then its callers tell which."""
-    return any(arg.annotation is not None and ast.unparse(arg.annotation) == "Ints" for arg in function.args.args)
-
-
-def _moves(function: ast.FunctionDef, functions: Functions, on: Kinds) -> Iterator[tuple[Kinds, str, str, str]]:
-    """List what a function moves, and what the generic functions move that it calls: when, from, to, how much."""
-    for kinds, call in _calls(function, on):
-        name, given = ast.unparse(call.func), [ast.unparse(arg) for arg in call.args]
-        if name in functions and _is_generic(functions[name]):
-            names = dict(zip((arg.arg for arg in functions[name].args.args), given, strict=False))
-            for _, *inner in _moves(functions[name], functions, kinds):
-                source, target, amount = (_renamed(text, names) for text in inner)
-                yield kinds, source, target, amount
-        elif name in _MOVES:
-            yield kinds, *_MOVES[name](given)
-
-
-def _renamed(text: str, names: dict[str, str]) -> str:
-    """Put a caller's arguments for a function's parameters."""
-    return re.sub(r"(?<![.\w])\w+", lambda word: names.get(word[0], word[0]), text)
-
-
-def _place(array: str, row: str) -> str:
-    """Write a place; the one row of an array needs no number, a chosen array needs parentheses."""
-    chosen = f"({array})" if " " in array else array
-    return array if row == "0" else f"{chosen}[{row}]"
-
-
-_MOVES: dict[str, Callable[[list[str]], tuple[str, str, str]]] = {  # the core's movements: from, to, how much
-    "move": lambda a: (_place(a[0], a[1]), _place(a[2], a[3]), a[4]),
-    "slash": lambda a: (_place(a[2], a[3]), _place(a[4], a[5]), a[6]),
-    "ask": lambda a: ("cash[e.actor]", "escrow[e.job]", a[2]),
-    "pay": lambda a: (f"escrow[{a[1]}]", f"cash[prover[{a[1]}]]", a[2]),
-    "refund": lambda a: (f"escrow[{a[1]}]", f"cash[requester[{a[1]}]]", f"escrow[{a[1]}]"),
-}
-
-
-def _calls(function: ast.FunctionDef, on: Kinds) -> Iterator[tuple[Kinds, ast.Call]]:
-    """List the calls in `function`, which is called `on` some kinds of event, with those their place in it is for."""
-
-    def walk(node: ast.AST, kinds: Kinds) -> Iterator[tuple[Kinds, ast.Call]]:
-        if isinstance(node, ast.Call):
-            yield kinds, node
-        parts: dict[str, Kinds] = {}
-        if isinstance(node, ast.If):
-            parts["body"] = {kind for kind in kinds if _holds(node.test, kind) is not False}
-            parts["orelse"] = {kind for kind in kinds if _holds(node.test, kind) is not True}
-        for name, value in ast.iter_fields(node):
-            left = parts.get(name, kinds)
-            for part in cast("list[object]", value) if isinstance(value, list) else [value]:
-                if isinstance(part, ast.AST):
-                    yield from walk(part, left)
-                if isinstance(part, ast.If) and isinstance(part.body[-1], ast.Return):
-                    left = {kind for kind in left if _holds(part.test, kind) is not True}
-
-    yield from walk(function, on)
-
-
-def _holds(test: ast.expr, kind: Kind) -> bool | None:
-    """Say whether `test` holds on an event of `kind`, None if that does not decide it."""
-    if isinstance(test, ast.BoolOp):
-        decides = isinstance(test.op, ast.Or)  # what one part needs to be to decide the whole
-        parts = [_holds(part, kind) for part in test.values]
-        return decides if decides in parts else None if None in parts else not decides
-    if isinstance(test, ast.Compare) and ast.unparse(test.left) == "e.kind":
-        compare = _COMPARE.get(type(test.ops[0]).__name__)
-        other = test.comparators[0]
-        return compare(kind, Kind[other.attr]) if compare and isinstance(other, ast.Attribute) else None
-    return None
-
-
-_COMPARE = {
-    "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "GtE": operator.ge,
-}  # fmt: skip
-
-
-def _kinds_by_function(functions: Functions, known: Kinds) -> dict[str, Kinds]:
-    """Find the kinds of event on which each function can be called, from `apply` down."""
-    reached, waiting = {"apply": known}, ["apply"]
-    while waiting:
-        name = waiting.pop()
-        for kinds, call in _calls(functions[name], reached[name]):
-            target = ast.unparse(call.func)
-            if target in functions and not kinds <= reached.get(target, set()):
-                reached[target] = reached.get(target, set()) | kinds
-                waiting.append(target)
-    return reached
 
 
 def lifecycle() -> dict[str, str]:
@@ -279,7 +169,7 @@ def _hardware(names: Sequence[str]) -> Rows:
         one = hardware(name)
         block = table.duration(proving_ms(one, BLOCK_GAS))
         source = one.source + ("; uncertain" if one.uncertain else "")
-        pace, crashes = table.digits(one.ps_per_unit / 10**6), table.digits(one.crash_ppm / 1000)
+        pace, crashes = digits(one.ps_per_unit / 10**6), digits(one.crash_ppm / 1000)
         yield code(name), table.duration(one.setup_ms), pace, block, one.noise_sd, crashes, one.watts, source
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Phase
 from proofyard.engine.result import Run
-from proofyard.lab.table import Figures
+from proofyard.lab.words import Figures
 
 if TYPE_CHECKING:
     import polars as pl

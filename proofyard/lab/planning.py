@@ -10,6 +10,7 @@ from rich.table import Table
 
 from proofyard.lab import report, table
 from proofyard.lab.report import Figure, Rows
+from proofyard.lab.words import unit_of
 from proofyard.proofs.planning.plan import Ask, Group, Plan
 
 WIDE = 110  # characters where no terminal says
@@ -220,7 +221,7 @@ def speed_up(plans: Sequence[Plan]) -> Figure:
 def gantt(plan: Plan) -> Figure:
     """Draw the undisturbed schedule of one job: a row for each card."""
     end = max(bar.end_ms for bar in plan.bars)
-    size, unit = table.unit_of(end)
+    size, unit = unit_of(end)
     rows: Rows = [
         {"card": bar.card, "part": bar.part, "kind": "join" if bar.part.startswith("join") else "leaf",
          "from": bar.begin_ms / size, "to": bar.end_ms / size}

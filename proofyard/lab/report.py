@@ -25,7 +25,7 @@ from proofyard.engine.cache import root
 from proofyard.engine.result import Run
 from proofyard.lab import metrics, rulemap, table
 from proofyard.lab.figure import HEIGHT, Chart, Figure, Rows
-from proofyard.lab.table import GWEI, Figures
+from proofyard.lab.words import GWEI, Figures, unit_of
 
 MOST = 5_000  # slashes drawn
 NAMED = 6  # provers with a colour of their own
@@ -131,7 +131,7 @@ def _end(run: Run) -> int:
 
 def _clock(run: Run) -> tuple[float, alt.X]:
     """Choose the unit of the time axis, in ms, and make the axis."""
-    size, unit = table.unit_of(_end(run))
+    size, unit = unit_of(_end(run))
     return size, alt.X("t:Q", scale=_from_0(_end(run) / size), title=f"time since the start ({unit})", axis=_FEW)
 
 
@@ -237,7 +237,7 @@ def times(runs: Sequence[Run]) -> Figure:
     if not took.size:
         return Figure(title, "No job was proven.", None)
     marks = {f"p{percent}": metrics.percentile(took, percent) or 0 for percent in (50, 90, 99)}
-    size, unit = table.unit_of(marks["p99"])
+    size, unit = unit_of(marks["p99"])
     high = max(marks["p99"] * 1.08, 1.0)
     counts, edges = np.histogram(took, BINS, (0, high))
     rows: Rows = [
@@ -325,7 +325,7 @@ def _against(summaries: Sequence[Figures], title: str, path: str, name: str) -> 
     rules = [s for s in summaries if table.at(s, path) is not None and table.at(s, "price_gwei.mean") is not None]
     if not rules:
         return Figure(title, "No rule settled a proof.", None)
-    size, unit = table.unit_of(max(table.at(s, path) or 0 for s in rules)) if path.endswith("p90") else (1, "0 to 1")
+    size, unit = unit_of(max(table.at(s, path) or 0 for s in rules)) if path.endswith("p90") else (1, "0 to 1")
     rows: Rows = []
     for s in rules:
         x, y = (table.at(s, path) or 0) / size, (table.at(s, "price_gwei.mean") or 0) / GWEI

@@ -8,7 +8,7 @@ import altair as alt
 
 from proofyard.lab import table
 from proofyard.lab.figure import Chart, Figure, Rows
-from proofyard.lab.table import GWEI, Figures
+from proofyard.lab.words import GWEI, Figures
 
 FROM = 7  # rules from which a comparison begins with the map
 WIDTH, HEIGHT = 760, 560  # px, for which names are placed

@@ -9,6 +9,7 @@ import altair as alt
 from proofyard.lab import report, table
 from proofyard.lab.report import Figure, Rows
 from proofyard.lab.times import COLUMNS, in_words, rows
+from proofyard.lab.words import unit_of
 from proofyard.proofs.parallel import Result, Span
 
 KINDS = ("witness", "batch", "join", "verify", "lost")
@@ -45,7 +46,7 @@ def gantt(spans: Sequence[Span]) -> Figure:
     if not shown:
         return Figure("Who proved what, when", "Everything was found on disk.", None)
     end = max(span.end_ms for span in shown)
-    size, unit = table.unit_of(end)
+    size, unit = unit_of(end)
     bars = [bar for span in shown for bar in _bars(span, size)]
     workers = sorted({bar["worker"] for bar in bars}, key=lambda name: (len(name), name))
     scale = alt.Scale(domain=[0, end / size], nice=False)

@@ -14,6 +14,7 @@ from proofyard.lab import report, table
 from proofyard.lab.report import Figure
 from proofyard.lab.sensitivity import Indices
 from proofyard.lab.sweep import Swept
+from proofyard.lab.words import digits
 
 LISTED = 40  # points in the terminal
 LEVELS = 60  # values of a parameter that are drawn one by one
@@ -34,7 +35,7 @@ def said(figure: str, value: float | None) -> str:
         return table.tokens(value)
     if "_ms" in figure:
         return table.duration(value)
-    return table.percent(value) if figure.endswith("share") else table.digits(value)
+    return table.percent(value) if figure.endswith("share") else digits(value)
 
 
 def title(figure: str) -> str:

@@ -4,103 +4,22 @@
 """
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Figures = dict[str, Any]
-Say = Callable[[float], str]
+from proofyard.lab.words import NONE, Figures, Say, at, bips, count, duration, index, percent, say, short, tokens
 
-NONE = "–"  # undefined: nothing to divide by
-GWEI = 10**9  # per token
 SHOWN, LISTED = 12, 50  # provers with a row of their own, in the terminal and on a page
 MAJORITY = 0.5
 NOTABLE_WASTE = 0.1
 NAME_WIDTH = 20  # of a prover, in the terminal
-_THOUSANDS = 1e5  # tokens: beyond, a narrow column says `142 k`
-_MILLIONS = 1e7  # tokens: eight digits are hard to read
-_SMALL = 1e-3
 _WIDE, _ROOMY = 100, 110  # columns from which the comparison, and the provers' table, show all
-_PLAIN_PERCENT = 200  # beyond, decimals say nothing
-_TIMES = ((1, "ms"), (1_000, "s"), (60_000, "min"), (3_600_000, "h"), (86_400_000, "days"))
-
-
-def digits(value: float, significant: int = 3) -> str:
-    """Write a number with so many significant digits, never fewer than its integer part, with thousands commas."""
-    if value == 0:
-        return "0"
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    leading = 0 if whole else -int(f"{abs(value):e}".split("e")[1]) - 1  # zeros after the point
-    text = f"{value:,.{min(12, max(0, significant - whole + leading))}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def tokens(gwei: float) -> str:
-    """Write an amount in tokens, without the word: `12.3`, `72,000`, `89.9 M`."""
-    value = gwei / GWEI
-    return f"{digits(value / 1e6)} M" if abs(value) >= _MILLIONS else digits(value)
-
-
-def duration(ms: float) -> str:
-    """Write a time in the largest unit of which it holds two."""
-    size, unit = unit_of(ms)
-    return f"{digits(ms / size)} {unit}"
-
-
-def _short(gwei: float) -> str:
-    """Write an amount in tokens in seven signs."""
-    value = gwei / GWEI
-    return f"{digits(value / 1e3)} k" if _THOUSANDS <= abs(value) < _MILLIONS else tokens(gwei)
-
-
-def unit_of(ms: float) -> tuple[int, str]:
-    """Choose the unit for a time: its length in ms, and its name."""
-    return next((pair for pair in reversed(_TIMES) if abs(ms) >= 2 * pair[0]), _TIMES[0])
-
-
-def percent(share: float) -> str:
-    """Write a share in per cent, with as many digits as tell it from nothing and from all: `98 %`, `99.92 %`."""
-    value = 100 * share
-    least = min(abs(value), abs(100 - value))
-    places = 1 if least >= 1 or not least else min(9, 1 - int(f"{least:e}".split("e")[1]))
-    text = f"{value:,.{0 if abs(value) >= _PLAIN_PERCENT else places}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
-
-
-def count(value: float) -> str:
-    """Write a count; a mean over seeds keeps one decimal."""
-    return f"{value:,.1f}".removesuffix(".0")
-
-
-def index(value: float) -> str:
-    """Write an index in 0..1 with three decimals, more where they would all be 0."""
-    return f"{value:.3f}" if not 0 < abs(value) < _SMALL else digits(value, 2)
-
-
-def say(summary: Figures, path: str, how: Say) -> str:
-    """Write the figure at `path` (`stake.burnt_gwei`), with its standard error if there are several seeds."""
-    value, spread = at(summary, path), at(summary.get("spread"), path)
-    if value is None:
-        return NONE
-    if not spread:
-        return how(value)
-    if how is duration:
-        size, unit = unit_of(value)
-        return f"{digits(value / size)} ± {digits(spread / size, 2)} {unit}"
-    return f"{how(value)} ± {how(float(f'{spread:.2g}'))}"
-
-
-def at(figures: Figures | None, path: str) -> float | None:
-    """Follow `path` (`stake.burnt_gwei`) into nested figures; None where it leads nowhere."""
-    found: Any = figures
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return found  # pyright: ignore[reportUnknownVariableType]
 
 
 class Line(NamedTuple):
@@ -109,10 +28,6 @@ class Line(NamedTuple):
     title: str
     items: list[tuple[str, str]]  # name, value
     meaning: str
-
-
-def _bips(value: float) -> str:
-    return percent(value / 10_000)
 
 
 _Items = tuple[tuple[str, str, Say], ...]  # name, path, how to say it
@@ -157,7 +72,7 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
         (
             ("paid", "price_gwei.mean", tokens),
             ("cost", "cost_gwei.mean", tokens),
-            ("overpaid", "overpayment_bips", _bips),
+            ("overpaid", "overpaymentbips", bips),
         ),
     ),
     ("wasted work", "Share of all proving time that nobody paid for.", (("", "wasted_work_share", percent),)),
@@ -277,13 +192,13 @@ class Column(NamedTuple):
 COLUMNS = (
     Column("proofs", "wins", count),
     Column("share", "share", percent),
-    Column("earned", "income_gwei", _short),
-    Column("spent", "cost_gwei", _short),
-    Column("profit", "profit_gwei", _short),
+    Column("earned", "income_gwei", short),
+    Column("spent", "cost_gwei", short),
+    Column("profit", "profit_gwei", short),
     Column("missed", "missed", count, optional=True),
-    Column("slashed", "slashed_gwei", _short, optional=True),
-    Column("stake", "stake_gwei", _short, optional=True),
-    Column("delegated", "pool_gwei", _short, optional=True, wide=True),
+    Column("slashed", "slashed_gwei", short, optional=True),
+    Column("stake", "stake_gwei", short, optional=True),
+    Column("delegated", "pool_gwei", short, optional=True, wide=True),
     Column("delegators' APR", "pool_apr_net", percent, optional=True, wide=True, adds=False),
 )
 
@@ -355,7 +270,7 @@ COMPARED: _Items = (
     ("settled", "proofs.settled", count),
     ("time to\nproof p90", "time_to_proof_ms.p90", duration),
     ("paid,\ntokens", "price_gwei.mean", tokens),
-    ("over-\npaid", "overpayment_bips", _bips),
+    ("over-\npaid", "overpaymentbips", bips),
     ("wasted\nwork", "wasted_work_share", percent),
     ("HHI", "concentration.hhi", index),
     ("at a\nloss", "profitable.at_a_loss", count),

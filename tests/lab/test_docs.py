@@ -7,7 +7,8 @@ import pytest
 
 from proofyard import mechanisms, scenario
 from proofyard.core import Kind
-from proofyard.lab import docs, skeleton
+from proofyard.lab import catalogue, docs, skeleton
+from proofyard.lab.payments import payments
 
 STALE = "is out of date: run `make docs` and commit what changed"
 RULE = '''
@@ -84,7 +85,8 @@ def test_every_rule_tells_what_goes_wrong_and_what_is_shown(pages: dict[Path, st
 
 
 def test_movements_of_money_are_read_from_the_source() -> None:
-    assert docs.payments(RULE).splitlines()[2:] == [
+    found = payments(RULE, set(catalogue.kinds_in(RULE)))
+    assert docs.grid(("on", "step", "from", "to", "gwei"), found).splitlines()[2:] == [
         "| EXPIRE | `lose`: Lose. | `escrow[e.job]` | `cash[requester[e.job]]` | `escrow[e.job]` |",
         "| EXPIRE |  | `bond[e.job]` | `burnt` | `bond[e.job]` |",
         "| REQUEST |  | `cash[e.actor]` | `escrow[e.job]` | `e.amount` |",

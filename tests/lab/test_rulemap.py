@@ -6,7 +6,7 @@ import altair as alt
 import pytest
 
 from proofyard.lab import rulemap
-from proofyard.lab.table import Figures
+from proofyard.lab.words import Figures
 
 
 def named(name: str, p90_s: float, price: float, hhi: float, settled: int = 100) -> Figures:

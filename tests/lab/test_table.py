@@ -9,6 +9,7 @@ from rich.console import Console
 
 from proofyard.lab import table
 from proofyard.lab.metrics import summary
+from proofyard.lab.words import digits
 
 GWEI = 10**9
 
@@ -58,7 +59,7 @@ def test_percent_never_rounds_to_nothing_or_all(share: float) -> None:
 
 @given(st.floats(-1e12, 1e12).filter(lambda v: abs(v) > 1e-9))
 def test_digits_keep_three(value: float) -> None:
-    assert float(table.digits(value).replace(",", "")) == pytest.approx(value, rel=0.006)
+    assert float(digits(value).replace(",", "")) == pytest.approx(value, rel=0.006)
 
 
 def a_race(make: Any, **changes: Any) -> dict[str, Any]:

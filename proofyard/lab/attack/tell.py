@@ -19,6 +19,7 @@ from proofyard.lab.attack.deviate import COALITION, Tree
 from proofyard.lab.attack.search import CONFIDENCE, Find
 from proofyard.lab.report import Figure
 from proofyard.lab.sweep_page import data
+from proofyard.lab.words import digits
 
 FIGURE_GWEI = 10**9
 
@@ -103,7 +104,7 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
 
 def per_coin(find: Find) -> str:
     """Say what a coin spent on it costs the others, where griefing is worth a look."""
-    return table.NONE if find.per_coin is None or find.damage <= 0 else table.digits(find.per_coin)
+    return table.NONE if find.per_coin is None or find.damage <= 0 else digits(find.per_coin)
 
 
 def _money(find: Find) -> tuple[str, str, str]:
