@@ -126,3 +126,18 @@ def test_tutorial_shows_what_the_command_writes() -> None:
     tutorial = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
     for name, text in skeleton.files("by_lot").items():
         assert text.strip() in tutorial, f"{name} in docs/write-a-rule.md is not what `proofyard new by_lot` writes"
+
+
+def test_names_that_are_read_from_a_rule_are_told() -> None:
+    """What the code looks for in a rule's module and state stands in the guide, and nothing else does."""
+    package = docs.ROOT.parent / "proofyard"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    read = set(re.findall(r"rule\.module, \"([A-Z_]+)\"", source)) | {"SOURCE", "FAMILY"}
+    read |= set(re.findall(r"(?:optional\(|\bstate, )\"([a-z_]+)\"", source)) | {"window_ms"}
+    guide = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
+    tables = guide.split("## What else is read from a rule")[1].split("## Further")[0]
+    told = {
+        name for cell in re.findall(r"^\| (`.*?`) \|", tables, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
+    assert read <= told, read - told
+    assert told <= read | {"leaving", "exiting", "seat"}, told - read
