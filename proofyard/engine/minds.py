@@ -29,19 +29,22 @@ class Minds:
         self.price, self.declared = cast.ask.copy(), cast.capacity.copy()
         self.worth = np.zeros(cast.count)  # earned less spent when last asked
         self.spent: Callable[[Ints, Ints], Floats] | None = None
-        self.moments = [does.moments for does in cast.policies]
+        self.asked = {moment: self._who(moment, steady=True) for moment in Moment}  # provers, on entering
+        self.again = {moment: self._who(moment, steady=False) for moment in Moment}  # at epochs
+        self.learners = any(does.learns for does in cast.policies)
         self.refused = np.zeros(cast.count, np.int64)  # of the terms and stakes each tried, those the rule refused
 
-    def who(self, moment: Moment) -> Ints:
-        """List the provers that decide about `moment` themselves."""
-        mine = [k for k, moments in enumerate(self.moments) if moment in moments]
+    def _who(self, moment: Moment, *, steady: bool) -> Ints:
+        """List the provers that decide about `moment` themselves; `steady`: also those that never change their mind."""
+        does = enumerate(self.stage.cast.policies)
+        mine = [k for k, each in does if moment in each.moments and (steady or not each.steady)]
         return np.flatnonzero(np.isin(self.stage.cast.mind, mine)) if mine else np.zeros(0, np.int64)
 
     def enter(self) -> None:
         """Settle everybody's first price and capacity."""
-        for prover in self.who(Moment.CAPACITY).tolist():
+        for prover in self.asked[Moment.CAPACITY].tolist():
             self.declared[prover] = self._ask(Moment.CAPACITY, 0, prover, 0)
-        for prover in self.who(Moment.PRICE).tolist():
+        for prover in self.asked[Moment.PRICE].tolist():
             self.price[prover] = self._ask(Moment.PRICE, 0, prover, 0)
 
     def offer(self, now: int, provers: Ints) -> Ints:
@@ -50,11 +53,11 @@ class Minds:
 
     def reconsider(self, now: int, present: Flags, costs: Callable[[Ints, Ints], Floats]) -> None:
         """Offer anew where a price or a capacity changed (what the rule refuses stays as it was); then move stake."""
-        pricing, sizing, staking = (self.who(m) for m in (Moment.PRICE, Moment.CAPACITY, Moment.STAKE))
+        pricing, sizing, staking = (self.again[m] for m in (Moment.PRICE, Moment.CAPACITY, Moment.STAKE))
         if not len(pricing) + len(sizing) + len(staking):
             return
         old_price, old_declared = self.price.copy(), self.declared.copy()
-        profit = self._profit(now, costs) if len(pricing) else self.worth
+        profit = self._profit(now, costs) if self.learners else self.worth
         for prover in sizing[present[sizing]].tolist():
             self.declared[prover] = self._ask(Moment.CAPACITY, now, prover, 0)
         for prover in pricing[present[pricing]].tolist():
@@ -83,7 +86,7 @@ class Minds:
     def away(self, now: int, asked: Flags) -> Ints:
         """Until when each of the asked that leaves now, or stays away, will be gone; 0 for all others."""
         until = np.zeros(self.stage.cast.count, np.int64)
-        for prover in self.who(Moment.AWAY).tolist():
+        for prover in self.again[Moment.AWAY].tolist():
             gone = self._ask(Moment.AWAY, now, prover, 0) if asked[prover] else 0
             until[prover] = now + gone if gone > 0 else 0
         return until
@@ -127,6 +130,8 @@ class Minds:
 
     def _inject(self, kind: Kind, now: int, actors: Ints, amounts: Ints, details: Ints | int = 0) -> Ints:
         """Let the rule answer events of one kind; what it refuses is counted."""
+        if not len(actors):
+            return actors
         verdicts = self.inject(events_of(kind, now, actors, amounts, details))
         np.add.at(self.refused, actors, verdicts != Verdict.OK)
         return verdicts

@@ -50,6 +50,16 @@ class Policy:
         """Whether the engine has to call it in its loop."""
         return any(moment in IN_THE_LOOP for moment in self.moments)
 
+    @property
+    def learns(self) -> bool:
+        """Whether it looks at what it has earned; who has not said so (`LEARNS`) and is not ours, may."""
+        return getattr(self.module, "LEARNS", not self.module.__name__.startswith("proofyard."))
+
+    @property
+    def steady(self) -> bool:
+        """Whether it says the same whenever it is asked about price, capacity or stake (`STEADY`)."""
+        return getattr(self.module, "STEADY", False)
+
     def decide(self, memory: Ints, view: View) -> int:
         """Answer one question, in plain Python."""
         return int(self.module.decide(self.params, memory, view))

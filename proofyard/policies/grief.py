@@ -7,6 +7,7 @@ from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, NEVER, Moment, View, chance, honest
 
 MOMENTS = (Moment.PRICE, Moment.CAPACITY, Moment.BID, Moment.SUBMIT)
+STEADY = True  # its price and capacity are what they were
 FIRST = "share_bips"
 LIMITS = {"share_bips": (0, 10_000), "price_bips": (0, 10_000_000), "x_bips": (100, 100_000_000)}
 

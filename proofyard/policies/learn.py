@@ -12,6 +12,7 @@ from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, Moment, View, honest
 
 MOMENTS = (Moment.PRICE,)
+LEARNS = True  # it looks at what it has earned
 FIRST = "rate_bips"
 LIMITS = {
     "rate_bips": (1, 10_000),

@@ -7,6 +7,7 @@ from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, Moment, View, honest
 
 MOMENTS = (Moment.CAPACITY,)
+STEADY = True  # its price and capacity are what they were
 FIRST = "x_bips"
 LIMITS = {"x_bips": (100, 100_000_000)}
 

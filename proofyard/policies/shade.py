@@ -7,6 +7,7 @@ from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, Moment, View, honest
 
 MOMENTS = (Moment.PRICE, Moment.BID)
+STEADY = True  # its price and capacity are what they were
 FIRST = "by_bips"  # what `shade(0.1)` sets
 LIMITS = {"by_bips": (-9_900, 10_000_000)}
 
