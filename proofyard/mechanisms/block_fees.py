@@ -190,6 +190,13 @@ def compute_linear(p: Params, s: State, change: int) -> int:
 
 
 @spec
+def compute_moment(moment: int, square: int) -> int:
+    """Compute (96 moment + 4 square) // 100 without the products, which would not fit."""
+    rest = moment % PERCENT * KEPT + square % PERCENT * (PERCENT - KEPT)
+    return moment // PERCENT * KEPT + square // PERCENT * (PERCENT - KEPT) + rest // PERCENT
+
+
+@spec
 def learn(p: Params, s: State, charged: int) -> None:
     """Move the base fee, and Monad's history, by a block that was charged `charged` gas."""
     change = charged - compute_target(p)
@@ -198,7 +205,7 @@ def learn(p: Params, s: State, charged: int) -> None:
         return
     s.base[0] = compute_monad(p, s, change)
     s.trend[0] = (KEPT * int(s.trend[0]) - (PERCENT - KEPT) * change) // PERCENT
-    s.moment[0] = mul_div(s.moment[0], KEPT, PERCENT) + mul_div(change * change, PERCENT - KEPT, PERCENT)
+    s.moment[0] = compute_moment(int(s.moment[0]), change * change)
 
 
 # The life of a block.

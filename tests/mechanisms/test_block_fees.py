@@ -140,6 +140,12 @@ def test_growth_is_exp_to_a_few_units(base: int, x: int) -> None:
     assert abs(compute_growth(base, x) - exact) <= 30 + exact * 1e-15 * 4
 
 
+@given(st.integers(0, 10**18), st.integers(0, 10**18))
+def test_the_moment_is_rounded_once(moment: int, square: int) -> None:
+    """4.4: m' = (96 m + 4 delta^2) / 100, one division of a sum that does not fit 64 bits."""
+    assert block_fees.compute_moment(moment, square) == (96 * moment + 4 * square) // 100
+
+
 def test_roots_are_exact() -> None:
     for x in (0, 1, 2, 3, 4, 15, 16, 17, 10**18, 10**18 - 1, 2**62):
         assert compute_root(x) == math.isqrt(x)
