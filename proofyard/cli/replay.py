@@ -1,67 +1,102 @@
 """`proofyard replay`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from proofyard.cli.shared import Json, print_json, start_quickly
+
+if TYPE_CHECKING:
+    from proofyard.network.counterfactual import Change, Rerun
 
 
 def replay(
     journal: str,
     *,
     mechanism: Annotated[str, Parameter(name=["--mechanism", "-m"])],
+    out: Path | None = None,
     json: Json = False,
 ) -> None:
     """Replay a journal under another rule: who would have won, been paid, been slashed.
 
-    Example: proofyard replay build/live/market.db -m proo_phi
+    Example: proofyard replay build/live/market.db -m 'proo_phi(round_ms=20000)'
 
-    The requests and provers of the journal, with the proving times it shows, in the engine: once under its own rule,
-    once under the other. The difference between the journal and its own rule replayed is the error of the comparison.
+    The requests and provers of the journal, with the words that were drawn, the proving times it shows, and the jobs
+    that provers left. Its own rule is replayed, too: how many jobs end as they did says how far to trust the other.
 
     Parameters
     ----------
     journal
         Path of an SQLite file, or postgresql://USER@HOST/DATABASE.
     mechanism
-        The other rule, with parameters: 'proo_phi(reserve=1)'.
+        The other rule, with parameters: 'proo_phi(reserve_gwei=1)'.
+    out
+        New file for what would have happened, as a journal that `explore` opens.
     json
         Print the table as JSON.
     """
     start_quickly()
-    from proofyard.lab import metrics, table
+    from proofyard.core.errors import BadInput
+    from proofyard.lab import metrics
     from proofyard.network import counterfactual
     from proofyard.network.journal import connect
     from proofyard.network.recorded import Measured, run_of
+    from proofyard.network.story import read_story
 
+    if out is not None and out.exists():
+        raise BadInput("--out", "a new file", f"{out}, which exists")
     opened = connect(journal)
-    story = counterfactual.read_story(opened.rows())
-    names = [prover.name for prover in story.provers]
-    happened = run_of(opened.rows(), Measured(names), scenario=story.scenario)
+    story = read_story(opened.rows())
+    provers = [story.provers[actor] for actor in sorted(story.provers)]
+    known = Measured([each.name for each in provers], work_ms=[each.mean_ms for each in provers])
+    happened = run_of(opened.rows(), known, scenario=story.market.genesis.scenario)
     opened.close()
-    same, other = (counterfactual.replay(story, text) for text in (story.rule.text, mechanism))
-    rows = counterfactual.changes(same, other)
-    real = {change.name: change for change in counterfactual.changes(happened, other)}
-    told = [
-        {"name": row.name, "journal": real[row.name].wins[0], "wins": row.wins, "paid_gwei": row.paid,
-         "slashed_gwei": row.slashed}
-        for row in rows
-    ]  # fmt: skip
+    own, other = (counterfactual.replay(story, text) for text in (story.market.rule.text, mechanism))
+    same, would = (counterfactual.measured(story, rerun) for rerun in (own, other))
+    kept = story.market.jobs - len(counterfactual.moved(story, happened, own, same))
+    rows, moved = counterfactual.changes(happened, would), counterfactual.moved(story, happened, other, would)
+    if out is not None:
+        _write(out, other)
     if json:
-        summaries = [metrics.summary([run]) for run in (happened, same, other)]
-        named = dict(zip(("journal", "same", "other"), summaries, strict=True))
-        print_json({"rule": story.rule.text, "other": mechanism, "provers": told, "summaries": named})
+        runs = {"journal": happened, "same": same, "other": would}
+        print_json({
+            "rule": story.market.rule.text, "other": mechanism, "jobs": story.market.jobs, "as_in_journal": kept,
+            "refused": len(other.refused), "provers": [row._asdict() for row in rows],
+            "moved": [each._asdict() for each in moved],
+            "summaries": {name: metrics.summary([run]) for name, run in runs.items()},
+        })  # fmt: skip
         return
+    _print(f"{story.market.rule.text} → {mechanism}", rows)
+    print(f"{len(moved)} of {story.market.jobs} jobs end otherwise; {len(other.refused)} would have been refused.")
+    print(f"Its own rule replayed: {kept} of {story.market.jobs} jobs end as in the journal.")
+
+
+def _write(out: Path, rerun: "Rerun") -> None:
+    from proofyard.network.journal import connect
+
+    made = connect(str(out))
+    made.acquire()
+    made.append(rerun.rows)
+    made.close()
+
+
+def _print(title: str, rows: "list[Change]") -> None:
+    """Print what each prover had and would have had."""
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=f"{story.rule.text} and {mechanism}", box=None)
+    from proofyard.lab import table
+
+    shown = Table(title=title, box=None)
     shown.add_column("prover")
-    for head in ("wins in the journal", "wins replayed", "under the other", "paid", "under the other", "slashed",
-                 "under the other"):  # fmt: skip
+    for head in ("proofs", "mean price", "income", "missed", "slashed"):
         shown.add_column(head, justify="right")
-    for row, each in zip(rows, told, strict=True):
-        money = [table.tokens(value) for pair in (row.paid, row.slashed) for value in pair]
-        shown.add_row(row.name, str(each["journal"]), *map(str, row.wins), *money)
+
+    def both(pair: tuple[Any, Any]) -> str:
+        return f"{pair[0]} → {pair[1]}"
+
+    for row in rows:
+        price, paid, slashed = ((table.tokens(a), table.tokens(b)) for a, b in (row.price, row.paid, row.slashed))
+        shown.add_row(row.name, *map(both, (row.wins, price, paid, row.missed, slashed)))
     Console().print(shown)

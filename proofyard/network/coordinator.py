@@ -267,8 +267,11 @@ class Coordinator:
         while self._timers and self._timers[0][0] < now:
             _, deadline, job = heapq.heappop(self._timers)
             kind = timer_kind(int(market.state.book.phase[job]))
-            if kind is None or int(market.state.book.deadline[job]) != deadline:
-                continue  # somebody else's event moved it on
+            if kind is None:
+                continue
+            if int(market.state.book.deadline[job]) != deadline:
+                self._set_timer(job)  # somebody else's event moved it on
+                continue
             if self.desk.is_verifying(job):
                 heapq.heappush(self._timers, (now + PATIENCE_MS, deadline, job))
                 continue
@@ -307,8 +310,8 @@ class Coordinator:
         row = self._row(event, body or b"{}")
         market.take(row, message)
         self.streams.note(market, row)
-        for job in {event.job, market.woken()} if event.kind >= Kind.REQUEST else ():
-            if job >= 0 and timer_kind(int(market.state.book.phase[job])) is not None:
+        for job in {event.job, *market.moved_on()} if event.kind >= Kind.REQUEST else ():
+            if timer_kind(int(market.state.book.phase[job])) is not None:
                 self._set_timer(job)
         return row
 

@@ -12,8 +12,9 @@ from proofyard import mechanisms
 from proofyard.core import MAX_GWEI, Event, Kind, Phase, Verdict, shape
 from proofyard.core.errors import Fault
 from proofyard.engine.fold import fold
-from proofyard.network.messages import LONGEST_MS, Domain
-from proofyard.network.records import FIRST, Record, Row, digest, first_broken, hash_row, unpack
+from proofyard.network.beacon import Beacon
+from proofyard.network.messages import LONGEST_MS, Domain, Signer
+from proofyard.network.records import FIRST, NO_JOB, Record, Row, digest, first_broken, hash_row, make_row, unpack
 
 FORMAT = 1
 ROOM = 1_024  # jobs to begin with; doubled when they are used up
@@ -91,6 +92,8 @@ class Market:
         self.revealed = bytes.fromhex(self.genesis.commitment)
         self.round, self.reveals = 0, 0
         self.forget_at = 0
+        self.also: list[int] = []  # other jobs that the last event decided
+        self._first = 0  # no job before it is unfinished
 
     @classmethod
     def rebuild(cls, rows: Iterable[Row]) -> "Market":
@@ -150,9 +153,24 @@ class Market:
 
     def answer(self, event: Event) -> Verdict:
         """Let the rule answer."""
+        self.also = []
+        if event.kind == Kind.CLOSE:
+            return self._close(event)
         if event.kind == Kind.REQUEST:
             self.make_room(event.job + 1)
         return Verdict(self.rule.apply(self.state, event))
+
+    def _close(self, event: Event) -> Verdict:
+        """Let the rule decide at the end of an auction; see which other jobs it decided with it."""
+        phase = self.state.book.phase
+        while self._first < self.jobs and phase[self._first] >= Phase.SETTLED:
+            self._first += 1
+        first = self._first
+        before = phase[first : self.jobs].copy()
+        verdict = Verdict(self.rule.apply(self.state, event))
+        changed = np.flatnonzero(phase[first : self.jobs] != before) + first
+        self.also = [int(job) for job in changed if job != event.job]
+        return verdict
 
     def take(self, row: Row, message: dict[str, Any] | None = None) -> None:
         """Count a row whose event the rule has answered, and carry out a record; `message`: of its body, if known."""
@@ -219,9 +237,14 @@ class Market:
         return np.flatnonzero((phase != Phase.NONE) & (phase < Phase.SETTLED)).tolist()
 
     def woken(self) -> int:
-        """Return the other job that the last event moved on, -1 none."""
+        """Return the other job that the rule says the last event moved on, -1 none."""
         woken = getattr(self.state, "woken", None)
         return int(woken[0]) - 1 if woken is not None and len(woken) else -1
+
+    def moved_on(self) -> list[int]:
+        """List the other jobs that the last event moved on."""
+        woken = self.woken()
+        return [*self.also, woken] if woken >= 0 else self.also
 
     def job(self, job: int) -> dict[str, Any]:
         """Show a job: its place in life and its money, gwei and ms."""
@@ -249,9 +272,20 @@ class Market:
         return {"actor": number, "address": self.addresses[number], "name": self.names[number], **columns}
 
 
+def first_row(genesis: dict[str, Any] | None, signer: Signer, unix: int) -> Row:
+    """Make a journal's first row, with the writer's address and first commitment. Raises Fault without a genesis."""
+    if genesis is None:
+        raise Fault("journal: wanted one with a first row, or a rule to begin one with, got neither.")
+    name = time.time_ns().to_bytes(8)
+    commitment = Beacon(signer.secret_for, name).begin(0).hex()
+    own = {"coordinator": signer.address, "commitment": commitment, "beacon": name.hex()}
+    body = Genesis.model_validate({**genesis, **own}).model_dump_json().encode()
+    return make_row(None, unix, (Record.GENESIS, 0, 0, NO_JOB, 0, 0, 0), body)
+
+
 def source_of(path: str | None) -> str:
     """Hash a rule's file."""
     return digest(Path(path).read_bytes()).hex() if path else ""
 
 
-__all__ = ["FINAL", "Genesis", "Market", "first_broken", "source_of", "timer_kind"]
+__all__ = ["FINAL", "Genesis", "Market", "first_broken", "first_row", "source_of", "timer_kind"]

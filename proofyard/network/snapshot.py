@@ -22,6 +22,7 @@ FORMAT = 1
 HASH = 32  # bytes
 KEPT = ("addresses", "names", "jobs", "put_in", "round", "reveals")  # as JSON; the others need words of their own
 OTHERS = ("state", "last", "numbers", "asked", "asks", "used", "revealed", "forget_at")
+PASSING = ("also", "_first")  # found again as the market goes on
 FIXED = ("genesis", "domain", "rule", "minted")  # follow from the journal's first row
 
 

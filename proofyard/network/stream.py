@@ -131,7 +131,7 @@ def told_of(market: Market, row: Row, *, past: bool = False) -> Told:
     del value["body"]
     actors, everybody = {row.actor}, False
     if row.kind >= Kind.REQUEST:
-        jobs = [job for job in (row.job, market.woken()) if job >= 0]
+        jobs = [row.job] if past else [row.job, *market.moved_on()]
         value["jobs"] = [market.job(job) for job in jobs]
         actors |= {job[role] for job in value["jobs"] for role in ("prover", "requester")}
         everybody = any(job["phase"] in LIVE for job in value["jobs"])

@@ -10,7 +10,6 @@ import pytest
 from network import markets as m
 
 from proofyard.core import Kind
-from proofyard.network import counterfactual
 from proofyard.network.audit import Report, audit
 from proofyard.network.journal import connect
 from proofyard.network.recorded import Measured, run_of
@@ -164,15 +163,3 @@ def test_a_live_run_has_the_columns_of_a_simulated_one(honest: Path) -> None:
     assert (run.jobs.proven_ms[:3] >= run.jobs.asked_ms[:3]).all()
     assert run.money_difference_gwei == 0
     assert run.samples.wins[-1].tolist() == [3]
-
-
-def test_a_journal_is_replayed_under_its_own_and_under_another_rule(honest: Path) -> None:
-    story = counterfactual.read_story(read(honest))
-    assert [(prover.name, prover.price, prover.stake) for prover in story.provers] == [("prover", 10, 100 * m.TOKEN)]
-    assert set(story.provers[0].times) == {0, 1, 2}
-    same = counterfactual.replay(story, story.rule.text)
-    other = counterfactual.replay(story, "race")
-    change = counterfactual.changes(same, other)[0]
-    assert change.wins == (3, 3)  # the only prover wins whatever the rule
-    assert change.paid[0] != change.paid[1]
-    assert change.slashed == (0, 0)
