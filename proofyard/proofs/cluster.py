@@ -21,6 +21,7 @@ from proofyard.proofs.workers import WORKER_MIB, Done, Task, peak_mib, work
 RESOURCE_VARIABLE = "PROOFYARD_RAY_RESOURCE"
 LOCAL = "local"
 CONNECT_S = 10
+LOOK_S = 0.5  # how often a task that waits for a machine looks for an idle worker
 
 
 def check_reachable(address: str) -> None:
@@ -87,17 +88,24 @@ class RayWorkers:
         return future
 
     def _actor(self) -> tuple[Any, str]:
-        """Take an idle actor or start one."""
+        """Take an idle actor, or start one; take one that falls idle before a new one has found room."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
             self._started += 1
+            name = f"{self._started}"
         label = os.environ.get(RESOURCE_VARIABLE, "")
         options: dict[str, Any] = {"num_cpus": 1, "memory": (WORKER_MIB + peak_mib(0)) * 2**20}
         if label:
             options["resources"] = {label: 1 / 1_024}
         actor = self._ray.remote(_Actor).options(**options).remote(self._make)
-        return actor, f"{self._ray.get(actor.where.remote())} {self._started}"
+        where = actor.where.remote()
+        while not self._ray.wait([where], timeout=LOOK_S)[0]:  # the machine it would have had may be gone for good
+            with self._lock:
+                if self._idle:
+                    self._ray.kill(actor)
+                    return self._idle.pop()
+        return actor, f"{self._ray.get(where)} {name}"
 
     def _run(self, task: Task, future: "Future[Done]") -> None:
         """Wait for one task; an actor that died is replaced by the next task."""

@@ -1,7 +1,10 @@
-"""A Ray cluster on this machine: the same job, on actors, one of which is killed."""
+"""A Ray cluster on this machine: the same job, on actors or nodes, one of which is killed."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -46,6 +49,19 @@ def test_a_job_on_a_cluster_survives_the_death_of_an_actor(tmp_path: Path, monke
     assert sum(span.outcome == "lost" for span in result.spans) == 1
     assert sum(span.outcome == "proven" for span in result.spans) == 5
     assert backend.verify(result.proof)
+
+
+def test_a_job_survives_the_loss_of_a_node_for_good(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("ray_nodes.py")
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
+    said = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert said, done.stdout[-2_000:] + done.stderr[-2_000:]
+    told = json.loads(said[0])
+    assert told["lost"] == 1
+    assert told["proven"] == 7  # four batches, three joins, none twice
+    assert told["nodes"] == 2
+    assert told["without label"] == []
+    assert told["verified"]
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence() -> None:
