@@ -1,6 +1,7 @@
 import asyncio
 import functools
 import json
+import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -16,6 +17,7 @@ from proofyard.network.clock import Clock
 from proofyard.network.journal import SqliteJournal, connect
 from proofyard.network.market import source_of
 from proofyard.network.refusals import Refused
+from proofyard.proofs.calibrated import Calibrated
 
 CEILING = 500 * m.TOKEN
 
@@ -151,6 +153,91 @@ def test_a_missed_window_slashes_when_its_timer_rings(tmp_path: Path) -> None:
             await m.until(lambda: requester.jobs(unfinished=True), [])
             assert (await prover.actor())["slashed"] > 0
             assert (await prover.market())["money_difference_gwei"] == 0
+
+    run(play())
+
+
+def test_a_proof_that_came_in_time_counts_however_long_it_is_verified(tmp_path: Path) -> None:
+    class Slow(Calibrated):
+        """Verifies when it is told to."""
+
+        begun, go = threading.Event(), threading.Event()
+
+        def why_not(self, proof: Any, wanted: Any = None) -> str:
+            self.begun.set()
+            assert self.go.wait(60)
+            return super().why_not(proof, wanted)
+
+    async def play() -> None:
+        rule = m.RULE.replace("window_ms=30000", "window_ms=3000")
+        backend = Slow(speed=m.SPEED, key=b"tests")
+        journal = connect(str(tmp_path / "market.db"))
+        coordinator = coordinators.Coordinator(journal, m.WRITER, backend, m.genesis(rule))
+        async with m.running(coordinator) as client:
+            requester, prover = await m.staked(client)
+            task = m.tasks()[0]
+            proof = m.proof_of(task, m.PROVER)
+            job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+            deadline = (await requester.job(job))["deadline"]
+            proving = asyncio.create_task(prover.prove(job, proof))
+            await asyncio.to_thread(backend.begun.wait)
+            came = coordinator.clock.now()
+
+            async def over() -> bool:
+                return coordinator.clock.now() > deadline + 500
+
+            await m.until(over, True)  # noqa: FBT003 - what is waited for
+            backend.go.set()
+            if came < deadline:  # else this machine was too slow to be in time
+                assert (await proving).time <= deadline
+                assert [row["kind"] for row in (await requester.job(job))["rows"]][:2] == ["REQUEST", "PROVE"]
+                assert (await prover.actor())["slashed"] == 0
+            else:
+                await asyncio.wait([proving])
+            assert (await requester.market())["money_difference_gwei"] == 0
+
+    run(play())
+
+
+def test_who_asks_for_more_than_it_has_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with m.running(m.coordinator(tmp_path / "market.db", "race")) as client:
+            requester = client(m.REQUESTER)
+            await requester.join("rollup")
+            task = m.tasks()[0].to_bytes()
+            has = (await requester.actor())["cash"]
+            assert (await refusal(requester.request(task, has + 1, 1_000))).reason == "POOR"
+            assert (await requester.actor())["cash"] == has
+            await requester.request(task, has, 1_000)
+            assert (await refusal(requester.request(task, 1, 1_000))).reason == "POOR"
+            told = await requester.market()
+            assert (told["jobs"], told["money_difference_gwei"]) == (1, 0)
+
+    run(play())
+
+
+def test_an_auction_that_decides_several_jobs_tells_the_winner_of_each(tmp_path: Path) -> None:
+    async def play() -> None:
+        rule = "proo_phi(one_sided=1, round_ms=1500, window_ms=2000)"
+        coordinator = m.coordinator(tmp_path / "market.db", rule)
+        async with m.running(coordinator) as client:
+            requester, prover = client(m.REQUESTER), client(m.PROVER)
+            await requester.join("rollup")
+            await prover.join("prover")
+            await prover.offer(10, 8)
+            await prover.stake(100 * m.TOKEN)
+            mine = coordinator.streams.listen(coordinator.ready().numbers[m.PROVER.address])
+            jobs = [(await requester.request(task.to_bytes(), m.TOKEN, 1_000)).job for task in m.tasks(3)]
+            given: set[int] = set()
+            while given != set(jobs):
+                told = await asyncio.wait_for(mine.queue.get(), 30)
+                assert told is not None
+                views = json.loads(told.text.split(b"data: ")[1]).get("jobs", ())
+                given |= {view["job"] for view in views if view["phase"] == "ASSIGNED" and view["prover"] == 1}
+            await m.until(lambda: requester.jobs(unfinished=True), [])  # each has a timer, and nobody proved any
+            slashed = (await prover.actor())["slashed"]
+            assert slashed == 3 * 100_000_000
+            assert (await requester.market())["money_difference_gwei"] == 0
 
     run(play())
 
