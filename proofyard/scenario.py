@@ -169,6 +169,28 @@ class Exit(Table):
     budget: Tokens | None = None  # broke for good once it has lost this much
 
 
+class Elsewhere(Table):
+    """What else idle hardware earns: it leaves when an hour there pays more than an hour here, and comes back."""
+
+    per_hour: MicroUsd  # of the whole set-up on average, less what it costs there
+    swing: float = Field(default=0.5, ge=0.0, le=5.0)  # standard deviation of the price's logarithm
+    memory: PositiveDuration = 86_400_000  # after so long, 1/e of a deviation is left
+    place: str = ""  # classes that name the same place see the same price
+    after: PositiveDuration = 3_600_000  # it looks at what an hour here left its class over this long
+    share: float = Field(default=0.5, ge=0.0, le=1.0)  # of those who look around at an epoch
+
+
+class Invest(Table):
+    """Hardware that has to be bought to enter. It leaves as `leave` says, and sells it."""
+
+    price: MicroUsd  # of the whole set-up
+    salvage: float = Field(default=0.2, ge=0.0, le=1.0)  # part of it that a sale brings back; the rest is sunk
+    payback: PositiveDuration = 365 * 86_400_000  # it enters where the rest is earned within this long
+    after: PositiveDuration = 7 * 86_400_000  # at the profit of those inside over this long
+    share: float = Field(default=0.1, ge=0.0, le=1.0)  # of those outside who look at an epoch
+    inside: int = Field(default=0, ge=0)  # of the class who are in the market at the start, their hardware paid for
+
+
 class Outsource(Table):
     """Buying a proof it cannot make in time from another class."""
 
@@ -199,7 +221,10 @@ class ProverClass(Table):
     open_jobs: Literal["race", "ignore"] = "race"  # does it work on jobs that anybody may prove?
     restake: Literal["never", "unseated", "always"] = "never"  # puts its cash back into stake at every epoch
     accepts: Tokens | None = None  # most delegated stake each accepts; None: any amount
+    in_hand: Literal["finish", "drop"] = "finish"  # work it is at when it leaves the market: finished, or lost
     leave: Exit | None = None
+    elsewhere: Elsewhere | None = None
+    invest: Invest | None = None
     outsource: Outsource | None = None
 
 
@@ -235,6 +260,8 @@ class Market(Table):
     """How participants behave that no single class decides."""
 
     losers: Literal["run_on", "stop"] = "stop"  # who lost a race works on, or stops when it sees the proof
+    favours: str = ""  # name of a class: whoever keeps the order of events holds up the proofs of all others
+    holds: Duration = 0  # for so long
     epoch: PositiveDuration | None = None  # between decisions and samples; None: horizon / 240
 
 
@@ -331,7 +358,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[str, type[Table]] = {
         "token": Token, "workload": Workload, "provers": ProverClass, "delegators": Delegators, "market": Market,
         "requesters": Requester,
-        "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource, "liquid": Liquid, "insurance": Insurance,
+        "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource,
+        "elsewhere": Elsewhere, "invest": Invest, "liquid": Liquid, "insurance": Insurance,
     }  # fmt: skip
     inner = [tables[part] for part in location if isinstance(part, str) and part in tables]
     return list((inner[-1] if inner else Scenario).model_fields)
@@ -432,6 +460,8 @@ def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = N
     for k, group in enumerate(scenario.provers):
         schedule(group.online, f"{where}: provers[{k}].online")
         policy(group.policy, f"{where}: provers[{k}].policy")
+        if group.invest is not None and group.elsewhere is not None:
+            raise BadInput(f"{where}: provers[{k}].invest", "a class that does not earn `elsewhere` too", "both")
         _check_twin(scenario, group, f"{where}: provers[{k}].twin")
     if scenario.delegators:
         delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")

@@ -14,7 +14,9 @@ from proofyard.engine.cast import MS_PER_HOUR, Floats
 from proofyard.engine.delegation import Delegation
 from proofyard.engine.events import Inject, events_of
 from proofyard.engine.minds import Minds
+from proofyard.engine.supply import Alarm, Supply, drop
 from proofyard.engine.world import Stage, online_of
+from proofyard.policies.view import Moment
 
 _ALWAYS = 2  # of `restake`
 
@@ -30,8 +32,8 @@ class Books(NamedTuple):
 class Population:
     """Provers and delegators of one run."""
 
-    def __init__(self, st: Stage, inject: Inject) -> None:
-        self.stage, self.inject = st, inject
+    def __init__(self, st: Stage, inject: Inject, alarm: Alarm) -> None:
+        self.stage, self.inject, self.alarm = st, inject, alarm
         self.classes = st.cast.classes
         count = st.cast.count
         self.staked_at_start = np.zeros(count, np.int64)
@@ -44,11 +46,19 @@ class Population:
         self.leaving = np.array([g.leave is not None for g in self.classes])[st.cast.group]
         self.delegation = Delegation(st, inject)
         self.minds = Minds(st, inject)
+        self.supply = Supply(st)
+        self.drops = np.array([g.in_hand == "drop" for g in self.classes])[st.cast.group]
+        self.movers = bool(self.leaving.any()) or len(self.minds.again[Moment.AWAY]) > 0  # does anybody ever go?
+        self.movers |= self.supply.any
+        outside = np.flatnonzero(self.supply.outside)
+        self.left_at[outside] = 0
+        st.world.provers["gone_until"][outside], st.world.provers["special"][outside] = queue.NEVER, 1
 
     def enter(self) -> None:
         """Everybody states its terms, stakes and delegates, the largest stake first."""
         cast = self.stage.cast
         order = np.argsort(-cast.stake, kind="stable")
+        order = order[self.left_at[order] < 0]
         self.minds.enter()
         self.minds.offer(0, order)
         staking = order[cast.stake[order] > 0]
@@ -63,6 +73,8 @@ class Population:
         self._restake(now)
         if self.leaving.any():
             self._leave(now)
+        if self.supply.any:
+            self._come_and_go(now)
         self.delegation.decide(now)
         self._think(now)
 
@@ -77,8 +89,9 @@ class Population:
         return np.minimum(online_of(self.stage, now), now) - self.away_ms(now)
 
     def spent(self, now: int) -> Ints:
-        """Sum up what work and presence have cost each prover up to `now`, gwei."""
-        return self.costs(self.stage.world.provers["busy"], self.online_ms(now)).astype(np.int64)
+        """Sum up what work, presence and hardware it bought have cost each prover up to `now`, gwei."""
+        running = self.costs(self.stage.world.provers["busy"], self.online_ms(now)).astype(np.int64)
+        return running + self.supply.invested
 
     def away_ms(self, now: int) -> Ints:
         """Time each prover was out of the market up to `now`, ms."""
@@ -88,6 +101,8 @@ class Population:
         """Let those with a policy reconsider their price, capacity and stake, and go away for a while."""
         present = self.left_at < 0
         self.minds.reconsider(now, present, self.costs)
+        if not self.movers:
+            return
         gone_until = self.stage.world.provers["gone_until"]
         due = ~present & (gone_until <= now)  # they may come back, or see that they are better off elsewhere
         until = self.minds.away(now, present | due)
@@ -141,13 +156,30 @@ class Population:
             if group.leave.budget is not None:
                 budget = self.stage.scenario.gwei(group.leave.budget, f"provers[{k}].leave.budget")
                 until[(books.income - books.cost)[losing] < -budget] = queue.NEVER
+            if group.invest is not None:
+                until[:] = queue.NEVER
+                self.supply.sell(losing)
             self._go(now, losing, until)
+
+    def _come_and_go(self, now: int) -> None:
+        """Let idle hardware go where it earns more, and hardware be bought where that pays."""
+        online = self.online_ms(now)
+        earned = self.stage.income() - self.stage.state.book.slashed[: self.stage.cast.count]
+        self.supply.look(now, earned - self.costs(self.stage.world.provers["busy"], online), online)
+        going, coming = self.supply.elsewhere(now, self.left_at < 0)
+        coming = np.append(coming, self.supply.entering(now))
+        if len(going):
+            self._go(now, going, np.full(len(going), queue.NEVER))
+        self.stage.world.provers["gone_until"][coming] = now
+        self._return(now)
 
     def _go(self, now: int, provers: Ints, until: Ints) -> None:
         """Leave until a time and take the stake along."""
         self.stage.world.provers["gone_until"][provers] = until
         self.stage.world.provers["special"][provers] = 1
         self.left_at[provers] = now
+        if self.drops[provers].any():
+            drop(self.stage, self.alarm, now, provers[self.drops[provers]])
         stake = self.stage.optional("stake")
         if stake is not None:
             held = provers[stake[provers] > 0]

@@ -45,6 +45,8 @@ class Provers(NamedTuple):
     pool_end_gwei: Ints  # delegated to it at the end
     pool_gain_gwei: Ints  # credited to those who delegate to it
     pool_slashed_gwei: Ints  # taken from those who delegate to it
+    invested_gwei: Ints  # of the cost: hardware bought, less what its sale brought back
+    elsewhere_gwei: Ints  # earned elsewhere, in no other figure
     gain_gwei: Ints  # what it owns at the end less what it owned at the start: fees, bids, rewards, slashes, all
 
 

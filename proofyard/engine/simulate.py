@@ -11,7 +11,7 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput, Fault
 from proofyard.core.event import Event, Kind, Phase, Verdict
 from proofyard.core.rule import Rule
-from proofyard.engine import kernels, layout
+from proofyard.engine import kernels, layout, queue
 from proofyard.engine.cast import MS_PER_HOUR
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.population import Population
@@ -45,9 +45,10 @@ class Simulation:
         self.stage = stage(scenario, rule, seed, salt=salt, trace_room=room, arrive=arrive, played=played)
         self.traced = traced
         self.words = addresses(self.stage)
+        self.context, self.place = self.stage.bound.context.ctypes.data, self.words.ctypes.data
         self.chunks: list[Ints] = []  # of the trace
         self.samples = _Sampler(self.stage)
-        self.people = Population(self.stage, self.inject)
+        self.people = Population(self.stage, self.inject, self.alarm)
 
     def inject(self, events: Ints) -> Ints:
         """Let the rule answer events about accounts, shape (n, 7); returns their verdicts."""
@@ -59,6 +60,15 @@ class Simulation:
             part = verdicts[first : first + step]
             kernels.inject(*self._handles(), events[first : first + step], part)
         return verdicts
+
+    def alarm(self, job: int, time: int) -> None:
+        """Have a job looked at, at a time in ms."""
+        registers = self.stage.world.registers[0]
+        if 2 * (int(registers["heap_size"]) + 1) > len(self.stage.world.heap):
+            self._grow()
+        self.stage.world.jobs["alarm"][job] = time
+        key, salt = queue.key_of(queue.ALARM, job, 0), int(registers["salt"])
+        registers["heap_size"] = queue.push(self.stage.world.heap, int(registers["heap_size"]), time, key, salt)
 
     def run(self, progress: Progress | None = None) -> Run:
         """Run to the end. Raises Fault when a rule leaves a job stuck or money is not conserved."""
@@ -107,8 +117,7 @@ class Simulation:
 
     def _handles(self) -> tuple[int, int, int]:
         """Addresses of the rule, its state and the world."""
-        bound = self.stage.bound
-        return bound.function, bound.context.ctypes.data, self.words.ctypes.data
+        return self.stage.bound.function, self.context, self.place
 
     def _grow(self) -> None:
         """Give the event queue twice the room."""
@@ -117,6 +126,7 @@ class Simulation:
         heap[: len(world.heap)] = world.heap
         object.__setattr__(self.stage, "world", world._replace(heap=heap))
         self.words = addresses(self.stage)
+        self.place = self.words.ctypes.data
 
     def _flush(self) -> None:
         """Keep what is in the trace buffer."""
@@ -319,6 +329,8 @@ def _provers(st: Stage, people: Population, samples: _Sampler) -> Provers:
         pool_end_gwei=optional("pool"),
         pool_gain_gwei=_pool_gain(st),
         pool_slashed_gwei=optional("pool_slashed") + optional("leaving_slashed"),
+        invested_gwei=people.supply.invested.copy(),
+        elsewhere_gwei=people.supply.earned.astype(np.int64),
         gain_gwei=gains(st)[:count],
     )
 
