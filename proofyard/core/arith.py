@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
+from proofyard.core.parts import PART
 from proofyard.core.spec import spec
 
 BIPS = 10_000  # basis points in a whole
@@ -62,11 +63,11 @@ if not TYPE_CHECKING:
 
         return types.int64(types.int64, types.int64), codegen
 
-    @overload(mul_shift, jit_options={"forceinline": True})
+    @overload(mul_shift, jit_options={"forceinline": True, **PART})
     def _compiled_mul_shift(a, b, bits):
         return lambda a, b, bits: _mul_shift(a, b, bits)  # noqa: PLW0108 - Numba wants a Python function
 
-    @overload(mul_div)
+    @overload(mul_div, jit_options=PART)
     def _compiled_mul_div(a, b, c):
         def divide(a, b, c):
             high, low = _high_word(a, b), _low_word(a, b)

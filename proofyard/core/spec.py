@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 else:
     from numba.extending import register_jitable
 
-    from proofyard.core.parts import PartCompiler
+    from proofyard.core.parts import PART
 
-    spec = register_jitable(no_cfunc_wrapper=True, pipeline_class=PartCompiler)
+    spec = register_jitable(**PART)
 
 __all__ = ["spec"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proofyard.core.parts import PartCompiler
+from proofyard.core.parts import PART
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +33,5 @@ else:
     integer = np.int64
 
     entry = njit(nogil=True, cache=True, error_model="numpy")
-    _part = {"error_model": "numpy", "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
-    inlined = register_jitable(forceinline=True, **_part)
-    aside = register_jitable(**_part)
+    inlined = register_jitable(forceinline=True, error_model="numpy", **PART)
+    aside = register_jitable(error_model="numpy", **PART)
