@@ -19,7 +19,7 @@ from proofyard.proofs.process import Died, Lines
 from proofyard.proofs.statement import Proof, Statement, difference, state_of
 from proofyard.rollup.batch import Batch
 from proofyard.rollup.ledger import DEPTH
-from proofyard.tools.cache import Tell
+from proofyard.tools.cache import Tell, check_intact
 
 WORDS, WORD = 8, 32  # A, B and C: two, four and two coordinates
 NO_JOINS = "proofs of groth16 can't be joined: they are not recursive"
@@ -79,17 +79,20 @@ class Groth16:
             out = str(Path(place) / "witness")
             made = self._ask({"do": "witness", "wasm": str(circuit.program), "inputs": inputs, "out": out})
             if not made["ok"]:
+                check_intact(circuit.program.parent)
                 why = circom.refused_by(made["error"])
                 raise Fault(f"{circuit.name}: no witness, the statement is false: {why}")
             question = {"do": "prove", "zkey": str(circuit.proving_key), "witness": out, "threads": self.threads}
             proven = self._ask(question)
         if not proven["ok"]:
+            check_intact(circuit.proving_key.parent)
             raise Fault(f"snarkjs failed on {circuit.name}: {proven['error']}")
         data = pack(proven["proof"])
         checked = self._verdict(circuit, statement, data)
         cpu_ms = made["cpu_ms"] + proven["cpu_ms"] + checked["cpu_ms"]
         self.spent = Spent(made["ms"], proven["ms"], checked["ms"], cpu_ms, proven["mib"])
         if not checked.get("valid"):
+            check_intact(circuit.proving_key.parent)
             raise Fault(f"{circuit.name}: snarkjs made an invalid proof, which was thrown away")
         return Proof(self.name, circuit.name, circuit.version, self.secure, statement, data)
 

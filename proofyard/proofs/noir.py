@@ -19,7 +19,7 @@ from proofyard.proofs.process import Died, Lines
 from proofyard.proofs.statement import Proof, Statement, difference, state_joined, state_of
 from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
 from proofyard.rollup.ledger import DEPTH
-from proofyard.tools.cache import Tell
+from proofyard.tools.cache import Tell, check_intact
 
 JOINED = 2
 # Bytes of a proof: fixed for joining; towards the EVM it grows with the logarithm of the circuit's size.
@@ -136,14 +136,23 @@ class Noir:
                 "-t", TARGETS[circuit.target], threads=self.threads,
             )  # fmt: skip
             if code:
+                self._check_cache(circuit)
                 raise Fault(f"bb prove failed on {circuit.name} (exit code {code}): {last_line(said)}")
             data = (folder / "proof").read_bytes()
             proof = Proof(self.name, circuit.name, circuit.version, self.secure, statement, data)
             began = self._verify_files(circuit, folder)
         self.spent = Spent(witness_ms, used.wall_ms, began[1], witness_cpu_ms + used.cpu_ms + began[2], used.peak_mib)
         if not began[0] or (statement.to_bytes() != began[3]):
+            self._check_cache(circuit)
             raise Fault(f"{circuit.name}: bb made an invalid proof, which was thrown away")
         return proof
+
+    def _check_cache(self, circuit: Circuit) -> None:
+        """Something failed: raise Fault if a damaged file is why."""
+        tools = self.tools
+        check_intact(
+            circuit.program.parent, circuit.key.parent, tools.srs.folder, tools.bb.parent, tools.modules.parent
+        )
 
     def _verify_files(self, circuit: Circuit, folder: Path) -> tuple[bool, int, int, bytes]:
         """Verify `proof` and `public_inputs` in a folder: verdict, ms, CPU ms, the public inputs."""
@@ -164,6 +173,7 @@ class Noir:
             self.close()
             raise
         if not answer["ok"]:
+            self._check_cache(circuit)
             raise Fault(f"{circuit.name}: no witness, the statement is false: {answer['error']}")
         return answer["ms"], answer["cpu_ms"]
 

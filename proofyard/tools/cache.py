@@ -6,6 +6,7 @@ nothing that looks finished. Two processes that want the same folder wait for ea
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterable
@@ -70,8 +71,35 @@ def kept(name: str, make: Callable[[Path], None], *, mib: int = 0) -> Path:
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
+            sums = json.dumps({f"{path.relative_to(draft)}": _sum(path) for path in _files(draft)})
+            place.with_name(place.name + ".sums").write_text(sums, encoding="ascii")
             draft.replace(place)
     return place
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def check_intact(*places: Path) -> None:
+    """Raise Fault if a file of a kept folder isn't as it was made; it takes time, so ask when something failed.
+
+    Parameters
+    ----------
+    places : folders that `kept` returned
+    """
+    for place in places:
+        sums = place.with_name(place.name + ".sums")
+        known: dict[str, str] = json.loads(sums.read_bytes()) if sums.is_file() else {}
+        for name, wanted in known.items():
+            file = place / name
+            if not file.is_file() or _sum(file) != wanted:
+                raise Fault(f"{file}: the cache is damaged; mend it with rm -r '{place}' and run again.")
 
 
 def check_space(folder: Path, mib: int) -> None:

@@ -123,6 +123,19 @@ def test_a_damaged_key_says_what_mends_it(tools: Toolchain, tmp_path: Path, monk
         build.leaf(tools, 1, "evm", silent, 2)
 
 
+def test_a_damaged_circuit_says_what_mends_it(
+    tools: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path))
+    load = Load(seed=3, accounts=4, depth=2)
+    batch = run_batch(load.ledger, list(islice(load.transfers(), 1)))
+    with Noir(tools, silent, depth=2) as small:
+        program = small.circuit(1, "evm").program
+        program.write_bytes(program.read_bytes()[:-100])
+        with pytest.raises(Fault, match=rf"program.json: the cache is damaged; mend it with rm -r '{program.parent}'"):
+            small.prove(Job(batch, 1, PAYOUT, last=True))
+
+
 def test_a_prover_that_hangs_is_ended() -> None:
     with pytest.raises(Died, match=r"sleep took longer than 0 s \(SIGKILL\)"):
         process.run(["sleep", "60"], {}, limit_s=0.2)

@@ -62,3 +62,18 @@ def test_too_little_space_is_one_sentence() -> None:
 
 def test_a_digest_knows_where_a_part_ends() -> None:
     assert cache.digest("ab", "c") != cache.digest("a", "bc")
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_damaged_file_says_what_mends_it(damage: str) -> None:
+    def make(draft: Path) -> None:
+        (draft / "below").mkdir()
+        (draft / "below" / "file").write_text("whole")
+        (draft / "link").symlink_to("nowhere")
+
+    place = cache.kept("kind/name-1", make)
+    cache.check_intact(place, place.with_name("no folder of the cache"))
+    file = place / "below" / "file"
+    file.write_text("other") if damage == "changed" else file.unlink()
+    with pytest.raises(Fault, match=rf"{file}: the cache is damaged; mend it with rm -r '{place}' and run again"):
+        cache.check_intact(place)
