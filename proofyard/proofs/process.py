@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self, cast
@@ -16,6 +17,7 @@ from typing import IO, Any, NamedTuple, Self, cast
 from proofyard.core.errors import Fault
 
 KIB_PER_RSS = 1024 if sys.platform == "darwin" else 1  # macOS reports bytes, Linux KiB
+LOOK_S = 0.05  # between looks at a program's memory
 _living: dict[int, "subprocess.Popen[Any]"] = {}
 _lock = threading.Lock()
 
@@ -60,6 +62,40 @@ def reap(process: "subprocess.Popen[Any]", began: float) -> Used:
     return Used(round(1000 * (time.monotonic() - began)), cpu_ms, usage.ru_maxrss // KIB_PER_RSS // 1024)
 
 
+class _Watch:
+    """Ends a program that takes too long, and notes its memory: what the system says at its end may be ours.
+
+    Linux counts the memory of whoever started a program as the program's own, up to the moment it was loaded.
+    """
+
+    def __init__(self, process: "subprocess.Popen[Any]", limit_s: float) -> None:
+        self._process, self._ends, self._peak_kib = process, time.monotonic() + limit_s, 0
+        self._status = Path(f"/proc/{process.pid}/status")
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._done.wait(min(LOOK_S, max(0.0, self._ends - time.monotonic()))):
+            if time.monotonic() >= self._ends:
+                with suppress(ProcessLookupError):
+                    os.kill(self._process.pid, signal.SIGKILL)
+                return
+            with suppress(OSError):  # not Linux, or gone
+                text = self._status.read_text(encoding="ascii")
+                self._peak_kib = max(self._peak_kib, int(text.partition("VmHWM:")[2].partition("kB")[0] or 0))
+
+    def corrected(self, used: Used) -> Used:
+        """Put in what was seen, unless the program was too quick to be seen."""
+        self.stop()
+        return used._replace(peak_mib=self._peak_kib // 1024) if self._peak_kib else used
+
+    def stop(self) -> None:
+        """Look no more: the program has ended."""
+        self._done.set()
+        self._thread.join()
+
+
 def run(command: Sequence[str | Path], environment: Mapping[str, str], *, limit_s: float) -> tuple[int, str, Used]:
     """Run a program to its end; return exit code, the end of what it said, and what it used.
 
@@ -70,12 +106,11 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], *, limit_
     began = time.monotonic()
     with TemporaryFile() as said:
         process = start(command, environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
-        timer = threading.Timer(limit_s, process.kill)
-        timer.start()
+        watch = _Watch(process, limit_s)
         try:
-            used = reap(process, began)
+            used = watch.corrected(reap(process, began))
         finally:
-            timer.cancel()
+            watch.stop()
         said.seek(max(0, said.tell() - 4_000))
         text = said.read().decode(errors="replace")
     name = Path(command[0]).name

@@ -1,5 +1,6 @@
 """Jobs of many parts with stand-ins for proofs: shapes, order, losses, resuming; and what stand-ins are not."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
@@ -164,6 +165,14 @@ def test_nothing_is_left_behind() -> None:
     assert process.reap(child, 0).wall_ms >= 0
     assert child.returncode == -9
     assert child.pid not in process._living
+
+
+def test_memory_of_a_program_is_its_own() -> None:
+    ours = bytearray(400 * 2**20)
+    program = "import time; kept = bytearray(50 * 2**20); time.sleep(1)"
+    _, _, used = process.run([sys.executable, "-c", program], {}, limit_s=600)
+    assert 50 <= used.peak_mib < 200
+    assert len(ours) > used.peak_mib
 
 
 def test_backends_are_backends(noir: Noir) -> None:
