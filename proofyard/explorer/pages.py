@@ -72,6 +72,7 @@ def market(view: View) -> Cells:
         "where": source.where,
         "growing": source.growing,
         "recorded_hashes": source.recorded_hashes,
+        "chain_id": source.chain_id,
         "rule": source.rule.text,
         "decimals": source.decimals,
         "rows": view.rows,

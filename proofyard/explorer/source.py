@@ -44,6 +44,7 @@ class Source(ABC):
     ----------
     title : name of the scenario or market
     where : the file or the database
+    chain_id : of the chain that keeps the money, 0 without one
     recorded_hashes : whether the hashes were recorded, or computed when it was opened
     rule : the rule with its parameters
     scenario : the experiment, where it is known
@@ -54,6 +55,7 @@ class Source(ABC):
 
     title: str = ""
     where: str = ""
+    chain_id: int = 0
     recorded_hashes: bool = False
     rule: Rule
     scenario: Scenario | None = None
@@ -181,6 +183,7 @@ class JournalSource(Source):
         self.market = self._market.genesis
         self.rule = self._market.rule
         self.title = self.market.scenario
+        self.chain_id = self.market.chain_id
         self.scenario = scenario
         self.names, self.addresses = [], []
         self.watched = 0

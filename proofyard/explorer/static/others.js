@@ -50,7 +50,7 @@ export async function journal(context) {
     ["job", "request", (r) => (r.job === null ? NONE : to(`${r.job}`, `#/requests/${r.job}`)), { number: true, sort: false }],
     ["amount", "amount", (r) => (r.amount ? count(r.amount) : NONE), { number: true, sort: false }],
     ["detail", "detail", (r) => (r.detail ? count(r.detail) : NONE), { number: true, sort: false }],
-    ["word", "word", (r) => (r.word === "0" ? NONE : h("code", {}, r.word)), { sort: false }],
+    ["word", "word", (r) => (r.word === "0" ? NONE : h("code", {}, r.word)), { sort: false, nowrap: true }],
     ["hash", "hash", (r) => h("code", { title: r.hash }, `${r.hash.slice(0, 12)}…`), { sort: false, nowrap: true }],
   ];
   return [

@@ -91,7 +91,7 @@ function proof(found) {
 }
 
 function chain(settlement, market) {
-  if (!settlement) return market.recorded_hashes ? "not settled on a chain yet" : "a simulated market has no chain";
+  if (!settlement) return market.chain_id ? `not settled on chain ${market.chain_id} yet` : market.recorded_hashes ? "play money: this market has no chain" : "a simulated market has no chain";
   const shown = Object.entries(settlement).filter(([name]) => name !== "row");
   return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))])];
 }
