@@ -13,7 +13,7 @@ from proofyard.engine.bind import compile_policy
 from proofyard.engine.cast import Cast, median_time
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.requests import ONE, Requests
-from proofyard.policies.view import View
+from proofyard.policies.view import Moment, View
 from proofyard.scenario import Outsource, Scenario
 from proofyard.worlds.schedules import schedule, toggles
 from proofyard.worlds.traces import CRASH, Trace
@@ -61,7 +61,11 @@ def furnish(
         stake=getattr(state, "stake", np.zeros(0, np.int64)),
         minds=minds.words,
         place=minds.place,
+        ask=cast.ask if len(minds.place) else np.zeros(0, np.int64),
         bidders=minds.bidders,
+        lookers=minds.lookers,
+        hold=_held(scenario, cast),
+        part=np.zeros(jobs * cast.count if minds.parting else 0, np.int64),
         shown=np.zeros(len(View._fields), np.int64),
         ends=np.zeros(cast.count, np.int64),
         event=np.zeros(EVENT_WORDS, np.int64),
@@ -82,6 +86,8 @@ class Minds(NamedTuple):
     words: Ints  # per row: address of the policy's function, address of its context; row 0 is nobody's
     place: Ints  # per prover: number within its class, size of that; empty where nobody has a mind
     bidders: Ints  # who bids on single jobs
+    lookers: Ints  # who may copy proofs
+    parting: bool  # does anybody decide how much of a job to prove?
 
 
 def minds_of(cast: Cast) -> Minds:
@@ -99,9 +105,25 @@ def minds_of(cast: Cast) -> Minds:
             words += [function, context.ctypes.data]
             if each:
                 bidders.append(prover)
+    moments: list[tuple[Moment, ...]] = [cast.policies[int(k)].moments for k in cast.mind]
+    lookers = [k for k, each in enumerate(moments) if Moment.COPY in each]
     sizes = np.array([g.count for g in cast.classes])[cast.group]
     place = np.stack([cast.place, sizes], axis=1).ravel() if len(words) > 2 else np.zeros(0, np.int64)  # noqa: PLR2004
-    return Minds(row, np.array(words, np.int64), place, np.array(sorted(bidders), np.int64))
+    return Minds(
+        row, np.array(words, np.int64), place, np.array(sorted(bidders), np.int64), np.array(lookers, np.int64),
+        any(Moment.PART in each for each in moments),
+    )  # fmt: skip
+
+
+def _held(scenario: Scenario, cast: Cast) -> Ints:
+    """Say for how long each prover's proofs are held up, ms, by who favours another class; empty: by nobody."""
+    market = scenario.market
+    if not market.favours:
+        return np.zeros(0, np.int64)
+    names = [group.name for group in cast.classes]
+    if market.favours not in names:
+        raise BadInput("market.favours", f"the name of a class ({', '.join(names)})", market.favours)
+    return np.where(cast.group == names.index(market.favours), 0, market.holds)
 
 
 def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:

@@ -131,7 +131,11 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
         detail = w.size[job & r.size_mask]
         word = dice.word_of(dice.job_die(r.seed, job, dice.WORD))
         j.asked, j.assigned, j.worker, j.helper = now, -1, -1, -1
-    elif kind != Kind.PROVE:  # the rule may draw, or draw again
+    elif kind == Kind.PROVE:
+        detail = w.part[job * r.provers + prover] if len(w.part) > 0 else 0
+        if len(w.lookers) > 0 and r.every_proof == 0 and w.book.phase[job] == Phase.OPEN:
+            actor = _who_hands_in(w, job, prover)
+    else:  # the rule may draw, or draw again
         word = dice.word_of(dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORD))
         if kind == Kind.VOTE:
             detail, word = w.ballot[job], w.choice[job]
@@ -153,6 +157,21 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
     if watched and _slashed(w, holder) != slashed:
         _log_slash(w, now, holder, _slashed(w, holder) - slashed)
     return True
+
+
+@aside
+def _who_hands_in(w: World, job: int, maker: int) -> int:
+    """Say who hands in the proof that `maker` has made: the first who sees it on its way and copies it, else itself."""
+    j = w.jobs[job]
+    for k in range(len(w.lookers)):
+        prover = w.lookers[k]
+        p = w.provers[prover]
+        if prover != maker and asked(w, p, integer(Moment.COPY), prover, job, w.registers[0].now, 0) != 0:
+            if j.worker == maker:
+                w.provers[maker].wasted += j.work
+                j.worker, j.work = prover, 0
+            return prover
+    return maker
 
 
 @aside

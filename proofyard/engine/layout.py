@@ -85,6 +85,7 @@ REGISTERS = np.dtype(
         ("row_mask", np.int64),
         ("models", np.int64),
         ("provers", np.int64),
+        ("parts", np.int64),  # of which a proof may cover the first ones only, 0: it covers all
         ("stuck", np.int64),  # jobs whose due timer was refused: a fault of the rule
     ],
     align=True,
@@ -122,7 +123,11 @@ class World(NamedTuple):
     stake: Words  # own stake of each actor, or empty
     minds: Words  # per policy of a prover: address of its function, address of its context
     place: Words  # per prover: its number within its class, and the size of that; empty where nobody has a mind
+    ask: Words  # per prover: gwei a usual proof costs it, its honest price; empty where nobody has a mind
     bidders: Words  # provers that bid on single jobs
+    lookers: Words  # provers that may copy others' proofs
+    hold: Words  # per prover: ms for which its proofs are held up on their way; empty: none
+    part: Words  # per job and prover: parts it proves, 0 all; empty where nobody decides about that
     shown: Words  # what a policy is shown, one word a field of `policies.view.View`
     ends: Words  # scratch, per prover: when its present race ends
     event: Words  # the event being answered, seven words

@@ -10,13 +10,13 @@ from proofyard.engine.layout import World
 from proofyard.engine.memory import call
 from proofyard.policies.view import Moment, View
 
-ACCEPT, SUBMIT = 1 << Moment.ACCEPT, 1 << Moment.SUBMIT
+ACCEPT, SUBMIT, PART = 1 << Moment.ACCEPT, 1 << Moment.SUBMIT, 1 << Moment.PART
 MS_PER_HOUR = 3_600_000
 _AT = {name: k for k, name in enumerate(View._fields)}  # where each field of a view lies
 _MOMENT, _NOW, _ACTOR, _WORD, _CASH, _STAKE = (_AT[k] for k in ("moment", "now", "actor", "word", "cash", "stake"))
 _JOB, _SIZE, _CEILING, _PAID = (_AT[k] for k in ("job", "size", "ceiling", "paid"))
 _DEADLINE, _READY, _WORK, _COST = (_AT[k] for k in ("deadline", "ready", "work", "cost"))
-_CAPACITY, _PLACE, _PEERS = (_AT[k] for k in ("capacity", "place", "peers"))
+_CAPACITY, _PLACE, _PEERS, _ASK = (_AT[k] for k in ("capacity", "place", "peers", "ask"))
 
 
 @inlined
@@ -37,6 +37,7 @@ def asked(w: World, p: Any, moment: int, prover: int, job: int, ready: int, work
     v[_STAKE] = w.stake[prover] if len(w.stake) > 0 else 0
     v[_CAPACITY] = w.first_slot[prover + 1] - w.first_slot[prover]
     v[_PLACE], v[_PEERS] = w.place[2 * prover], w.place[2 * prover + 1]
+    v[_ASK] = w.ask[prover]
     v[_JOB], v[_SIZE], v[_CEILING] = job, w.size[job & r.size_mask], w.max_fee[job & r.fee_mask]
     v[_PAID], v[_DEADLINE] = w.book.paid[job], w.book.deadline[job]
     v[_READY] = ready if ready < queue.NEVER else r.now + work

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from proofyard.engine import dice, queue
-from proofyard.engine.compile import aside, inlined
+from proofyard.engine.compile import aside, inlined, integer
 from proofyard.engine.layout import World
-from proofyard.engine.work import alarm, finish, first_slot, occupy, silent, when_online, work_of
+from proofyard.engine.mind import PART, asked, decides
+from proofyard.engine.work import alarm, arrival, finish, first_slot, occupy, silent, when_online, work_of
+from proofyard.policies.view import Moment
 
 
 @inlined
@@ -39,15 +41,15 @@ def race(w: World, now: int, job: int) -> None:
         work = work_of(w, p, job, dice.mix(row + np.uint64(i) * dice.GAMMA))
         if i == j.worker or work == 0 or (r.every_proof != 0 and not _takes_part(w, p, i, job)):
             continue
-        time = abs(work)
+        time = abs(work) if len(w.part) == 0 else _part_of(w, p, i, job, work)
         end = when_online(w, p, now, time)
         if end >= queue.NEVER:
             continue
         slot, second = first_slot(w, i)
         occupy(w, p, slot, second, end)
-        w.ends[i] = end
         p.busy += time
         p.wasted += time
+        end = _sent(w, i, end)
         if r.every_proof != 0 and work > 0 and end <= deadline:
             p.wasted -= time
             finish(w, job, i, end)
@@ -67,6 +69,27 @@ def race(w: World, now: int, job: int) -> None:
         finish(w, job, who, best)
     else:
         alarm(w, job, min(deadline, max(soonest, now) if who < 0 else deadline) + 1)
+
+
+@inlined
+def _sent(w: World, prover: int, end: int) -> int:
+    """Note when a prover is done; returns when its proof arrives."""
+    w.ends[prover] = end
+    return arrival(w, prover, end)
+
+
+@aside
+def _part_of(w: World, p: Any, prover: int, job: int, work: int) -> int:
+    """Ask how much of `job` it proves, where it decides about that; returns the time that takes."""
+    r = w.registers[0]
+    time = abs(work)
+    if work < 0 or r.parts == 0 or not decides(p, PART):
+        return time
+    part = asked(w, p, integer(Moment.PART), prover, job, queue.NEVER, time)
+    if part <= 0 or part >= r.parts:
+        return time
+    w.part[job * r.provers + prover] = part
+    return max(1, time * part // r.parts)
 
 
 @aside

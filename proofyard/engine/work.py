@@ -110,6 +110,12 @@ def finish(w: World, job: int, prover: int, time: int) -> None:
 
 
 @inlined
+def arrival(w: World, prover: int, end: int) -> int:
+    """When a proof that `prover` sends at `end` arrives: at once, unless whoever keeps the order holds it up."""
+    return end + w.hold[prover] if len(w.hold) > 0 and end < queue.NEVER else end
+
+
+@inlined
 def begin(w: World, now: int, job: int, prover: int) -> None:
     """Queue `job` at `prover`, to whom the rule gave it, first come first served."""
     r = w.registers[0]
@@ -146,7 +152,7 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
         p.busy += time
         j.work = time
         if work > 0:
-            j.finish = max(end, hand_in)
+            j.finish = arrival(w, prover, max(end, hand_in))
     if j.finish <= deadline:
         finish(w, job, prover, j.finish)
     else:

@@ -117,6 +117,7 @@ def stage(
     registers["salt"] = salt
     registers["tracing"] = trace_room > 0
     registers["every_proof"] = getattr(rule.module, "EVERY_PROOF", False)
+    registers["parts"] = getattr(rule.params, getattr(rule.module, "PARTS", ""), 0)
     world = world._replace(trace=np.zeros(EVENT_WORDS * trace_room, np.int64))
     text = scenario.delegators.policy if scenario.delegators else "stay"
     return Stage(

@@ -90,6 +90,7 @@ from proofyard.core.exp import exp_fixed
 SOURCE = "Aztec, AztecProtocol/l1-contracts@c427d0ba (v5.1.0, July 2026): EpochProofLib, RewardLib, RewardBooster"
 FAMILY = "shared reward"
 EVERY_PROOF = True  # all who race hand in their proofs
+PARTS = "checkpoints"  # parameter: how many parts a job has, of which a proof may cover the first ones only
 
 TOKEN = 10**9  # gwei
 MAX_PROOFS = 512  # waiting for a deadline, over all jobs

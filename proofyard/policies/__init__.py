@@ -28,8 +28,15 @@ NAMES = (
     "hoard",
     "idle",
     "shill",
+    "prefix",
+    "last_look",
 )
-IN_THE_LOOP = (Moment.ACCEPT, Moment.SUBMIT)  # asked by the compiled engine; so is BID, of who bids on each job
+IN_THE_LOOP = (
+    Moment.ACCEPT,
+    Moment.SUBMIT,
+    Moment.PART,
+    Moment.COPY,
+)  # asked by the compiled engine; so is BID, of who bids on each job
 
 
 @dataclass(frozen=True)

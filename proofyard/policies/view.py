@@ -26,6 +26,8 @@ class Moment(IntEnum):
     BID = 4  # a job takes bids: how many gwei to bid, 0 none
     ACCEPT = 5  # a job was assigned: 1 keep it, 0 give it back, where the rule takes it back
     SUBMIT = 6  # when to hand the proof in, ms; earlier than `ready` means then, NEVER: don't even make it
+    PART = 7  # an open job of several parts, each of which counts: how many to prove, from the first on, 0 all
+    COPY = 8  # another's proof of an open job is about to be handed in: 1 hand it in as its own, 0 don't
 
 
 class View(NamedTuple):

@@ -28,7 +28,7 @@ def decide(text: str, moment: Moment, **seen: int) -> int:
 def test_the_honest_say_the_truth() -> None:
     seen = {"ask": 7, "capacity": 3, "cost": 9, "ready": 11, "deadline": 5}
     answers = [decide("honest", moment, **seen) for moment in Moment]
-    assert answers == [7, 3, 0, 0, 9, 1, 11]
+    assert answers == [7, 3, 0, 0, 9, 1, 11, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,15 @@ def test_the_honest_say_the_truth() -> None:
         ("undercut(0.01)", Moment.PRICE, {"ask": 100, "rival": 1_000}, 990),
         ("undercut", Moment.PRICE, {"ask": 100, "rival": 90}, 100),
         ("undercut(most=3)", Moment.PRICE, {"ask": 100, "rival": 0}, 300),
+        ("undercut", Moment.CAPACITY, {"capacity": 3}, 3),
+        ("grief(x=4)", Moment.CAPACITY, {"capacity": 2}, 8),
+        ("shill(0.01)", Moment.PRICE, {"ask": 900, "rival": 1_000}, 1_010),
+        ("shill(0.0001)", Moment.BID, {"rival": 10}, 11),
+        ("shill", Moment.BID, {"rival": 0, "cost": 7}, 0),
+        ("prefix(1.5)", Moment.PART, {"ask": 100, "cost": 151}, 1),
+        ("prefix(1.5)", Moment.PART, {"ask": 100, "cost": 150}, 0),
+        ("last_look(0.5)", Moment.COPY, {"word": 4_999}, 1),
+        ("last_look(0.5)", Moment.COPY, {"word": 5_000}, 0),
         ("hoard(0.25)", Moment.STAKE, {"cash": 400, "stake": 8}, 100),
         ("hoard(-1)", Moment.STAKE, {"cash": 400, "stake": 8}, -8),
         ("idle(other=2, step=0)", Moment.AWAY, {"ask": 100, "price": 150}, 3_600_000),

@@ -59,6 +59,7 @@ class Attack:
         return (not self.rules or rule in self.rules) and group.get("count", 1) >= self.needs
 
 
+OPEN = ("race", "alpha2_race", "base_fee")  # rules under which anybody may prove anything
 BIDS_ADD_UP = ("contest",)  # rules in which a bid is money spent, so that k names have one bid to share
 
 
@@ -178,6 +179,26 @@ def _lock_and_rescue(tree: Tree, target: int, values: Values) -> Pair:
     return honest, deviant
 
 
+def _favourite(tree: Tree, target: int, values: Values) -> Pair:
+    """Be the favourite of whoever keeps the order."""
+    honest = fresh(tree)
+    as_honest(take(honest, target))
+    deviant = copy.deepcopy(honest)
+    told = {"favours": mine(deviant)["name"], "holds": f"{int(values['hold_ms'])}ms"}
+    deviant["market"] = deviant.get("market", {}) | told
+    return honest, deviant
+
+
+def _sold_twice(tree: Tree, target: int, values: Values) -> Pair:
+    """Show all machines under each of k names, which help each other out; honest, one name has them."""
+    k = int(values["k"])
+    honest, deviant = _split(tree, target, values)
+    names = mine(deviant)
+    names["policy"] = f"overstate({k})"
+    names["outsource"] = {"to": names["name"]}
+    return honest, deviant
+
+
 ATTACKS: tuple[Attack, ...] = (
     Attack(
         "overstate", "declares more machines than it has", by_policy(lambda v: f"overstate({v['x']:.4g})"),
@@ -258,6 +279,26 @@ ATTACKS: tuple[Attack, ...] = (
         "prover_killer", "a requester's jobs take longer than they look, its prover rescues what others miss", killer,
         {"work": Range(1.5, 40, log=True)}, "mechanisms of markets, 1.6: cheap to count, slow to prove",
         first=({"work": 8.0},),
+    ),
+    Attack(
+        "prefix", "proves only the first checkpoint of what is dear to prove, and keeps its score",
+        by_policy(lambda v: f"prefix({v['above']:.4g})"), {"above": Range(0.3, 3, log=True)},
+        "mechanisms of chains, 2.3: activity counts for any accepted length", rules=("epoch_race",),
+    ),
+    Attack(
+        "last_look", "copies others' proofs on their way and hands them in as its own",
+        by_policy(lambda v: f"last_look({v['share']:.4g})"), {"share": Range(0.05, 1)},
+        "mechanisms of rollups, 1.1: a proof that does not name its prover is anybody's", rules=OPEN,
+        first=({"share": 1.0},),
+    ),
+    Attack(
+        "favourite", "has whoever keeps the order of events hold up the proofs of all others", _favourite,
+        {"hold_ms": Range(100, 120_000, log=True, whole=True)},
+        "one coordinator is trusted for order: decision 4", rules=OPEN,
+    ),
+    Attack(
+        "sold_twice", "offers the same machines under k names, through so many aggregators", _sold_twice,
+        {"k": Range(2, 6, whole=True)}, "mechanisms of markets, 1.6: many locks, one proving slot",
     ),
     Attack(
         "unprovable", "asks besides for what nobody can prove, and shares in the bonds", unprovable,

@@ -12,7 +12,20 @@ from proofyard.worlds.text import parse_call
 
 COALITION = "attackers"
 NEVER_ASKED = "1e9"  # tokens: a price nobody pays
-_HOSTILE = ("overstate", "shade", "withhold", "hit_and_run", "last_moment", "recover", "grief", "ring", "undercut")
+_HOSTILE = (
+    "overstate",
+    "shade",
+    "withhold",
+    "hit_and_run",
+    "last_moment",
+    "recover",
+    "grief",
+    "ring",
+    "undercut",
+    "shill",
+    "prefix",
+    "last_look",
+)
 
 Tree = dict[str, Any]
 Values = dict[str, float]
