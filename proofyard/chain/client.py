@@ -14,7 +14,7 @@ from proofyard.chain.connection import Chain
 from proofyard.chain.deployment import Deployment, abi_of, calldata, type_of
 from proofyard.chain.outbox import Outbox, Receipt
 from proofyard.chain.profiles import WEI
-from proofyard.chain.signing import Mandate, Offer, Order
+from proofyard.chain.signing import Choice, Mandate, Offer, Order
 from proofyard.core.errors import BadInput, Fault
 
 
@@ -85,14 +85,18 @@ class Client:
 
     def read(self, contract: str, function: str, *arguments: Any) -> Any:
         """Call a view; a single value comes alone, several as a tuple. Raises Reverted, Fault."""
-        call = {"from": self.address, "to": self.at(contract), "data": calldata(contract, function, *arguments)}
-        answer = self.chain.call(call, f"{contract}.{function}")
+        answer = self.ask(contract, function, *arguments)
         if not answer:
             raise Fault(
                 f"{contract}: wanted a contract at {self.at(contract)}, there is none: did the chain forget it?"
             )
         values = decode([type_of(part) for part in abi_of(contract, function)["outputs"]], answer)
         return values[0] if len(values) == 1 else values
+
+    def ask(self, contract: str, function: str, *arguments: Any) -> bytes:
+        """Call without a transaction, for the answer as it comes. Raises Reverted, Fault."""
+        call = {"from": self.address, "to": self.at(contract), "data": calldata(contract, function, *arguments)}
+        return self.chain.call(call, f"{contract}.{function}")
 
     def at(self, contract: str) -> str:
         """Address of a contract. Raises BadInput if the market has none of that name."""
@@ -162,11 +166,11 @@ class Client:
 
     # Jobs.
 
-    def sign(self, value: Order | Offer | Mandate, contract: str = "Market") -> bytes:
+    def sign(self, value: Order | Offer | Choice | Mandate, contract: str = "Market") -> bytes:
         """Sign for `Market` or `Settlement` of this market on this chain."""
         return signing.sign(self.account, value, self.deployment.chain_id, self.at(contract))
 
-    def hash(self, value: Order | Offer | Mandate, contract: str = "Market") -> bytes:
+    def hash(self, value: Order | Offer | Choice | Mandate, contract: str = "Market") -> bytes:
         """Hash for `Market` or `Settlement`: the name of an order there."""
         return signing.hash_of(value, self.deployment.chain_id, self.at(contract))
 
@@ -180,6 +184,18 @@ class Client:
         """Give an order to a prover: the coordinator only."""
         self.check_coordinator()
         return self.do("Market", "assign", tuple(order), order_signed, tuple(offer), offer_signed, name=name)
+
+    def choose(self, offer: Offer) -> bytes:
+        """Sign the choice of an offer, for `assign_signed`: the coordinator only. Raises BadInput."""
+        self.check_coordinator()
+        return self.sign(Choice(self.hash(offer)))
+
+    def assign_signed(
+        self, order: Order, order_signed: bytes, offer: Offer, offer_signed: bytes, chosen: bytes, *, name: str = ""
+    ) -> Receipt:
+        """Give an order to the prover the coordinator chose: anybody who has all three signatures."""
+        signed = (tuple(order), order_signed, tuple(offer), offer_signed, chosen)
+        return self.do("Market", "assignSigned", *signed, name=name)
 
     def prove(self, order: Order, proof: bytes, inputs: Sequence[bytes], *, name: str = "") -> Receipt:
         """Prove a job; the prover it was given to is paid."""

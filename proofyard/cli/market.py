@@ -1,11 +1,15 @@
 """`proofyard market`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from proofyard.cli.shared import Json, print_json
+
+if TYPE_CHECKING:
+    from proofyard.network.messages import Signer
+    from proofyard.network.settlement import Settler
 
 
 def market(
@@ -21,6 +25,9 @@ def market(
     traces: Path | None = None,
     name: str = "market",
     scenario: Path | None = None,
+    chain: str = "",
+    deployment: Path | None = None,
+    profile: str = "anvil",
     json: Json = False,
 ) -> None:
     """Run a market's coordinator: the one writer of a journal, behind an HTTP API.
@@ -53,6 +60,12 @@ def market(
         Of a new journal, for people.
     scenario
         What the explorer's pages compare with: a scenario, or the scenario.json of a live run.
+    chain
+        URL of a chain's node: the money is there, in the contracts of --deployment; play money without it.
+    deployment
+        File that `proofyard chain deploy` wrote; its coordinator has to be ours.
+    profile
+        Of the chain.
     json
         Print what was started as JSON.
     """
@@ -79,12 +92,17 @@ def market(
         source = source_of(rule.module.__file__)
         genesis = {"mechanism": mechanism, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
         genesis |= {"source": source, "scenario": name}
+        if chain:
+            genesis |= {"grant_gwei": 0}
     elif "://" not in journal and not Path(journal).exists():
         raise BadInput("--mechanism", "a rule for a new journal, e.g. -m race", f"none, and no journal at {journal}")
     told = scenario_from(scenario)
     pages = create_app(Explorer(lambda: JournalSource(journal, told)))
     signer = signer_from(key)
     log_to_stderr()
+    settler = _settler(chain, deployment, profile, signer, journal) if chain else None
+    if genesis is not None and settler is not None:
+        genesis |= {"chain_id": settler.bank.deployment.chain_id, "contract": settler.bank.contract}
     spans = trace_to(traces, "market") if traces is not None else None
     verifier = backend_of(backend, lambda line: print(line, file=sys.stderr))
     if json:
@@ -94,6 +112,20 @@ def market(
             f"market: http://{host}:{port} (pages at /explorer/, documentation at /docs), coordinator {signer.address}",
             flush=True,
         )
-    asyncio.run(serve(Coordinator(connect(journal), signer, verifier, genesis), host, port, pages))
+    coordinator = Coordinator(connect(journal), signer, verifier, genesis, settler=settler)
+    asyncio.run(serve(coordinator, host, port, pages))
     if spans is not None:
         spans.shutdown()
+
+
+def _settler(chain: str, deployment: Path | None, profile: str, signer: "Signer", journal: str) -> "Settler":
+    """Go to the counter of the chain."""
+    from proofyard.chain import Deployment
+    from proofyard.core.errors import BadInput
+    from proofyard.network.bank import Bank
+    from proofyard.network.settlement import Settler
+
+    if deployment is None:
+        raise BadInput("--deployment", "the file with the market's contracts", "none")
+    outbox = Path("build/market-outbox.db") if "://" in journal else Path(journal).with_suffix(".outbox.db")
+    return Settler(Bank(chain, Deployment.read(deployment), signer, outbox, profile))

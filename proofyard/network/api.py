@@ -220,7 +220,8 @@ def _queries(app: FastAPI, coordinator: Coordinator) -> None:
     @app.get("/v1/market", responses=PROBLEMS)
     async def market() -> dict[str, Any]:
         """Show the rule, its parameters, the domain that is signed for, and how far the market is."""
-        return _overview(coordinator.ready(), coordinator.clock.now())
+        told = _overview(coordinator.ready(), coordinator.clock.now())
+        return told if coordinator.settler is None else {**told, "settlement": coordinator.settler.told()}
 
     @app.get("/v1/actors", responses=PROBLEMS)
     async def actors(after: After = -1, limit: Page = 100) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Recompute a journal from its first row, trusting nobody; name the first row that does not hold, and why."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proofyard.core import Event, Fault, Kind
 from proofyard.core.errors import BadInput
@@ -13,6 +13,9 @@ from proofyard.network.records import FIRST, Record, Row, digest, hash_row, unpa
 from proofyard.network.refusals import Refused
 from proofyard.network.work import Task, why_not
 from proofyard.proofs.backend import ProofBackend
+
+if TYPE_CHECKING:
+    from proofyard.network.witness import Witness  # brings the chain along
 
 TIMERS = (Kind.CLOSE, Kind.EXPIRE, Kind.SETTLE)
 SIGNED_RECORDS = {Record.JOIN: "join", Record.CANCEL: "cancel", Record.WITHDRAWAL: "leave"}
@@ -37,13 +40,15 @@ class Report(NamedTuple):
     settlements: int
     head: str
     money_difference_gwei: int
+    chain: dict[str, int] | None = None  # what was compared with the chain; None: there was none to compare with
 
 
 class _Auditor:
     """Goes through a journal row by row."""
 
-    def __init__(self, journal: Journal, backend: ProofBackend | None) -> None:
-        self._journal, self._backend = journal, backend
+    def __init__(self, journal: Journal, backend: ProofBackend | None, witness: "Witness | None") -> None:
+        self._journal, self._backend, self._witness = journal, backend, witness
+        self._block = 0  # number of the last block in a word
         self._market: Market | None = None
         self._nonces: set[tuple[str, int]] = set()
         self._payload: dict[int, str] = {}
@@ -70,14 +75,23 @@ class _Auditor:
                 self.market.follow(row)
         except (Fault, BadInput, KeyError, IndexError, ValueError, TypeError) as error:
             return f"{error}" if isinstance(error, Fault | BadInput) else f"its body is malformed: {error!r}"
-        return wrong or self._after(row)
+        return wrong or self._after(row) or self._on_chain(row, body)
+
+    def _on_chain(self, row: Row, body: dict[str, Any]) -> str:
+        """Ask the chain about a row that holds by itself."""
+        if self._witness is None:
+            return ""
+        try:
+            return self._witness.follow(row, body)
+        except (Fault, BadInput, KeyError, ValueError, TypeError) as error:
+            return f"{error}" if isinstance(error, Fault | BadInput) else f"its body is malformed: {error!r}"
 
     def _begin(self, row: Row) -> str:
         try:
             self._market = Market(row)
+            return self._witness.begin(self._journal) if self._witness is not None else ""
         except (Fault, BadInput, ValueError) as error:
             return str(error)
-        return ""
 
     def _after(self, row: Row) -> str:
         self.counts["events"] += row.kind >= 0
@@ -91,7 +105,8 @@ class _Auditor:
     def _signed(self, row: Row, body: dict[str, Any]) -> str:
         """Check that whom the row names signed what it says, once, in time."""
         verb = SIGNED_RECORDS.get(Record(row.kind)) if row.kind < 0 else str(body.get("verb", ""))
-        if verb is None or (row.kind in TIMERS and not verb):
+        from_chain = row.kind == Record.WITHDRAWAL and body.get("from") == "chain"
+        if verb is None or (row.kind in TIMERS and not verb) or (from_chain and self.market.genesis.chain_id):
             return ""
         if body.get("verb") != verb or (row.kind >= 0 and VERBS.get(verb, VERBS["join"]).kind != row.kind):
             return f"its message is {body.get('verb')}, not what the row says"
@@ -145,7 +160,16 @@ class _Auditor:
             deadline = int(self.market.state.book.deadline[row.job])
             signed_hash = beacon.timer_digest(Event(*row[2:9]), deadline)
         self.counts["words"] += 1
-        return "" if beacon.word_from(number, signed_hash) == row.word else "its word is not that of the beacon"
+        block = b""
+        if self.market.genesis.chain_id:
+            height, found = body["block"]
+            if not self._block <= height:
+                return f"its word has block {height}, after one with block {self._block}"
+            self._block, block = height, bytes.fromhex(found[2:])
+            wrong = self._witness.check_block(height, found) if self._witness is not None else ""
+            if wrong:
+                return f"its word: {wrong}"
+        return "" if beacon.word_from(number, signed_hash, block) == row.word else "its word is not that of the beacon"
 
     def _proof(self, row: Row, body: dict[str, Any]) -> str:
         """Verify a proof again."""
@@ -167,16 +191,22 @@ class _Auditor:
         return f"its proof is no proof: {reason}" if reason else ""
 
 
-def audit(journal: Journal, backend: ProofBackend | None = None, watch: Callable[[int], None] | None = None) -> Report:
+def audit(
+    journal: Journal,
+    backend: ProofBackend | None = None,
+    witness: "Witness | None" = None,
+    watch: Callable[[int], None] | None = None,
+) -> Report:
     """Recompute everything.
 
     Parameters
     ----------
     journal : only read
     backend : verifies proofs again; None: that they are there is all that is checked of them
+    witness : the chain that keeps the money; None: what the journal says of it is believed
     watch : called with the number of rows done
     """
-    auditor = _Auditor(journal, backend)
+    auditor = _Auditor(journal, backend, witness)
     before, seq, failure = FIRST, 0, None
     for row in journal.rows():
         wrong = f"a row is missing before row {row.seq}" if row.seq != seq else auditor.check(row, before)
@@ -189,9 +219,13 @@ def audit(journal: Journal, backend: ProofBackend | None = None, watch: Callable
     if failure is None and seq == 0:
         raise BadInput("journal", "at least one row", "none")
     difference = auditor.market.money_difference if failure is None else 0
-    if failure is None and difference:
-        failure = Failure(seq - 1, f"{difference} gwei too many exist at the end")
-    return Report(failure is None, failure, **auditor.counts, head=before.hex(), money_difference_gwei=difference)
+    if failure is None:
+        wrong = f"{difference} gwei too many exist at the end" if difference else ""
+        wrong = wrong or (witness.end() if witness is not None else "")
+        failure = Failure(seq - 1, wrong) if wrong else None
+    chain = witness.counts if witness is not None else None
+    return Report(failure is None, failure, **auditor.counts, head=before.hex(), money_difference_gwei=difference,
+                  chain=chain)  # fmt: skip
 
 
 __all__ = ["Failure", "Report", "audit"]

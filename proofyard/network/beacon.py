@@ -58,6 +58,14 @@ def word_from(number: bytes, signed: bytes, block: bytes = b"") -> int:
     return int.from_bytes(hashlib.sha256(number + signed + block).digest()[:8]) >> 2
 
 
+def shown_number(number: bytes, block: "tuple[int, str] | None", body: bytes) -> bytes:
+    """Put a revealed number, and the number and hash of the block in the word, in front of a row's body."""
+    front = b'{"reveal":"%b"' % number.hex().encode()
+    if block is not None:
+        front += b',"block":[%d,"%b"]' % (block[0], block[1].encode())
+    return front + (b"," + body[1:] if body else b"}")
+
+
 def timer_digest(event: Event, deadline: int) -> bytes:
     """Make what stands for a signature in the word of a timer: known before, nobody's choice; `deadline` ms."""
     return hashlib.sha256(b"timer" + _TIMER.pack(event.kind, event.job, deadline)).digest()

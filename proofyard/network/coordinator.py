@@ -12,14 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proofyard.core import Event, Fault, Kind, Verdict
-from proofyard.network.beacon import DRAWN, Beacon, timer_digest, word_from
+from proofyard.network.beacon import DRAWN, Beacon, shown_number, timer_digest, word_from
 from proofyard.network.clock import Clock
+from proofyard.network.commands import Command, Receipt
 from proofyard.network.desk import Desk
 from proofyard.network.journal import Journal, JournalError, connect
-from proofyard.network.market import Genesis, Market, timer_kind
+from proofyard.network.market import Market, first_row, timer_kind
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
@@ -27,6 +28,9 @@ from proofyard.network.snapshot import Frozen, restored
 from proofyard.network.stream import Streams
 from proofyard.network.watching import MarketMetrics, span, tell
 from proofyard.proofs.backend import ProofBackend
+
+if TYPE_CHECKING:
+    from proofyard.network.settlement import Settler  # brings the chain along, which a market may do without
 
 SNAPSHOT = 50_000  # rows between snapshots
 WORTH = 1_000  # rows at the end that are worth one
@@ -36,28 +40,6 @@ PATIENCE_MS = 20  # between looks at a job whose proof is being verified
 BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
 T = TypeVar("T")
 log = logging.getLogger("proofyard.coordinator")
-
-
-class Receipt(NamedTuple):
-    """What a sender gets for a command that was accepted."""
-
-    seq: int
-    time: int
-    job: int
-    actor: int
-    hash: str
-
-
-class Command(NamedTuple):
-    """A message that was admitted and waits for its place."""
-
-    signed: Signed
-    signed_hash: bytes
-    came: float  # s, monotonic
-    now: int  # ms of market time when it came
-    word: int  # what a PROVE names
-    body: bytes  # of its row
-    answer: "asyncio.Future[Receipt]"
 
 
 class Coordinator:
@@ -70,6 +52,7 @@ class Coordinator:
     backend : verifies proofs
     genesis : for a journal that is still empty; its commitment is filled in here
     verifiers : proofs verified at once
+    settler : keeps the journal and a chain together; None for play money
     """
 
     def __init__(
@@ -80,8 +63,9 @@ class Coordinator:
         genesis: dict[str, Any] | None = None,
         *,
         verifiers: int = 1,
+        settler: "Settler | None" = None,
     ) -> None:
-        self.journal, self.signer, self.backend = journal, signer, backend
+        self.journal, self.signer, self.backend, self.settler = journal, signer, backend, settler
         self.metrics = MarketMetrics()
         self.streams = Streams(self.metrics)
         self.market: Market | None = None
@@ -107,10 +91,14 @@ class Coordinator:
     async def start(self) -> None:
         """Begin to stand by; becomes the writer as soon as the lock is free."""
         self._writer = asyncio.create_task(self._run())
+        if self.settler is not None:
+            self.settler.begin(self)
         self._begun.set()
 
     async def stop(self) -> None:
         """Finish the group at hand, give up the lock, end all streams."""
+        if self.settler is not None:
+            await self.settler.end()
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait([self._writer])  # what ended it, `failed` raises
@@ -175,11 +163,13 @@ class Coordinator:
         """Rebuild the state and write the first row, or the row that says who writes from here on."""
         began = time.monotonic()
         if await self.on_disk(self.journal.last) is None:
-            await self.on_disk(self.journal.append, [self._first_row()])
+            await self.on_disk(self.journal.append, [first_row(self._genesis, self.signer, self.clock.unix())])
         self.market, self._kept = await self.on_disk(restored, self.journal)
         market = self.ready()
         if market.genesis.coordinator != self.signer.address:
             raise Fault(f"journal: wanted the key of {market.genesis.coordinator}, got that of {self.signer.address}.")
+        if bool(market.genesis.chain_id) != (self.settler is not None):
+            raise Fault(f"journal: its money is on chain {market.genesis.chain_id} (0: none); give that chain or none.")
         beaten = await self.on_disk(self.journal.beaten)
         self.clock = Clock(max(beaten, market.last.time), market.last.at)
         self._beacon = Beacon(self.signer.secret_for, bytes.fromhex(market.genesis.beacon))
@@ -198,15 +188,6 @@ class Coordinator:
         took = round(1000 * (time.monotonic() - began))
         name = market.domain.market.hex()
         tell(log, "writing", seq=market.last.seq, jobs=market.jobs, snapshot=self._kept, rebuilt_ms=took, market=name)
-
-    def _first_row(self) -> Row:
-        if self._genesis is None:
-            raise Fault("journal: wanted one with a first row, or a rule to begin one with, got neither.")
-        name = time.time_ns().to_bytes(8)
-        commitment = Beacon(self.signer.secret_for, name).begin(0).hex()
-        own = {"coordinator": self.signer.address, "commitment": commitment, "beacon": name.hex()}
-        body = Genesis.model_validate({**self._genesis, **own}).model_dump_json().encode()
-        return make_row(None, self.clock.unix(), (Record.GENESIS, 0, 0, NO_JOB, 0, 0, 0), body)
 
     async def _keep_snapshot(self, frozen: Frozen) -> None:
         """Keep the state for a quick restart; written by the thread that reads: it may take a while."""
@@ -229,7 +210,7 @@ class Coordinator:
             body = pack({"commitment": self._beacon.begin(market.round + 1).hex()})
             rows.append(self._row((Record.BEACON, self.clock.now(), 0, NO_JOB, 0, 0, 0), body))
             market.take(rows[-1])
-        rows += self._ring()
+        rows += self._ring() + (self.settler.rows() if self.settler is not None else [])
         for command in commands:
             try:
                 made = self._decide(command)
@@ -263,6 +244,8 @@ class Coordinator:
     def _ring(self) -> list[Row]:
         """Let all timers ring that are due. A timer the rule refuses is a fault of the rule: it is told and left."""
         market, rows = self.ready(), list[Row]()
+        if self.settler is not None and self.settler.block is None:
+            return []  # their words need one
         now = self.clock.now()
         while self._timers and self._timers[0][0] < now:
             _, deadline, job = heapq.heappop(self._timers)
@@ -299,14 +282,15 @@ class Coordinator:
         """Let the rule answer an event at its time or now, whichever is later; return its row. Raises Refused."""
         market = self.ready()
         number = self._beacon.next() if event.kind in DRAWN else b""
-        word = word_from(number, signed_hash) if number else event.word
+        block = self.settler.block if self.settler is not None and number else None
+        word = word_from(number, signed_hash, bytes.fromhex(block.hash[2:]) if block else b"") if number else event.word
         event = event._replace(time=max(event.time, market.last.time), word=word)
         verdict = market.answer(event)
         if verdict != Verdict.OK:
             raise self.desk.refusal(verdict, event)
         if number:
             self._beacon.use()
-            body = b'{"reveal":"%b"%b' % (number.hex().encode(), b"," + body[1:] if body else b"}")
+            body = shown_number(number, block, body)
         row = self._row(event, body or b"{}")
         market.take(row, message)
         self.streams.note(market, row)
@@ -386,6 +370,8 @@ class Coordinator:
         now = self.clock.now()
         signed_hash, body = await self.desk.check_in_turn(signed)
         with self.desk.holding(signed):
+            if self.settler is not None:
+                await self.settler.admit(signed)
             word = await self.desk.admit(signed)
             answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
             command = Command(signed, signed_hash, came, now, word, body, answer)

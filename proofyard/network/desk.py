@@ -96,7 +96,7 @@ class Desk:
     async def admit(self, signed: Signed) -> int:
         """Check what takes time: payloads and proofs. Returns the `word` of a PROVE. Raises Refused."""
         if signed.verb == "request":
-            self._read_task(signed)
+            await self._check_order(signed, self._read_task(signed))
         elif signed.payload and signed.verb != "prove":
             raise Refused("BAD_PAYLOAD", "payload", f"none with {signed.verb}", f"{len(signed.payload)} bytes")
         if signed.verb != "prove":
@@ -109,6 +109,19 @@ class Desk:
             return Task.from_bytes(signed.payload)
         except BadInput as error:
             raise Refused("BAD_PAYLOAD", error.field, error.wanted, error.got) from None
+
+    async def _check_order(self, signed: Signed, task: Task) -> None:
+        """Where money is on a chain, a request brings the order that pays for it there."""
+        settler = self._coordinator.settler
+        if settler is None:
+            return
+        ceiling = int(signed.message["ceiling"])
+        try:
+            reason = await self._coordinator.verified(settler.check_order, signed.payload, task, signed.sender, ceiling)
+        except BadInput as error:
+            raise Refused("BAD_PAYLOAD", error.field, error.wanted, error.got) from None
+        if reason:
+            raise Refused("BAD_PAYLOAD", "payload.order", "an order that pays for the proof on the chain", reason)
 
     def _check_digest(self, signed: Signed, field: str) -> None:
         found = "0x" + digest(signed.payload).hex()
@@ -125,6 +138,10 @@ class Desk:
         reason = await self._coordinator.verified(
             why_not, self._coordinator.backend, task, signed.payload, signed.sender
         )
+        if not reason and self._coordinator.settler is not None:
+            asked = await self._coordinator.read(lambda journal: payload_of(journal, market.asked[job]))
+            check = self._coordinator.settler.check_proof
+            reason = await self._coordinator.verified(check, asked, signed.payload, signed.sender)
         if reason:
             raise Refused("BAD_PROOF", "payload", f"a proof of job {job} that pays {signed.sender}", reason)
         return task.result

@@ -2,13 +2,9 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,19 +18,28 @@ from proofyard.engine.cast import Cast, cast_of
 from proofyard.engine.requests import Requests, requests_of
 from proofyard.engine.result import Run
 from proofyard.engine.world import rule_of
+from proofyard.network import devnet
+from proofyard.network.audit import Report, audit
 from proofyard.network.client import AsyncMarket
+from proofyard.network.devnet import Devnet
 from proofyard.network.journal import connect
 from proofyard.network.messages import Signer
+from proofyard.network.processes import Processes, processes_in
+from proofyard.network.purse import Purse, enter
 from proofyard.network.recorded import Measured, run_of
 from proofyard.network.requester import Asked, Rollup, ask_on
+from proofyard.network.server import backend_of
 from proofyard.network.shelf import opened
+from proofyard.network.witness import Witness
+from proofyard.network.work import Task
+from proofyard.proofs.backend import ProofBackend
 from proofyard.scenario import Scenario
 from proofyard.tools.cache import Tell
 from proofyard.worlds.hardware import Hardware, proving_ms
 
-COMMAND = (sys.executable, "-m", "proofyard.cli")
 SCENARIO = "scenario.json"  # for the pages that set prediction beside reality
-START_S = 60.0  # s until all have joined
+START_S = 120.0  # s until all have joined
+SETTLE_S = 120.0  # s until the last batch is on the chain
 MS = 1_000
 DEPTH = 16  # of the rollup's tree
 ACCOUNTS = 64
@@ -51,6 +56,7 @@ class Plan(NamedTuple):
     port : of the market
     backend : whose proofs
     transfers : to a batch
+    chain : money in contracts on a development chain; else play money
     """
 
     scenario: Scenario
@@ -58,6 +64,7 @@ class Plan(NamedTuple):
     port: int = 8700
     backend: str = "calibrated"
     transfers: int = 16
+    chain: bool = True
 
 
 class Outcome(NamedTuple):
@@ -70,6 +77,8 @@ class Outcome(NamedTuple):
     busy_ms : proving, by prover
     proving_ms : mean time of a proof, by prover, 0 for none
     asked : what became of each request
+    settlement : what went to the chain, as `/v1/market` tells it; empty with play money
+    audit : what recomputing everything found, with the chain
     """
 
     run: Run
@@ -77,63 +86,53 @@ class Outcome(NamedTuple):
     busy_ms: dict[str, int]
     proving_ms: dict[str, int]
     asked: list[Asked]
+    settlement: dict[str, Any]
+    audit: Report
 
 
-class _Processes:
-    """What was started, to be stopped again, whatever happens."""
+def run_live(
+    plan: Plan,
+    tell: Tell,
+    *,
+    until: asyncio.Event | None = None,
+    keep: Callable[[Outcome], None] | None = None,
+) -> Outcome:
+    """Run a scenario live. Raises BadInput for one that only the simulator can run, Fault if a process fails.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
-
-    def start(self, name: str, *arguments: str, key: bytes) -> None:
-        """Start a role; what it says goes to a file of its own."""
-        log = (self._folder / f"{name.replace(' ', '-')}.log").open("ab")
-        environment = {**os.environ, "PROOFYARD_KEY": key.hex()}
-        with log:
-            self._started[name] = subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log, env=environment)  # noqa: S603 - our own command
-
-    def check(self) -> None:
-        """Raise Fault if one has ended by itself."""
-        for name, process in self._started.items():
-            if process.poll() is not None:
-                file = self._folder / f"{name.replace(' ', '-')}.log"
-                last = file.read_text(encoding="utf-8").strip().splitlines()[-1:]
-                raise Fault(f"{name}: wanted it to run, it ended with {process.returncode}: {' '.join(last)}")
-
-    def stop(self, *names: str) -> None:
-        """Tell some (all) to finish; wait until they have."""
-        chosen = [self._started.pop(name) for name in names or tuple(reversed(self._started)) if name in self._started]
-        for process in chosen:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in chosen:
-            try:
-                process.wait(START_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextlib.contextmanager
-def _processes(folder: Path) -> Generator[_Processes]:
-    started = _Processes(folder)
-    try:
-        yield started
-    finally:
-        started.stop()
-
-
-def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> Outcome:
-    """Run a scenario live. Raises BadInput for one that only the simulator can run, Fault if a process fails."""
+    Parameters
+    ----------
+    plan : what, where, how
+    tell : gets a line from time to time
+    until : ends the asking when it is set
+    keep : called with the outcome while market and chain still run
+    """
     cast = _checked(plan)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with _processes(plan.folder) as processes:
-        keys = _start(plan, cast, processes)
-        asked, addresses = asyncio.run(_play(plan, cast, processes, keys, tell, until or asyncio.Event()))
+    backend = backend_of(plan.backend, tell, size=plan.transfers)
+    keys = {name: secrets.token_bytes(32) for name in ("market", "rollup", *cast.names)}
+    with contextlib.ExitStack() as stack:
+        stack.callback(backend.close)
+        net = None
+        if plan.chain:
+            net = stack.enter_context(devnet.running(plan.folder, backend, plan.transfers, keys, "market", tell))
+        processes = stack.enter_context(processes_in(plan.folder))
+        _start(plan, cast, processes, keys, net)
+        played = asyncio.run(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
         tell("letting the provers finish")
         processes.stop(*cast.names)
-    return _outcome(plan, cast, addresses, asked)
+        tell("computing everything again, against the chain" if net else "computing everything again")
+        report = _audit(plan, backend, net)
+        outcome = _outcome(plan, cast, played, report)
+        if keep is not None:
+            keep(outcome)
+    return outcome
+
+
+def _audit(plan: Plan, backend: ProofBackend, net: Devnet | None) -> Report:
+    journal = connect(str(plan.folder / "market.db"))
+    report = audit(journal, backend, Witness(net.place.url, net.deployment) if net is not None else None)
+    journal.close()
+    return report
 
 
 def _checked(plan: Plan) -> Cast:
@@ -150,35 +149,44 @@ def _checked(plan: Plan) -> Cast:
     return cast
 
 
-def _start(plan: Plan, cast: Cast, processes: _Processes) -> dict[str, bytes]:
-    """Start the market and the provers; return everybody's keys."""
+def _purse(plan: Plan) -> int:
+    """Gwei that the rollup needs for all its requests."""
+    scenario = plan.scenario
+    requests = scenario.horizon // scenario.workload.every + 100
+    return min(scenario.gwei(scenario.workload.max_fee, "workload.max_fee") * requests, 10**15)
+
+
+def _start(plan: Plan, cast: Cast, processes: Processes, keys: dict[str, bytes], net: Devnet | None) -> None:
+    """Start the market and the provers."""
     scenario = plan.scenario
     rule = rule_of(scenario)
-    keys = {name: secrets.token_bytes(32) for name in ("market", "rollup", *cast.names)}
-    fees = scenario.gwei(scenario.workload.max_fee, "workload.max_fee") * (
-        scenario.horizon // scenario.workload.every + 100
-    )
-    grant = max(int((cast.stake + cast.cash).max()), min(fees, 10**15))
+    grant = max(int((cast.stake + cast.cash).max()), _purse(plan))
+    chain = ("--chain", net.place.url, "--deployment", str(net.place.deployment)) if net is not None else ()
     told = plan.folder / SCENARIO
     told.write_text(scenario.model_dump_json(), encoding="utf-8")
     processes.start(
         "market", "market", str(plan.folder / "market.db"), "-m", rule.text, "--port", str(plan.port),
         "--grant", f"{grant / 10**9:.9f}", "--backend", plan.backend, "--name", scenario.name,
-        "--scenario", str(told), key=keys["market"],
+        "--scenario", str(told), *chain, key=keys["market"],
     )  # fmt: skip
     for k, name in enumerate(cast.names):
         config = plan.folder / f"{name.replace(' ', '-')}.toml"
-        config.write_text(tomli_w.dumps(_settings(plan, cast, k)), encoding="utf-8")
+        config.write_text(tomli_w.dumps(_settings(plan, cast, k, net)), encoding="utf-8")
         arguments = ("--config", str(config), "--state", str(plan.folder / "provers"), "--size", str(plan.transfers))
         processes.start(name, "prover", *arguments, key=keys[name])
-    return keys
 
 
-def _settings(plan: Plan, cast: Cast, prover: int) -> dict[str, Any]:
+def _settings(plan: Plan, cast: Cast, prover: int, net: Devnet | None) -> dict[str, Any]:
     """Write a prover's class as the configuration of a node."""
     group = cast.classes[int(cast.group[prover])]
     model = _model(cast, prover)
+    chain: dict[str, Any] = {}
+    if net is not None:
+        deposit = int(cast.stake[prover] + cast.cash[prover])
+        chain = {"chain": net.place.url, "deployment": str(net.place.deployment), "deposit_gwei": deposit}
     return {
+        **chain,
+        "slow": plan.backend == "noir",
         "market": f"http://127.0.0.1:{plan.port}",
         "name": cast.names[prover],
         "policy": group.policy,
@@ -204,15 +212,24 @@ def _model(cast: Cast, prover: int) -> Hardware:
     return model
 
 
+class _Played(NamedTuple):
+    """What came of asking, everybody's address by name, and what went to the chain."""
+
+    asked: list[Asked]
+    addresses: dict[str, str]
+    settlement: dict[str, Any]
+
+
 async def _play(
-    plan: Plan, cast: Cast, processes: _Processes, keys: dict[str, bytes], tell: Tell, until: asyncio.Event
-) -> tuple[list[Asked], dict[str, str]]:
-    """Wait for everybody, ask for proofs until the horizon, wait until all is final."""
+    plan: Plan, cast: Cast, processes: Processes, keys: dict[str, bytes], net: Devnet | None, tell: Tell,
+    until: asyncio.Event,
+) -> _Played:  # fmt: skip
+    """Wait for everybody, ask for proofs until the horizon, wait until all is final and settled."""
     scenario = plan.scenario
     signer = Signer(keys["rollup"])
     async with AsyncMarket(f"http://127.0.0.1:{plan.port}", signer, patience_s=START_S) as market:
         await _gathered(market, cast, processes)
-        await market.join("rollup")
+        payload_of = await _join_rollup(plan, market, signer, net)
         tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         requests = requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
@@ -220,8 +237,9 @@ async def _play(
         units = _endless(requests)
         rollup = Rollup(scenario.seed, plan.transfers, accounts=ACCOUNTS, depth=DEPTH)
         asking = asyncio.create_task(
-            ask_on(market, rollup, _gaps(scenario, requests), lambda: fee, lambda: next(units), stop=until)
-        )
+            ask_on(market, rollup, _gaps(scenario, requests), lambda: fee, lambda: next(units), stop=until,
+                   payload_of=payload_of)
+        )  # fmt: skip
         watching = asyncio.create_task(_report(market, processes, tell))
         done, _ = await asyncio.wait([asking, watching], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -229,7 +247,34 @@ async def _play(
         await _until_final(market, watching)
         asked = asking.result()
         addresses = {actor["name"]: actor["address"] for actor in await market.actors()}
-    return asked, addresses
+        settlement = await _until_settled(market, processes) if net is not None else {}
+    return _Played(asked, addresses, settlement)
+
+
+async def _join_rollup(
+    plan: Plan, market: AsyncMarket, signer: Signer, net: Devnet | None
+) -> Callable[[Task, int], bytes]:
+    """Let the rollup join, with its money; return what writes its payloads."""
+    if net is None:
+        await market.join("rollup")
+        return lambda task, _: task.to_bytes()
+    purse = await asyncio.to_thread(Purse, net.place, signer)
+    await enter(market, purse, "rollup", _purse(plan))
+    return lambda task, ceiling: purse.payload(task, ceiling, plan.backend)
+
+
+async def _until_settled(market: AsyncMarket, processes: Processes) -> dict[str, Any]:
+    """Wait until everything is settled on the chain. Raises Fault if it is not to be."""
+    ends = time.monotonic() + SETTLE_S
+    while True:
+        processes.check()
+        told = await market.market()
+        settlement = told["settlement"]
+        if settlement["idle"] and settlement["followed_seq"] == told["seq"]:
+            return settlement
+        if time.monotonic() > ends:
+            raise Fault(f"settlement: wanted everything on the chain within {SETTLE_S:g} s, got {settlement}")
+        await asyncio.sleep(0.2)
 
 
 def _gaps(scenario: Scenario, requests: Requests) -> Iterator[float]:
@@ -250,7 +295,7 @@ def _endless(requests: Requests) -> Iterator[int]:
         k += 1
 
 
-async def _gathered(market: AsyncMarket, cast: Cast, processes: _Processes) -> None:
+async def _gathered(market: AsyncMarket, cast: Cast, processes: Processes) -> None:
     """Wait until every prover has joined and staked."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + START_S
@@ -272,7 +317,7 @@ def _is_ready(actor: dict[str, Any] | None, stake: int) -> bool:
     )
 
 
-async def _report(market: AsyncMarket, processes: _Processes, tell: Tell) -> None:
+async def _report(market: AsyncMarket, processes: Processes, tell: Tell) -> None:
     """Tell from time to time how far the market is; raises Fault if a process ends."""
     while True:
         for _ in range(10):
@@ -293,23 +338,23 @@ async def _until_final(market: AsyncMarket, watching: "asyncio.Task[None]") -> N
         await watching
 
 
-def _outcome(plan: Plan, cast: Cast, addresses: dict[str, str], asked: list[Asked]) -> Outcome:
+def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome:
     """Read the journal, and what each prover measured."""
     busy: dict[str, int] = {}
     mean: dict[str, int] = {}
     journal = connect(str(plan.folder / "market.db"))
     first = next(journal.rows())
     for k, name in enumerate(cast.names):
-        with opened(plan.folder / "provers" / f"{addresses[name]}.db", "0x" + first.hash.hex()) as shelf:
+        with opened(plan.folder / "provers" / f"{played.addresses[name]}.db", "0x" + first.hash.hex()) as shelf:
             times = shelf.proving_ms()
         busy[name], mean[name] = sum(times), round(sum(times) / len(times)) if times else 0
         mean[name] = mean[name] or proving_ms(_model(cast, k), 0)
     measured = Measured(cast.names, cast.rate.astype(np.int64).tolist(), [mean[name] for name in cast.names])
-    refused = [0 for each in asked if each.accepted is None]
+    refused = [0 for each in played.asked if each.accepted is None]
     run = run_of(journal.rows(), measured, scenario=plan.scenario.name, refused=refused)
     run = replace(run, seed=plan.scenario.seed)
     journal.close()
-    return Outcome(run, plan.folder / "market.db", busy, mean, asked)
+    return Outcome(run, plan.folder / "market.db", busy, mean, played.asked, played.settlement, report)
 
 
 def skips_of(journal: Path) -> dict[str, int]:

@@ -7,7 +7,7 @@ the hash of the journal's first row as salt: nothing signed for one market means
 import json
 import time
 from functools import cache, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import coincurve
 from eth_hash.auto import keccak
@@ -15,6 +15,9 @@ from eth_hash.auto import keccak
 from proofyard.core.book import MAX_GWEI
 from proofyard.core.event import Kind
 from proofyard.network.refusals import Refused
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 LONGEST_MS = 600_000  # a message may be good for so long at most: that is how long nonces are remembered
 NAME = "Proofyard Market"
@@ -257,6 +260,12 @@ class Signer:
         self._key = coincurve.PrivateKey(secret)
         self.address = _address(self._key.public_key.format(compressed=False))
         self._nonce = time.time_ns() // 1000  # above all it used before, without remembering them
+
+    def account(self) -> "LocalAccount":
+        """Return the key as one that signs transactions."""
+        from eth_account import Account  # noqa: PLC0415 - slow to load, and only a market on a chain needs it
+
+        return Account.from_key(self._key.secret)
 
     def __repr__(self) -> str:
         """Say whose key it is, and nothing of the key."""

@@ -364,6 +364,8 @@ class Node:
         began = time.monotonic()
         with span("prove", job=job):
             made = await asyncio.to_thread(self.backend.prove, task.job(who.address))
+        if settings.slow:
+            await asyncio.sleep(settings.work_ms(self.mind.size_of(view)) / MS - (time.monotonic() - began))
         took, cpu_ms = time.monotonic() - began, self.backend.spent.cpu_ms
         tell(log, "proved", name=settings.name, job=job, ms=round(took * MS), cpu_ms=cpu_ms)
         self.busy_ms += round(took * MS)

@@ -123,8 +123,12 @@ async def ask_on(
     units: Callable[[], int],
     *,
     stop: asyncio.Event,
+    payload_of: Callable[[Task, int], bytes] = lambda task, _: task.to_bytes(),
 ) -> list[Asked]:
-    """Ask for the rollup's batches, one after each gap, until there is no gap left or `stop` is set."""
+    """Ask for the rollup's batches, one after each gap, until there is no gap left or `stop` is set.
+
+    `payload_of` writes a batch for a ceiling in gwei: on a chain, with an order that pays for it.
+    """
     asked: list[Asked] = []
     tasks = rollup.tasks()
     for gap in gaps_s:
@@ -134,7 +138,7 @@ async def ask_on(
             pass
         else:
             break
-        payload = (await asyncio.to_thread(next, tasks)).to_bytes()
+        payload = await asyncio.to_thread(lambda: payload_of(next(tasks), ceiling()))
         try:
             asked.append(await ask(market, payload, ceiling(), units(), Again(times=0)))
         except Refused as refusal:

@@ -17,7 +17,7 @@ from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.messages import Signer
 from proofyard.network.node import Node
-from proofyard.network.settings import TYPICAL, Watched
+from proofyard.network.settings import TYPICAL, Settings, Watched
 from proofyard.network.shelf import opened
 from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
@@ -101,6 +101,23 @@ async def _until_told(server: Server, coordinator: Coordinator, listening: socke
     writing.cancel()
 
 
+async def _enter(market: AsyncMarket, signer: Signer, settings: Settings, state: Path) -> None:
+    """Look at the chain before anything else: is it the market's, is our money there."""
+    from proofyard.network.purse import Place, Purse, enter  # noqa: PLC0415 - slow to load; play money needs no chain
+
+    if not settings.chain or not settings.deployment:
+        raise BadInput(
+            "chain, deployment", "the chain's node and the market's contracts: its money is there", "neither"
+        )
+
+    def make() -> Purse:
+        state.mkdir(parents=True, exist_ok=True)
+        return Purse(Place(settings.chain, Path(settings.deployment)), signer, state / f"{signer.address}-chain.db")
+
+    purse = await asyncio.to_thread(make)
+    await enter(market, purse, settings.name, settings.deposit_gwei)
+
+
 async def prove_until_told(
     signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, transfers: int = 0, metrics_port: int = 0
 ) -> Node:
@@ -109,6 +126,8 @@ async def prove_until_told(
         told = await market.market()
         if told["backend"] != backend.name:
             raise BadInput("backend", f"{told['backend']}, the market's", backend.name)
+        if told["chain_id"]:
+            await _enter(market, signer, settings.now, state)
         with opened(state / f"{signer.address}.db", told["market"]) as shelf:
             node = Node(market, backend, shelf, settings, transfers=transfers)
             if metrics_port:

@@ -40,6 +40,10 @@ class Settings(BaseModel):
     rest_ms: int = Field(default=60_000, ge=0)
     epoch_ms: int = Field(default=10_000, ge=100)  # between looks at prices and stakes
     seed: int = Field(default=1, ge=0)
+    slow: bool = False  # take at least as long as setup_ms and unit_ns say: play a machine weaker than this one
+    chain: str = ""  # URL of the chain's node, where the market's money is on a chain
+    deployment: str = ""  # file with the market's contracts there
+    deposit_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # to put into the vault at first
 
     def work_ms(self, size: int) -> int:
         """How long a proof takes."""

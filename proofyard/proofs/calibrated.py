@@ -1,7 +1,7 @@
 """NO PROOFS: a backend for load tests that spends the measured time and makes stand-ins with a MAC.
 
-A stand-in convinces only who holds the key, and no contract. It says `calibrated` and `secure: false`, and its bytes
-begin with `NOT-A-PROOF`.
+A stand-in convinces only who holds the key, and no contract but one that is made for stand-ins. It says `calibrated`
+and `secure: false`, and its bytes begin with `NOT-A-PROOF`.
 """
 
 import hashlib
@@ -15,6 +15,23 @@ from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.statement import Proof, Statement, state_joined, state_of
 
 MARK = b"NOT-A-PROOF"
+BLOCK = 64  # bytes of a key of HMAC-SHA256
+# Checks what `Calibrated` makes, so that a market's whole way to the chain can be tried without proving anything.
+CONTRACT = """// SPDX-License-Identifier: Apache-2.0
+// NOT A VERIFIER OF PROOFS: accepts stand-ins, which whoever knows the key below can make. For load tests only.
+pragma solidity 0.8.30;
+
+contract InsecureStandInVerifier {
+    bytes private constant INNER = hex"@INNER@";
+    bytes private constant OUTER = hex"@OUTER@";
+
+    function verify(bytes calldata proof, bytes32[] calldata inputs) external pure returns (bool) {
+        bytes32 inner = sha256(abi.encodePacked(INNER, "@CIRCUIT@", hex"00", inputs));
+        bytes32 mac = sha256(abi.encodePacked(OUTER, inner));
+        return keccak256(proof) == keccak256(abi.encodePacked("@MARK@", mac));
+    }
+}
+"""
 KEY_VARIABLE = "PROOFYARD_CALIBRATED_KEY"
 # Measured with bb 5.0.0 on one x86-64 core, ms: a leaf by transfers, a join; and the witness of a leaf.
 LEAF_MS, SLOT_MS, JOIN_MS = 500, 300, 42_000
@@ -88,6 +105,16 @@ class Calibrated:
         if not hmac.compare_digest(proof.data, MARK + self._mac(proof.circuit, proof.statement)):
             return "its MAC is of another key"
         return ""
+
+    def verifier_source(self, size: int) -> str:
+        """Write the Solidity contract that accepts our stand-ins for batches of `size`, and says what it is."""
+        key = hashlib.sha256(self._key).digest() if len(self._key) > BLOCK else self._key
+        inner, outer = (bytes(byte ^ pad for byte in key.ljust(BLOCK, b"\0")).hex() for pad in (0x36, 0x5C))
+        parts = {"@INNER@": inner, "@OUTER@": outer, "@CIRCUIT@": f"leaf{size}", "@MARK@": MARK.decode()}
+        source = CONTRACT
+        for name, value in parts.items():
+            source = source.replace(name, value)
+        return source
 
     def node_key(self) -> int:
         """Return what stands in statements of stand-ins that will be joined."""

@@ -1,0 +1,121 @@
+"""The coordinator at the counter of the chain: what came in and went out there, is a proof good there, settle a part.
+
+Everything here waits for the chain's node; call it from a thread.
+"""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from proofyard.chain import (
+    Batch,
+    Chain,
+    ChainEvent,
+    Client,
+    Deployment,
+    Indexer,
+    Mandate,
+    Order,
+    Payment,
+    Receipt,
+    Reverted,
+    profiles,
+)
+from proofyard.core.book import MAX_GWEI
+from proofyard.core.errors import BadInput
+from proofyard.network.messages import Signer
+from proofyard.network.orders import words
+from proofyard.proofs.statement import Proof
+
+FOREVER = 2**62  # s since 1970
+
+
+class Block(NamedTuple):
+    """A block whose hash counts."""
+
+    number: int
+    hash: str  # 0x…
+
+
+class Bank:
+    """One coordinator's side of the chain.
+
+    Parameters
+    ----------
+    url : of the chain's node
+    deployment : the market's contracts
+    signer : the coordinator's key
+    outbox : file of its transactions
+    profile : of the chain
+
+    Raises
+    ------
+    BadInput : another chain, other contracts, or another coordinator's.
+    Fault : nobody answers.
+    """
+
+    def __init__(
+        self, url: str, deployment: Deployment, signer: Signer, outbox: Path | str = ":memory:", profile: str = "anvil"
+    ) -> None:
+        self.chain = Chain(profiles.read(profile), url)
+        self.client = Client(self.chain, deployment, signer.account(), outbox)
+        self.client.check_coordinator()
+        self.deployment = deployment
+        self.contract = deployment.addresses["Settlement"].lower()
+        self._indexer = Indexer(self.chain, deployment)
+        self._paying = threading.Lock()
+
+    def open_house(self, reserve: int) -> None:
+        """Put what the rule has at genesis into the vault, in test tokens, and let the rule move it."""
+        if not self.client.outbox.knows("house: mandate"):
+            if reserve:
+                self.client.mint(reserve, name="house: mint")
+                self.client.deposit(reserve, name="house: deposit")
+            self.client.grant(Mandate(self.client.address, MAX_GWEI, FOREVER), name="house: mandate")
+
+    def poll(self) -> list[ChainEvent]:
+        """Read what is new on the chain."""
+        return self._indexer.poll()
+
+    def newest(self) -> tuple[int, Block]:
+        """Return the number of the newest block, and the newest block that has its confirmations."""
+        newest = self.chain.block_number()
+        deep = max(0, newest - self.chain.profile.confirmations)
+        header = self.chain.rpc("eth_getBlockByNumber", hex(deep), False)  # noqa: FBT003 - JSON-RPC
+        return newest, Block(deep, header["hash"])
+
+    def now(self) -> int:
+        """Return the chain's time, s since 1970."""
+        header = self.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+        return int(header["timestamp"], 16)
+
+    def head(self) -> bytes:
+        """Return the hash of the row up to which the chain has settled; zeros at first."""
+        return self.client.read("Settlement", "head")
+
+    def mandate_left(self, address: str) -> int:
+        """Return how many gwei of an account's mandate are left; 0 when it has ended."""
+        limit, used, until = self.client.read("Settlement", "granted", address)
+        return limit - used if until > self.now() else 0
+
+    def is_used(self, order: Order) -> bool:
+        """Say whether an order was paid or cancelled."""
+        return self.client.read("Settlement", "isUsed", order.requester, order.nonce)
+
+    def why_not(self, order: Order, payee: str, proof: bytes) -> str:
+        """Say why the contract would refuse a proof for an order, "" if it would take it."""
+        try:
+            made = Proof.from_json(proof)
+            arguments = (order.circuit, order.statement, payee, made.data, words(made.statement))
+            self.client.ask("Verifier", "check", *arguments)
+        except Reverted as error:
+            return f"the chain refuses it: {error.error}"
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    def settle(self, batch: Batch, payments: list[Payment], changes: Mapping[str, int], name: str) -> Receipt:
+        """Settle a part of the journal. Raises Reverted, Fault, BadInput."""
+        with self._paying:
+            return self.client.settle(batch, payments, changes, name=name)

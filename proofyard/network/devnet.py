@@ -1,0 +1,55 @@
+"""A development chain for one live market: started, the contracts put on it, everybody given gas; its state is kept."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
+from proofyard.network.circuits import circuits_for
+from proofyard.network.messages import Signer
+from proofyard.network.purse import Place
+from proofyard.proofs.backend import ProofBackend
+from proofyard.tools.cache import Tell
+
+GAS_WEI = 10**21  # for everybody, of a coin that is worth nothing
+STATE, CONTRACTS = "chain.json", "deployment.json"
+DELAY_S = 60  # from asking for money back to having it
+
+
+class Devnet(NamedTuple):
+    """A running chain with a market's contracts.
+
+    Attributes
+    ----------
+    place : where they are
+    deployment : the contracts
+    node : the chain's process
+    """
+
+    place: Place
+    deployment: Deployment
+    node: devchain.Devchain
+
+
+@contextmanager
+def running(
+    folder: Path, backend: ProofBackend, size: int, keys: Mapping[str, bytes], coordinator: str, tell: Tell
+) -> Generator[Devnet]:
+    """Start a chain with its state in `folder` and deploy a market for batches of `size`.
+
+    Parameters
+    ----------
+    keys : of everybody who sends transactions, by name
+    coordinator : the name among them of who settles
+    """
+    tell("starting a development chain, deploying the contracts")
+    circuits = circuits_for(backend, [size], tell)
+    with devchain.running(state=folder / STATE) as node:
+        chain = Chain(profiles.read("anvil"), node.url)
+        for key in keys.values():
+            chain.rpc("anvil_setBalance", Signer(key).address, hex(GAS_WEI))
+        writer = str(Account.from_key(keys[coordinator]).address)
+        deployment = deploy(Outbox(chain, devchain.account(0)), writer, circuits, terms=Terms(delay=DELAY_S))
+        deployment.save(folder / CONTRACTS)
+        yield Devnet(Place(node.url, folder / CONTRACTS), deployment, node)

@@ -1,0 +1,96 @@
+"""An actor's side of the chain: is it the market's chain, put money in, let the rule move it, sign orders."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proofyard.chain import Chain, Client, Deployment, Mandate, profiles
+from proofyard.core.errors import BadInput, Fault
+from proofyard.network.client import AsyncMarket
+from proofyard.network.messages import Signer
+from proofyard.network.orders import ordered
+from proofyard.network.work import Task
+
+LASTS_S = 30 * 86_400  # s a mandate is good for
+TIMES = 4  # how often what was put in may be taken by the rule, while it also comes back
+CREDIT_S = 120.0  # s until a deposit is in the journal
+LOOK_S = 0.1
+
+
+class Place(NamedTuple):
+    """Where a market's money is.
+
+    Attributes
+    ----------
+    url : of the chain's node
+    deployment : file with the contracts
+    profile : of the chain
+    """
+
+    url: str
+    deployment: Path
+    profile: str = "anvil"
+
+
+class Purse:
+    """One actor at one market's contracts; its methods wait for the chain's node.
+
+    Raises
+    ------
+    BadInput : another chain than the deployment's, or other code at its addresses.
+    Fault : nobody answers.
+    """
+
+    def __init__(self, place: Place, signer: Signer, outbox: Path | str = ":memory:") -> None:
+        self.deployment = Deployment.read(place.deployment)
+        self.client = Client(Chain(profiles.read(place.profile), place.url), self.deployment, signer.account(), outbox)
+
+    def check(self, told: dict[str, Any]) -> None:
+        """Refuse a market that names another chain, contract or writer than was deployed. Raises BadInput."""
+        mine = {"chain_id": self.deployment.chain_id, "contract": self.deployment.addresses["Settlement"].lower(),
+                "coordinator": self.deployment.coordinator.lower()}  # fmt: skip
+        for name, wanted in mine.items():
+            if told[name] != wanted:
+                raise BadInput(f"market.{name}", f"{wanted}, as deployed", told[name])
+
+    def fill(self, gwei: int) -> None:
+        """Put money into the vault in test tokens and give the mandate, each once, whatever happens in between."""
+        client, outbox = self.client, self.client.outbox
+        if gwei and not outbox.knows("deposit"):
+            client.mint(gwei, name="mint")
+            client.deposit(gwei, name="deposit")
+        if not outbox.knows("mandate"):
+            header = client.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+            until = int(header["timestamp"], 16) + LASTS_S
+            client.grant(Mandate(client.address, TIMES * gwei, until), name="mandate")
+        for name in ("deposit", "mandate"):
+            if outbox.knows(name):
+                outbox.wait(name)
+
+    def payload(self, task: Task, ceiling: int, backend: str) -> bytes:
+        """Write a request's payload with an order for it that pays `ceiling` gwei at most."""
+        header = self.client.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+        contract = self.deployment.addresses["Settlement"]
+        now = int(header["timestamp"], 16)
+        return ordered(self.client.account, task, ceiling, backend=backend, chain_id=self.deployment.chain_id,
+                       contract=contract, now=now)  # fmt: skip
+
+
+async def enter(market: AsyncMarket, purse: Purse, name: str, gwei: int) -> None:
+    """Join a market on a chain: look that it is the one deployed there, put money in, wait until it counts."""
+    purse.check(await market.market())
+    await market.join(name)
+    await asyncio.to_thread(purse.fill, gwei)
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + CREDIT_S
+    address = purse.client.address.lower()
+    while gwei and not await _credited(market, address):
+        if loop.time() > ends:
+            raise Fault(f"{name}: wanted the deposit of {gwei} gwei in the journal within {CREDIT_S:g} s, it is not.")
+        await asyncio.sleep(LOOK_S)
+
+
+async def _credited(market: AsyncMarket, address: str) -> bool:
+    """Whether the rule keeps any money of an actor: nobody has any before the first deposit counts."""
+    actor = await market.actor(address)
+    return any(actor.get(column, 0) > 0 for column in ("cash", "stake", "exiting"))
