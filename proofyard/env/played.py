@@ -10,7 +10,9 @@ from proofyard.core.book import Ints
 from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, NEVER, Moment, View, honest
 
-MOMENTS = tuple(Moment)
+MOMENTS = (
+    Moment.PRICE, Moment.CAPACITY, Moment.STAKE, Moment.AWAY, Moment.BID, Moment.ACCEPT, Moment.SUBMIT,
+)  # fmt: skip
 PRICE, CAPACITY, STAKE, AWAY, ACCEPT, SUBMIT = range(6)  # cells of the memory
 KEEP_ALL, KEEP_FEASIBLE, KEEP_NONE = range(3)  # of ACCEPT
 AT_ONCE, LAST_MOMENT, NOT_AT_ALL = range(3)  # of SUBMIT
@@ -40,6 +42,8 @@ def decide(_p: Params, memory: Ints, v: View) -> int:
     if v.moment == Moment.ACCEPT:
         feasible = memory[ACCEPT] == KEEP_FEASIBLE and v.ready <= v.deadline
         return 1 if memory[ACCEPT] == KEEP_ALL or feasible else 0
+    if v.moment != Moment.SUBMIT:
+        return honest(v)
     if memory[SUBMIT] == NOT_AT_ALL:
         return NEVER
     return max(v.ready, v.deadline) if memory[SUBMIT] == LAST_MOMENT and v.deadline > 0 else v.ready
