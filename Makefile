@@ -54,8 +54,10 @@ test: check short-run ## Check, run the shortest scenario end to end, run all te
 	.venv/bin/pytest $(PYTEST)
 
 .PHONY: contracts-test
-contracts-test: $(READY) ## Run the contracts' own suite: unit, fuzz and invariant tests with forge
+contracts-test: $(READY) ## Test the contracts: unit, fuzz and invariant tests with forge; Slither; proofs with halmos
 	.venv/bin/python -m proofyard.chain.forge
+	.venv/bin/pytest -q -p no:xdist tests/chain/test_chain_contracts.py -k slither
+	.venv/bin/python -m proofyard.chain.analysers halmos
 
 .PHONY: short-run
 short-run: $(READY)

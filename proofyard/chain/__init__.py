@@ -8,9 +8,9 @@ from proofyard.chain.deployment import Circuit, Deployment, Terms, deploy
 from proofyard.chain.indexer import ChainEvent, Indexer
 from proofyard.chain.outbox import Outbox, Receipt
 from proofyard.chain.reverts import Reverted
-from proofyard.chain.signing import Kind, Mandate, Offer, Order, statement_of
+from proofyard.chain.signing import Choice, Kind, Mandate, Offer, Order, statement_of
 
 __all__ = [
-    "Account", "Batch", "Bearer", "Chain", "ChainEvent", "Circuit", "Client", "Deployment", "Indexer", "Kind",
+    "Account", "Batch", "Bearer", "Chain", "ChainEvent", "Choice", "Circuit", "Client", "Deployment", "Indexer", "Kind",
     "Mandate", "Offer", "Order", "Outbox", "Payment", "Receipt", "Reverted", "Terms", "deploy", "statement_of",
 ]  # fmt: skip

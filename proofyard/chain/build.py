@@ -44,7 +44,8 @@ def compile_sources(sources: dict[str, str]) -> dict[str, Artifact]:
     return found
 
 
-def _sources() -> dict[str, str]:
+def own_sources() -> dict[str, str]:
+    """Read the contracts of the package, by path."""
     root = toolbox.CONTRACTS / "src"
     return {f"src/{path.relative_to(root)}": path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.sol"))}
 
@@ -57,7 +58,7 @@ def artifacts() -> dict[str, Artifact]:
 
     def make(draft: Path) -> None:
         toolbox.tell("compiling the contracts (once)")
-        built = {name: vars(item) for name, item in compile_sources(_sources()).items()}
+        built = {name: vars(item) for name, item in compile_sources(own_sources()).items()}
         (draft / "contracts.json").write_text(json.dumps(built), encoding="utf-8")
 
     text = (kept(f"contracts/{key}", make, mib=20) / "contracts.json").read_text(encoding="utf-8")

@@ -40,6 +40,12 @@ class Offer(NamedTuple):
     prove_by: int  # s since 1970
 
 
+class Choice(NamedTuple):
+    """The coordinator gives an order to who made this offer; anybody may send it."""
+
+    offer: bytes  # hash of the offer, which names the order
+
+
 class Mandate(NamedTuple):
     """An account lets the coordinator take up to a limit by the rule's verdicts."""
 
@@ -52,11 +58,12 @@ _FIELDS = {
     Order: ("address requester", "bytes32 circuit", "bytes32 statement", "uint64 ceiling", "uint64 deadline",
             "uint64 nonce"),
     Offer: ("bytes32 order", "address prover", "uint64 price", "uint64 bond", "uint64 proveBy"),
+    Choice: ("bytes32 offer",),
     Mandate: ("address account", "uint64 limit", "uint64 until"),
 }  # fmt: skip
 
 
-def message_of(value: Order | Offer | Mandate, chain_id: int, contract: str) -> SignableMessage:
+def message_of(value: Order | Offer | Choice | Mandate, chain_id: int, contract: str) -> SignableMessage:
     """Build what is signed, for one contract on one chain."""
     pairs = [field.split() for field in _FIELDS[type(value)]]
     types = {type(value).__name__: [{"name": name, "type": kind} for kind, name in pairs]}
@@ -65,13 +72,13 @@ def message_of(value: Order | Offer | Mandate, chain_id: int, contract: str) -> 
     return encode_typed_data(domain, types, content)
 
 
-def sign(account: LocalAccount, value: Order | Offer | Mandate, chain_id: int, contract: str) -> bytes:
+def sign(account: LocalAccount, value: Order | Offer | Choice | Mandate, chain_id: int, contract: str) -> bytes:
     """Sign, 65 bytes."""
     signed: Any = account.sign_message(message_of(value, chain_id, contract))
     return bytes(signed.signature)
 
 
-def hash_of(value: Order | Offer | Mandate, chain_id: int, contract: str) -> bytes:
+def hash_of(value: Order | Offer | Choice | Mandate, chain_id: int, contract: str) -> bytes:
     """Hash under the contract's domain: the name of an order everywhere."""
     message = message_of(value, chain_id, contract)
     return bytes(Web3.keccak(b"\x19" + message.version + message.header + message.body))

@@ -55,19 +55,33 @@ def compile_json(text: str) -> str:
     return done.stdout
 
 
-def write_forge_project(folder: Path) -> None:
-    """Write into `folder` what forge needs to build our contracts with the WebAssembly compiler."""
+def write_sources(folder: Path, *names: str) -> Path:
+    """Link folders of our contracts and the packages they import into `folder`, and write a program `solc` beside them.
+
+    Returns the program: the WebAssembly compiler behind the flags of the native one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    targets = {"node_modules": packages(), **{name: CONTRACTS / name for name in names}}
+    for name, target in targets.items():
+        place = folder / name
+        if not place.is_symlink() or place.readlink() != target:
+            place.unlink(missing_ok=True)
+            place.symlink_to(target)
     shim = folder / "solc"
     shim.write_text(
         f'#!/bin/sh\nPROOFYARD_SOLC="{packages() / "solc"}" exec "{npm.node()}" "{CONTRACTS / "solc.cjs"}" "$@"\n',
         encoding="utf-8",
     )
     shim.chmod(0o755)
-    for link, target in (("src", CONTRACTS / "src"), ("test", CONTRACTS / "test"), ("node_modules", packages())):
-        place = folder / link
-        if not place.is_symlink() or place.readlink() != target:
-            place.unlink(missing_ok=True)
-            place.symlink_to(target)
-    text = (CONTRACTS / "foundry.toml").read_text(encoding="utf-8")
-    (folder / "foundry.toml").write_text(text.replace("@SOLC@", str(shim)), encoding="utf-8")
+    return shim
+
+
+def write_forge_project(folder: Path, tests: str = "test", source: str = "src") -> None:
+    """Write into `folder` what forge needs to build our contracts.
+
+    `tests` and `source` are folders of ours: what forge runs, and what it builds besides.
+    """
+    shim = write_sources(folder, "src", tests)
+    text = (CONTRACTS / "foundry.toml").read_text(encoding="utf-8").replace("@SOLC@", str(shim))
+    text = text.replace('src = "src"', f'src = "{source}"').replace('test = "test"', f'test = "{tests}"')
+    (folder / "foundry.toml").write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from chain.yard import CIRCUIT, DAY, TOKEN, Yard, light_circuit
 from proofyard.chain import (
     Batch,
     Bearer,
+    Choice,
     Client,
     Kind,
     Mandate,
@@ -208,6 +209,29 @@ def test_only_the_coordinator_assigns_and_settles(yard: Yard, people: tuple[Clie
         prover.do("Market", "assign", tuple(order), signed[0], tuple(offer), signed[1])
     with refused("NotCoordinator"):
         prover.do("Settlement", "settle", (bytes(32), bytes(32), bytes(32), b"", [], []), [], [])
+
+
+def test_a_choice_once_signed_can_be_sent_by_anybody(yard: Yard, people: tuple[Client, Client, Client]) -> None:
+    coordinator, requester, prover = people
+    stranger = yard.client(6)
+    order, inputs = order_by(yard, requester)
+    offer, other = (Offer(requester.hash(order), prover.address, price, 0, order.deadline) for price in (TOKEN, 1))
+    signed = requester.sign(order), prover.sign(offer)
+    chosen = coordinator.choose(offer)
+    with pytest.raises(BadInput, match="wanted the coordinator's"):
+        stranger.choose(offer)
+    with refused("BadSignature"):  # nobody else's choice counts
+        stranger.assign_signed(order, signed[0], offer, signed[1], stranger.sign(Choice(stranger.hash(offer))))
+    with refused("BadSignature"):  # and not for another offer
+        stranger.assign_signed(order, signed[0], other, prover.sign(other), chosen)
+    with refused("BadSignature"):  # nor on another chain
+        elsewhere = sign(coordinator.account, Choice(requester.hash(offer)), 1, requester.at("Market"))
+        stranger.assign_signed(order, signed[0], offer, signed[1], elsewhere)
+    stranger.assign_signed(order, signed[0], offer, signed[1], chosen)
+    with refused("WrongPhase"):
+        stranger.assign_signed(order, signed[0], offer, signed[1], chosen, name="again")
+    prover.prove(order, proof_of(inputs), inputs)
+    assert prover.job(order)["price"] == TOKEN
 
 
 def test_nobody_names_a_keeper_later(people: tuple[Client, Client, Client]) -> None:

@@ -77,24 +77,20 @@ contract Market is Signed {
         returns (bytes32 id)
     {
         if (msg.sender != COORDINATOR) revert NotCoordinator();
-        id = hashOrder(order);
-        if (jobs[id].state == State.NONE) {
-            _checkSigner(order.requester, id, orderSigned);
-            _request(id, order);
-        }
-        if (offer.order != id || offer.proveBy > order.deadline) revert BadOffer();
-        if (offer.price > order.ceiling) revert TooDear();
-        if (block.timestamp > offer.proveBy) revert Late();
-        _checkSigner(offer.prover, hashOffer(offer), offerSigned);
-        Job storage job = jobs[id];
-        if (job.state != State.OPEN) revert WrongPhase();
-        job.state = State.ASSIGNED;
-        job.prover = offer.prover;
-        job.price = offer.price;
-        job.bond = offer.bond;
-        job.proveBy = offer.proveBy;
-        emit Assigned(id, offer.prover, offer.price, offer.bond, offer.proveBy);
-        if (offer.bond > 0) VAULT.lock(offer.prover, offer.bond);
+        return _assign(order, orderSigned, offer, offerSigned);
+    }
+
+    /// @notice The same by anybody, with the coordinator's signature under its choice: it need not send, or live on.
+    /// @param chosen signature of the choice of this offer
+    function assignSigned(
+        Order calldata order,
+        bytes calldata orderSigned,
+        Offer calldata offer,
+        bytes calldata offerSigned,
+        bytes calldata chosen
+    ) external returns (bytes32 id) {
+        _checkSigner(COORDINATOR, hashChoice(hashOffer(offer)), chosen);
+        return _assign(order, orderSigned, offer, offerSigned);
     }
 
     /// @notice Prove a job. Anybody may send the proof; the prover it was given to is paid.
@@ -139,6 +135,30 @@ contract Market is Signed {
         if (job.state != State.OPEN) revert WrongPhase();
         if (job.requester != msg.sender) revert NotYours();
         _refund(id, job);
+    }
+
+    function _assign(Order calldata order, bytes calldata orderSigned, Offer calldata offer, bytes calldata offerSigned)
+        private
+        returns (bytes32 id)
+    {
+        id = hashOrder(order);
+        if (jobs[id].state == State.NONE) {
+            _checkSigner(order.requester, id, orderSigned);
+            _request(id, order);
+        }
+        if (offer.order != id || offer.proveBy > order.deadline) revert BadOffer();
+        if (offer.price > order.ceiling) revert TooDear();
+        if (block.timestamp > offer.proveBy) revert Late();
+        _checkSigner(offer.prover, hashOffer(offer), offerSigned);
+        Job storage job = jobs[id];
+        if (job.state != State.OPEN) revert WrongPhase();
+        job.state = State.ASSIGNED;
+        job.prover = offer.prover;
+        job.price = offer.price;
+        job.bond = offer.bond;
+        job.proveBy = offer.proveBy;
+        emit Assigned(id, offer.prover, offer.price, offer.bond, offer.proveBy);
+        if (offer.bond > 0) VAULT.lock(offer.prover, offer.bond);
     }
 
     function _request(bytes32 id, Order calldata order) private {

@@ -36,6 +36,7 @@ abstract contract Signed is EIP712("Proofyard", "1") {
     );
     bytes32 private constant OFFER =
         keccak256("Offer(bytes32 order,address prover,uint64 price,uint64 bond,uint64 proveBy)");
+    bytes32 private constant CHOICE = keccak256("Choice(bytes32 offer)");
     bytes32 private constant MANDATE = keccak256("Mandate(address account,uint64 limit,uint64 until)");
 
     mapping(address requester => mapping(uint256 word => uint256 bits)) private _used;
@@ -53,6 +54,11 @@ abstract contract Signed is EIP712("Proofyard", "1") {
     /// @notice Hash of an offer under this contract's domain.
     function hashOffer(Offer memory o) public view returns (bytes32) {
         return _hashTypedDataV4(keccak256(abi.encode(OFFER, o.order, o.prover, o.price, o.bond, o.proveBy)));
+    }
+
+    /// @notice Hash of the coordinator's choice of an offer (by its hash) under this contract's domain.
+    function hashChoice(bytes32 offer) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(CHOICE, offer)));
     }
 
     /// @notice Hash of a mandate under this contract's domain.

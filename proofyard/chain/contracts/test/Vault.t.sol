@@ -106,6 +106,31 @@ contract VaultTest is Base {
         require(sum <= pool(prover).delegated, "no more than there is");
     }
 
+    /// In and out again, whatever the pool has earned or lost before: nobody gains by moving, and the pool none the less.
+    function testFuzz_rounding_is_against_the_mover(uint64 first, uint64 gift, uint64 bond, uint64 amount) public {
+        stakeAndDelegate(TOKENS, first % (WEALTH / 2) + 1, Vault.Bearer.EVERYONE);
+        vault.transfer(requester, address(this), gift % (WEALTH / 4));
+        vault.reward(prover, gift % (WEALTH / 4));
+        bond = uint64(uint256(bond) % (uint256(vault.unbound(prover)) / 2 + 1));
+        vault.lock(prover, bond);
+        vault.slash(prover, bond);
+        uint64 others = vault.delegatedBy(prover, delegator);
+        amount = amount % (WEALTH / 2) + 1;
+        vm.prank(requester);
+        try vault.delegate(prover, amount) {} catch { return; } // too small to be counted
+        require(vault.delegatedBy(prover, requester) <= amount, "in: no more than was paid");
+        require(vault.delegatedBy(prover, delegator) >= others, "the others lose nothing by it");
+        (uint96 shares,,) = vault.delegations(prover, requester);
+        uint64 before = free(requester);
+        vm.prank(requester);
+        vault.undelegate(prover, shares);
+        vm.warp(block.timestamp + 8 * DAY);
+        vm.prank(requester);
+        try vault.collect(prover) {} catch {} // nothing, where its shares were worth less than a gwei
+        require(free(requester) - before <= amount, "out: no more than was paid in");
+        require(vault.delegatedBy(prover, delegator) >= others, "and again the others lose nothing");
+    }
+
     function test_an_operator_cannot_take_out_what_jobs_hold() public {
         stakeAndDelegate(10, 0, Vault.Bearer.OPERATOR);
         vault.lock(prover, 8);
