@@ -224,10 +224,15 @@ _TABLES = {
     "[provers.stake]": "Stake",
     "[provers.cost]": "Cost",
     "[provers.leave]": "Exit",
+    "[provers.elsewhere]": "Elsewhere",
+    "[provers.invest]": "Invest",
     "[provers.outsource]": "Outsource",
     "[[requesters]]": "Requester",
     "[delegators]": "Delegators",
+    "[delegators.liquid]": "Liquid",
+    "[delegators.insurance]": "Insurance",
     "[market]": "Market",
+    "[chain]": "Chain",
     "[[variants]]": "Variant",
 }
 _TYPES = {

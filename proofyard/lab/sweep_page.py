@@ -14,7 +14,7 @@ from proofyard.lab import report, table
 from proofyard.lab.report import Figure
 from proofyard.lab.sensitivity import Indices
 from proofyard.lab.sweep import Swept
-from proofyard.lab.words import digits
+from proofyard.lab.words import GWEI, digits
 
 LISTED = 40  # points in the terminal
 LEVELS = 60  # values of a parameter that are drawn one by one
@@ -137,7 +137,7 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
     over = swept.design.over[k]
     means = swept.mean(figure)
     pairs = [(point[k], value) for point, value in means.items() if np.isfinite(value)]
-    scale = table.GWEI if "_gwei" in figure else 1
+    scale = GWEI if "_gwei" in figure else 1
     heading = f"{title(figure)} by {over.key}"
     if not pairs:
         return Figure(heading, "Undefined at every point.", None)
