@@ -17,6 +17,13 @@ from proofyard.core.book import Book
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Event, Verdict
 
+PER_ACTOR = (
+    "stake", "exiting", "seat", "earned", "pool", "leaving", "shares", "commission", "pool_slashed", "leaving_slashed",
+)  # fmt: skip
+PER_JOB = ("may_prove", "ballot", "choice", "pool_paid")
+# Fields of a State that simulator, live market and pages look for by name, and how many values they take them to have.
+READ = dict.fromkeys(PER_ACTOR, "actor") | dict.fromkeys(PER_JOB, "job") | {"woken": "once", "churn": "once"}
+
 _CALL = re.compile(r"^\s*(?P<name>[^()]+?)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
 
 
@@ -129,9 +136,19 @@ def check_form(module: ModuleType, where: str) -> None:
     if missing:
         raise BadInput(f"{where}: Params.{min(missing)}", "a default", "none")
     try:
-        shape.fields(module.State)
+        _check_names(shape.fields(module.State))
     except BadInput as error:
         raise BadInput(f"{where}: {error.field}", error.wanted, error.got) from None
     first = next(iter(module.State.__annotations__.values()), None)
     if first is not Book:
         raise BadInput(f"{where}: State", "`book: Book` as its first field", first)
+
+
+def _check_names(found: list[shape.Field]) -> None:
+    """Refuse a field that is not what simulator and pages take it for by its name. Raises BadInput."""
+    for field in found:
+        wanted = READ.get(field.path, field.size)
+        if field.size != wanted:
+            much = "one value in all" if wanted == "once" else f"one value per {wanted}"
+            got = {"once": "one value in all", "tree": "a sum tree"}.get(str(field.size), f"one per {field.size}")
+            raise BadInput(f"State.{field.path}", f"{much}, as which this name is read, or another name", got)

@@ -42,6 +42,7 @@ NAMES = (
     "proof_puzzle",
     "leader_schedule",
     "block_fees",
+    "issuance",
     "shared_sequencing",
     "chained_proofs",
     "scan_state",

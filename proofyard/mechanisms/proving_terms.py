@@ -111,7 +111,7 @@ class State(NamedTuple):
     churn: Once  # terms begun
     active: Once  # actor + 1; 0 = none
     active_fee: Once  # gwei
-    leaving: Once  # 1 = the active term ends with the next proposal
+    ending: Once  # 1 = the active term ends with the next proposal
     assigned: Once  # proposals of the active term
     pending: Once  # actor + 1; 0 = none
     pending_fee: Once  # gwei
@@ -160,7 +160,7 @@ def retire(p: Params, s: State, time: int) -> None:
         s.average[0] = (s.average[0] * EWMA_WEIGHT + s.active_fee[0] * count) // (EWMA_WEIGHT + count)
     release_quote(s, actor)
     s.cool_until[actor] = time + p.cooldown_ms
-    s.active[0] = s.leaving[0] = s.assigned[0] = 0
+    s.active[0] = s.ending[0] = s.assigned[0] = 0
 
 
 @spec
@@ -172,7 +172,7 @@ def is_short(p: Params, s: State, actor: int, fee: int) -> bool:
 @spec
 def roll(p: Params, s: State, time: int) -> None:
     """Retire and activate terms, as every proposal does first (onProposalAccepted)."""
-    if s.active[0] > 0 and (s.leaving[0] == 1 or s.pending[0] > 0 or is_short(p, s, s.active[0] - 1, s.active_fee[0])):
+    if s.active[0] > 0 and (s.ending[0] == 1 or s.pending[0] > 0 or is_short(p, s, s.active[0] - 1, s.active_fee[0])):
         retire(p, s, time)
     if s.active[0] > 0 or s.pending[0] == 0:
         return
@@ -331,8 +331,8 @@ def withdraw(s: State, e: Event) -> Verdict:
         release_quote(s, actor)
         s.pending[0] = 0
         return Verdict.OK
-    if e.kind == Kind.UNSTAKE and s.active[0] == actor + 1 and s.leaving[0] == 0:
-        s.leaving[0] = 1
+    if e.kind == Kind.UNSTAKE and s.active[0] == actor + 1 and s.ending[0] == 0:
+        s.ending[0] = 1
         return Verdict.OK
     if s.stake[actor] == 0 or e.amount > s.stake[actor]:
         return Verdict.POOR

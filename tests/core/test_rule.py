@@ -85,6 +85,36 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, change: tuple[str, str], 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        (
+            "pool: GweiOnce",
+            "State.pool: wanted one value per actor, as which this name is read, or another name, got one",
+        ),
+        (
+            "seat: ByJob",
+            "State.seat: wanted one value per actor, as which this name is read, or another name, got one per",
+        ),
+        (
+            "churn: ByActor",
+            "State.churn: wanted one value in all, as which this name is read, or another name, got one",
+        ),
+        (
+            "ballot: Tree",
+            "State.ballot: wanted one value per job, as which this name is read, or another name, got a sum",
+        ),
+    ],
+)
+def test_a_name_that_is_read_as_something_else_is_refused(tmp_path: Path, field: str, sentence: str) -> None:
+    """The simulator looks for some fields by name: of another size they would be taken for what they are not."""
+    text = GOOD.replace("    book: Book", f"    book: Book\n    {field}")
+    path = written(tmp_path, text.replace("import Book", "import Book, ByActor, ByJob, GweiOnce, Tree"))
+    with pytest.raises(BadInput) as error:
+        mechanisms.rule(path)
+    assert sentence in str(error.value)
+
+
 def test_a_rule_refuses_its_own_senseless_parameters(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="window_ms: wanted a window above zero, got 0"):
         mechanisms.rule(f"{written(tmp_path, GOOD)}(window_ms=0)")
