@@ -1,7 +1,7 @@
 """`proofyard live`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
@@ -18,14 +18,16 @@ def live(
     port: int = 8700,
     backend: Literal["calibrated", "noir"] = "calibrated",
     transfers: int = 16,
+    chain: bool = True,
     json: Json = False,
 ) -> None:
     """Run a scenario as a live market on this machine, with real messages and proofs.
 
     Example: proofyard live scenarios/payments-rollup.toml --for 2m
 
-    A process for the coordinator and one for each prover; the rollup asks for proofs as the scenario says. The rule is
-    the very one the simulator runs, and the result has the same figures.
+    A development chain with the contracts, a process for the coordinator and one for each prover; the rollup asks for
+    proofs as the scenario says. Money is in the contracts; each proof is verified there and paid. The rule is the very
+    one the simulator runs, and the result has the same figures.
 
     Parameters
     ----------
@@ -45,16 +47,21 @@ def live(
         noir proves; calibrated makes no proofs: it spends the time the scenario names and hands out stand-ins.
     transfers
         To a batch: 4, 16 or 64.
+    chain
+        Keep the money in contracts on a development chain; --no-chain: play money, nothing is settled.
     json
         Print the summary as JSON.
     """
-    outcome, summary = run(scenario, length, out, mechanism, settings, port, backend, transfers, quiet=json)
+    wanted = chosen(scenario, length, mechanism, settings)
+    where = Where(out, port, backend, transfers, chain)
+    outcome, summary = run(wanted, where, quiet=json)
     if json:
         print_json(summary)
         return
     from proofyard.lab import table
 
     table.print_result(summary)
+    print("\n".join(settled(summary)))
     print(f"journal: {outcome.journal}")
 
 
@@ -68,30 +75,65 @@ def chosen(path: Path, length: str | None, mechanism: str | None, settings: list
     return scenarios.read(path, values, mechanism)
 
 
-def run(
-    path: Path, length: str | None, out: Path | None, mechanism: str | None, settings: list[str] | None, port: int,
-    backend: str, transfers: int, *, quiet: bool,
-) -> tuple[Any, dict[str, Any]]:  # fmt: skip
-    """Run a scenario live; return the outcome and its summary."""
+class Where(NamedTuple):
+    """Where and how to run live; fields as in `proofyard live --help`."""
+
+    out: Path | None
+    port: int
+    backend: str
+    transfers: int
+    chain: bool
+
+
+def run(scenario: Any, where: Where, *, quiet: bool) -> tuple[Any, dict[str, Any]]:
+    """Run a scenario live; return the outcome and its summary. Raises Fault if what is left does not hold."""
     import json
-    import sys
     import time
 
+    from proofyard.core.errors import Fault
     from proofyard.lab import metrics
     from proofyard.network.live import Plan, run_live, skips_of
 
-    scenario = chosen(path, length, mechanism, settings)
-    folder = out or Path("build/live") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = where.out or Path("build/live") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     began = time.monotonic()
-
-    def tell(line: str) -> None:
-        if not quiet:
-            print(line, file=sys.stderr, flush=True)
-
-    outcome = run_live(Plan(scenario, folder, port, backend, transfers), tell)
+    plan = Plan(scenario, folder, where.port, where.backend, where.transfers, where.chain)
+    outcome = run_live(plan, lambda line: tell(line, quiet=quiet))
     summary = metrics.summary([outcome.run])
     live = {"proving_ms": outcome.proving_ms, "busy_ms": outcome.busy_ms, "skips": skips_of(outcome.journal)}
-    summary |= {"backend": backend, "seconds": round(time.monotonic() - began, 1), "live": live}
-    summary |= {"settlements": {"transactions": 0, "gas": 0}}
+    summary |= {"backend": where.backend, "seconds": round(time.monotonic() - began, 1), "live": live}
+    told, report = outcome.settlement, outcome.audit
+    settlements = {"transactions": told.get("batches", 0), "gas": told.get("gas", 0), "chain": report.chain}
+    failure = report.first_failure
+    checked = {"ok": report.ok, "failure": failure._asdict() if failure else None, "events": report.events,
+               "signatures": report.signatures, "words": report.words, "proofs": report.proofs}  # fmt: skip
+    summary |= {"settlements": settlements, "audit": checked}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False), encoding="utf-8")
+    if failure is not None:
+        raise Fault(f"{outcome.journal}: row {failure.seq} does not hold: {failure.why}.")
     return outcome, summary
+
+
+def tell(line: str, *, quiet: bool) -> None:
+    """Say how far it is."""
+    import sys
+
+    if not quiet:
+        print(line, file=sys.stderr, flush=True)
+
+
+def settled(summary: dict[str, Any]) -> list[str]:
+    """Say in words what the chain and the audit had to say."""
+    chain, checked = summary["settlements"]["chain"], summary["audit"]
+    lines: list[str] = []
+    if chain is not None:
+        batches, gas = summary["settlements"]["transactions"], summary["settlements"]["gas"]
+        lines.append(
+            f"on the chain: {chain['payments']} proofs verified by the contract and settled in {batches} batches "
+            f"({gas / max(1, batches):,.0f} gas each), {chain['deposits']} deposits"
+        )
+    with_chain = "" if chain is None else f", every deposit, batch and {chain['blocks']} block hashes against the chain"
+    lines.append(
+        f"audit: holds; {checked['events']} events, {checked['signatures']} signatures, {checked['words']} words, "
+        f"{checked['proofs']} proofs computed again{with_chain}"
+    )
+    return lines

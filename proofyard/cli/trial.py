@@ -22,11 +22,15 @@ def trial(
     port: int = 8700,
     backend: Literal["calibrated", "noir"] = "calibrated",
     transfers: int = 16,
+    chain: bool = True,
+    keep: bool = False,
     json: Json = False,
 ) -> None:
     """Simulate a scenario, run it live, and say how far apart they were.
 
     Example: proofyard trial scenarios/payments-rollup.toml --for 1m
+
+    With noir, a few proofs are made first: no prover is foreseen to be faster than this machine.
 
     Three columns: what the simulator foresaw, what it says with the proving times that the live run measured, and what
     happened. The simulated ones are means over seeds, as a live run is one draw of many.
@@ -51,20 +55,26 @@ def trial(
         noir proves; calibrated makes no proofs: it spends the time the scenario names and hands out stand-ins.
     transfers
         To a batch: 4, 16 or 64.
+    chain
+        Keep the money in contracts on a development chain; --no-chain: play money, nothing is settled.
+    keep
+        Leave the explorer open at the end, until Ctrl-C.
     json
         Print the summary with prediction, reality and error as JSON.
     """
     import json as encoder
 
-    from proofyard.cli.live import chosen, run
+    from proofyard.cli.live import Where, chosen, run, settled
     from proofyard.lab import metrics
     from proofyard.lab.runs import run_seeds
     from proofyard.network import comparison
     from proofyard.network.live import with_measured
 
     wanted = chosen(scenario, length, mechanism, settings)
+    if backend == "noir":
+        wanted = _paced(wanted, transfers, quiet=json)
     prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
-    outcome, reality = run(scenario, length, out, mechanism, settings, port, backend, transfers, quiet=json)
+    outcome, reality = run(wanted, Where(out, port, backend, transfers, chain), quiet=json)
     replayed = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
     lines = comparison.compare(prediction, replayed, reality)
     verdict = comparison.in_words(lines)
@@ -78,7 +88,27 @@ def trial(
         print_json(told)
         return
     _print(lines, verdict, backend)
-    print(f"report: {folder / 'trial.html'}\njournal: {outcome.journal}")
+    print("\n".join(settled(reality)))
+    print(f"report: {folder / 'trial.html'}\njournal: {outcome.journal}\npages: proofyard explore {folder}", flush=True)
+    if keep:
+        from proofyard.cli.explore import explore
+
+        explore(str(folder), port=port)
+
+
+def _paced(scenario: Any, transfers: int, *, quiet: bool) -> Any:
+    """Measure this machine, and let no prover of the scenario be faster."""
+    from proofyard.cli.live import tell
+    from proofyard.network.pace import measured_ms, paced
+    from proofyard.network.server import backend_of
+
+    backend = backend_of("noir", lambda line: tell(line, quiet=quiet), size=transfers)
+    try:
+        took = measured_ms(backend, transfers)
+    finally:
+        backend.close()
+    tell(f"a proof of a batch of {transfers} takes {took / 1_000:.1f} s here", quiet=quiet)
+    return paced(scenario, took)
 
 
 def _cell(value: float | None, unit: str) -> str:
@@ -122,6 +152,8 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
     """Write one page that needs no network."""
     from html import escape
 
+    from proofyard.cli.live import settled
+
     rows = "".join(
         f"<tr{'' if line.close else ' class=far'}>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(line))}</tr>"
         for line in lines
@@ -135,5 +167,6 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
         f"padding:.3em .6em;border-bottom:1px solid #8884}}td:first-child,th:first-child{{text-align:left}}"
         f".far{{font-weight:bold}}</style>"
         f"<h1>{title}</h1><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
+        f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
         f"<p>Bold: further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p></html>\n"
     )

@@ -1,0 +1,254 @@
+"""Money of a live market in contracts on a real development chain: in, paid by proofs, out, and what audit finds."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from network import markets as m
+
+from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
+from proofyard.network.audit import Report, audit
+from proofyard.network.bank import Bank
+from proofyard.network.circuits import circuits_for
+from proofyard.network.client import AsyncMarket
+from proofyard.network.coordinator import Coordinator
+from proofyard.network.journal import connect
+from proofyard.network.purse import Place, Purse, enter
+from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
+from proofyard.network.refusals import Refused
+from proofyard.network.settlement import Settler
+from proofyard.network.witness import Witness
+from proofyard.proofs.calibrated import Calibrated
+
+CEILING = 2 * m.TOKEN
+BROUGHT = 300 * m.TOKEN
+DELAY_S = 60
+BLOCK_S = 0.2
+
+
+class Yard(NamedTuple):
+    """A chain with a market's contracts."""
+
+    chain: Chain
+    place: Place
+    deployment: Deployment
+    folder: Path
+
+    def purse(self, who: Any) -> Purse:
+        return Purse(self.place, who, self.folder / f"{who.address}.db")
+
+    def bank(self) -> Bank:
+        return Bank(self.place.url, self.deployment, m.WRITER, self.folder / "market.outbox.db")
+
+    def coordinator(self, journal: Path, backend: Calibrated | None = None) -> Coordinator:
+        settler = Settler(self.bank())
+        more = {"grant_gwei": 0, "chain_id": self.deployment.chain_id, "contract": settler.bank.contract}
+        return Coordinator(connect(str(journal)), m.WRITER, backend or m.backend(), m.genesis(**more), settler=settler)
+
+    def audit(self, journal: Path) -> Report:
+        opened = connect(str(journal))
+        try:
+            return audit(opened, m.backend(), Witness(self.place.url, self.deployment))
+        finally:
+            opened.close()
+
+
+@pytest.fixture(scope="module")
+def make_yard(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[], Yard]]:
+    """One chain, on which each test deploys contracts of its own."""
+    with devchain.running(block_s=BLOCK_S) as node:
+        chain = Chain(profiles.read("anvil"), node.url)
+        for who in (m.WRITER, m.REQUESTER, m.PROVER):
+            chain.rpc("anvil_setBalance", who.address, hex(10**21))
+        count = iter(range(100))
+
+        def make() -> Yard:
+            folder = tmp_path_factory.mktemp("yard")
+            writer = str(Account.from_key((1).to_bytes(32)).address)
+            owner = Outbox(chain, devchain.account(0))
+            circuits = circuits_for(m.backend(), [4], print)
+            deployment = deploy(owner, writer, circuits, terms=Terms(delay=DELAY_S), label=f"deploy {next(count)}")
+            deployment.save(folder / "deployment.json")
+            return Yard(chain, Place(node.url, folder / "deployment.json"), deployment, folder)
+
+        yield make
+
+
+@asynccontextmanager
+async def entered(yard: Yard, coordinator: Coordinator) -> AsyncGenerator[tuple[AsyncMarket, AsyncMarket]]:
+    """A requester and a prover with a seat, their money in the vault."""
+    async with m.running(coordinator) as client:
+        requester, prover = client(m.REQUESTER, 60), client(m.PROVER, 60)
+        await enter(requester, yard.purse(m.REQUESTER), "rollup", BROUGHT)
+        await enter(prover, yard.purse(m.PROVER), "prover", BROUGHT)
+        if not (await prover.actor())["stake"]:
+            await prover.offer(10, 1)
+            await prover.stake(100 * m.TOKEN)
+        yield requester, prover
+
+
+async def ask(yard: Yard, requester: AsyncMarket, task: m.Task, ceiling: int = CEILING) -> int:
+    payload = await asyncio.to_thread(yard.purse(m.REQUESTER).payload, task, ceiling, "calibrated")
+    return (await requester.request(payload, CEILING, 1_000)).job
+
+
+async def prove_all(yard: Yard, requester: AsyncMarket, prover: AsyncMarket, tasks: list[m.Task]) -> None:
+    for task in tasks:
+        job = await ask(yard, requester, task)
+        await prover.prove(job, m.proof_of(task, m.PROVER))
+
+
+async def settled(market: AsyncMarket) -> dict[str, Any]:
+    """Wait until everything is final and on the chain."""
+
+    async def done() -> bool:
+        told = await market.market()
+        chain = told["settlement"]
+        return not await market.jobs(unfinished=True) and chain["idle"] and chain["followed_seq"] == told["seq"]
+
+    await m.until(done, wanted=True)
+    return (await market.market())["settlement"]
+
+
+def rows_of(path: Path) -> list[Row]:
+    journal = connect(str(path))
+    rows = list(journal.rows())
+    journal.close()
+    return rows
+
+
+def forged(path: Path, out: Path, seq: int, change: Callable[[Row], Row]) -> Path:
+    """Copy a journal with one row changed, and all hashes after it made to fit."""
+    shutil.copy(path, out)
+    before, rows = FIRST, list[Row]()
+    for row in rows_of(path):
+        new = change(row) if row.seq == seq else row
+        before = hash_row(before, new)
+        rows.append(new._replace(hash=before))
+    db = sqlite3.connect(out)
+    db.execute("DELETE FROM journal")
+    db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.commit()
+    db.close()
+    return out
+
+
+def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_against_it(
+    make_yard: Callable[[], Yard], tmp_path: Path
+) -> None:
+    yard, path = make_yard(), tmp_path / "market.db"
+
+    async def play() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        async with entered(yard, yard.coordinator(path)) as (requester, prover):
+            await prove_all(yard, requester, prover, m.tasks(2))
+            await settled(requester)
+        # Another coordinator goes on where the chain is: nothing is settled twice.
+        async with entered(yard, yard.coordinator(path)) as (requester, prover):
+            await prove_all(yard, requester, prover, m.tasks(3)[2:])
+            told = await settled(requester)
+            return told, await requester.actors()
+
+    told, actors = asyncio.run(play())
+    report = yard.audit(path)
+    assert report.ok, report.first_failure
+    assert report.chain is not None
+    assert (report.chain["deposits"], report.chain["payments"], report.proofs) == (2, 3, 3)
+    assert report.chain["blocks"] == report.words
+    assert told["trouble"] == ""
+    bank = yard.bank()
+    for actor in actors:
+        held = sum(actor[column] for column in ("cash", "stake", "exiting"))
+        assert bank.client.free(actor["address"]) == held  # the vault has what the market says, to the gwei
+    assert sum(actor["cash"] + actor["stake"] for actor in actors) < 2 * BROUGHT  # fees went to the rule's reserve
+    rows = rows_of(path)
+    deposit = next(row for row in rows if row.kind == Record.DEPOSIT)
+    more = forged(path, tmp_path / "more.db", deposit.seq, lambda row: row._replace(amount=row.amount + 1))
+    found = yard.audit(more).first_failure
+    assert found is not None
+    assert (found.seq, "the vault says" in found.why) == (deposit.seq, True)
+    batch = next(row for row in rows if row.kind == Record.SETTLEMENT)
+    body = unpack(batch.body) | {"transaction": "0x" + 64 * "1"}
+    other = forged(path, tmp_path / "other.db", batch.seq, lambda row: row._replace(body=pack(body)))
+    found = yard.audit(other).first_failure
+    assert found is not None
+    assert (found.seq, "settled nothing on the chain" in found.why) == (batch.seq, True)
+
+
+def test_a_proof_that_the_chain_refuses_never_pays(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+    """The coordinator's own check takes stand-ins of another key than the contract's: the contract decides."""
+    yard, path = make_yard(), tmp_path / "market.db"
+    wrong = Calibrated(speed=m.SPEED, key=b"another key")
+
+    async def play() -> str:
+        async with entered(yard, yard.coordinator(path, wrong)) as (requester, prover):
+            (task,) = m.tasks(1)
+            job = await ask(yard, requester, task)
+            proof = wrong.prove(task.job(m.PROVER.address)).to_json().encode()
+            with pytest.raises(Refused) as refused:
+                await prover.prove(job, proof)
+            assert await m.phase(requester, job) == "ASSIGNED"
+            return f"{refused.value.reason}: {refused.value.got}"
+
+    assert asyncio.run(play()) == "BAD_PROOF: the chain refuses it: BadProof"
+    assert m.rebuilt(path).state.book.paid.sum() == 0
+
+
+def test_a_request_brings_an_order_that_pays(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+    yard = make_yard()
+
+    async def play() -> list[str]:
+        told: list[str] = []
+        async with entered(yard, yard.coordinator(tmp_path / "market.db")) as (requester, _):
+            first, second = m.tasks(2)
+            purse = yard.purse(m.REQUESTER)
+            payloads = [
+                first.to_bytes(),
+                purse.payload(first, CEILING - 1, "calibrated"),
+                yard.purse(m.PROVER).payload(first, CEILING, "calibrated"),
+                second.to_bytes()[:-1] + purse.payload(first, CEILING, "calibrated")[len(first.to_bytes()) - 1 :],
+            ]
+            for payload in payloads:
+                with pytest.raises(Refused) as refused:
+                    await requester.request(payload, CEILING, 1_000)
+                told.append(f"{refused.value.reason}: {refused.value.got}")
+            return told
+
+    told = asyncio.run(play())
+    assert told[0] == "BAD_PAYLOAD: none, or a malformed one"
+    assert told[1] == f"BAD_PAYLOAD: its order pays {CEILING - 1} gwei at most, the request {CEILING}"
+    assert "its order is of" in told[2]
+    assert told[3] == "BAD_PAYLOAD: its order is for another statement than its batch's"
+
+
+def test_money_leaves_the_market_and_the_vault(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+    yard, path = make_yard(), tmp_path / "market.db"
+    told_first, silent = 50 * m.TOKEN, 20 * m.TOKEN
+
+    async def play() -> None:
+        async with entered(yard, yard.coordinator(path)) as (requester, prover):
+            await requester.send("leave", amount=told_first)
+            purse = yard.purse(m.REQUESTER)
+            await asyncio.to_thread(purse.client.leave, told_first)
+            await asyncio.to_thread(yard.purse(m.PROVER).client.leave, silent)  # without telling the market
+
+            async def cash() -> list[int]:
+                return [(await each.actor())["cash"] for each in (requester, prover)]
+
+            await m.until(cash, [BROUGHT - told_first, BROUGHT - 100 * m.TOKEN - silent])
+            with pytest.raises(Refused):
+                await requester.send("leave", amount=BROUGHT)
+            yard.chain.rpc("evm_increaseTime", DELAY_S + 1)
+            await asyncio.to_thread(purse.client.withdraw)
+            assert purse.client.read("Token", "balanceOf", purse.client.address) == told_first * 10**9
+            await settled(requester)
+
+    asyncio.run(play())
+    report = yard.audit(path)
+    assert report.ok, report.first_failure
+    assert report.chain is not None
+    assert report.chain["withdrawals"] == 2
