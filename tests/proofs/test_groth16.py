@@ -52,6 +52,10 @@ def test_a_proof_verifies_for_what_it_says(backend: Groth16, proof: Proof) -> No
     assert session.warning(proof) == session.SET_UP
 
 
+def test_circuit_and_keys_are_the_same_on_every_machine(backend: Groth16) -> None:
+    assert backend.version(SIZE, last=True) == "ea81f1ba3239f85a"  # changes with the circuit, the tools and the secrets
+
+
 def test_an_altered_proof_or_statement_is_refused(backend: Groth16, proof: Proof) -> None:
     for place in (0, 31, 200, 255):
         data = bytearray(proof.data)
