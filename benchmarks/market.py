@@ -73,7 +73,7 @@ async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, f
     for journal in bare.values():
         journal.acquire()
     latency: list[float] = []
-    took, cpu, groups, bare_took = 0.0, 0.0, 0.0, dict.fromkeys(bare, 0.0)
+    took, cpu, groups, bare_took, bare_cpu = 0.0, 0.0, 0.0, dict.fromkeys(bare, 0.0), dict.fromkeys(bare, 0.0)
     for _ in range(ROUNDS):
         waiting = iter(offers(signer, coordinator, count // ROUNDS))
         first, before = coordinator.ready().last.seq, groups_of(coordinator)
@@ -84,10 +84,11 @@ async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, f
         rows = list(coordinator.journal.rows(first))
         size = max(1, round(len(rows) / max(1.0, groups_of(coordinator) - before)))
         for fixed, journal in bare.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             for k in range(0, len(rows), fixed or size):
                 journal.append(rows[k : k + (fixed or size)])
             bare_took[fixed] += time.perf_counter() - began
+            bare_cpu[fixed] += time.process_time() - used
     await coordinator.stop()
     for journal in bare.values():
         journal.close()
@@ -95,7 +96,7 @@ async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, f
     done = len(latency)
     return {
         "per_s": done / took, "cpu_us": 1e6 * cpu / done, "group": done / groups,
-        "bare_per_s": done / bare_took[0], "share": bare_took[0] / took,
+        "bare_per_s": done / bare_took[0], "bare_cpu_us": 1e6 * bare_cpu[0] / done, "share": bare_took[0] / took,
         "bare_full_per_s": done / bare_took[at_once], "share_full": bare_took[at_once] / took,
         "p50_ms": 1e3 * latency[done // 2], "p99_ms": 1e3 * latency[done * 99 // 100],
     }  # fmt: skip
