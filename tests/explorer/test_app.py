@@ -131,7 +131,7 @@ def test_mounted_below_a_market_that_has_not_begun(growing: Any, serving: Servin
     for tail in ("-wal", "-shm"):
         growing.path.with_name(growing.path.name + tail).rename(path.with_name(path.name + tail))
     market = client.get("/explorer/api/market").json()
-    assert (market["title"], market["rows"], market["recorded_hashes"]) == ("devnet", 13, True)
+    assert (market["title"], market["rows"], market["recorded_hashes"], market["chain_id"]) == ("devnet", 13, True, 0)
     assert client.get("/explorer", follow_redirects=True).text.startswith("<!doctype html>")
 
 
