@@ -214,6 +214,8 @@ class ProverClass(Table):
     online: str = "always"
     policy: str = "honest"
     twin: str = ""  # name of a class of the same count: the other identity of each of its provers
+    backs: str = ""  # name of a class: it delegates to the first prover of it at the start
+    backing: Tokens = Decimal(0)  # so much, each, out of its cash
     coalition: str = ""  # who shares its profits; results show each coalition's payoff
     hopeless: Literal["skip", "work"] = "skip"  # an assigned job it cannot finish in time: leave it, or work it off
     vote_delay: Duration = 100  # its votes arrive so much later on average, evenly from half to one and a half of it
@@ -265,6 +267,15 @@ class Market(Table):
     epoch: PositiveDuration | None = None  # between decisions and samples; None: horizon / 240
 
 
+class Chain(Table):
+    """The chain that proofs are settled on: whoever proved a job pays its gas, as it was measured on the contracts."""
+
+    profile: str = "ethereum"  # a chain by name, as `proofyard chain profiles` lists them, or its TOML file
+    settle: Literal["own", "rule", "single", "joined"] = "own"
+    base_fee_gwei: float | None = Field(default=None, ge=0.0, le=1e9)  # None: the profile's
+    token_usd: float | None = Field(default=None, gt=0.0, le=1e9)  # price of the chain's token; None: the profile's
+
+
 class Variant(Table):
     """The same world with something else: what `compare` puts side by side."""
 
@@ -288,6 +299,7 @@ class Scenario(Table):
     provers: list[ProverClass] = Field(min_length=1)
     delegators: Delegators | None = None
     market: Market = Market()
+    chain: Chain | None = None
     called: str = "as it is"  # beside its variants
     variants: list[Variant] = []
 
@@ -359,7 +371,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         "token": Token, "workload": Workload, "provers": ProverClass, "delegators": Delegators, "market": Market,
         "requesters": Requester,
         "cost": Cost, "stake": Stake, "leave": Exit, "outsource": Outsource,
-        "elsewhere": Elsewhere, "invest": Invest, "liquid": Liquid, "insurance": Insurance,
+        "elsewhere": Elsewhere, "invest": Invest, "liquid": Liquid, "insurance": Insurance, "chain": Chain,
     }  # fmt: skip
     inner = [tables[part] for part in location if isinstance(part, str) and part in tables]
     return list((inner[-1] if inner else Scenario).model_fields)

@@ -1,20 +1,16 @@
-"""What settling one proof costs, per chain and per way of settling: from measured gas, see `gas.json`.
+"""What settling one proof costs, as a table of chains and ways of settling, and what is left of it to a validator.
 
-Rewritten by `python benchmarks/chain.py --write`. Scenarios are named in words.
+The figures are `proofyard.worlds.gas`'s: the simulator lets provers pay the same.
 """
 
-import json
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from proofyard.chain import profiles
-from proofyard.chain.measure import Counts
 from proofyard.chain.profiles import Profile
 from proofyard.core.errors import BadInput
+from proofyard.worlds.gas import FILE, VERIFY, gas_of, jobs_in, scenarios, settled
 
-FILE = Path(__file__).parent / "gas.json"
-VERIFY = "verify a proof of the payments rollup"  # the scenario that every job contains
+__all__ = ["FILE", "VERIFY", "Cost", "Income", "gas_of", "income", "jobs_in", "scenarios", "table"]
 
 
 class Cost(NamedTuple):
@@ -28,39 +24,19 @@ class Cost(NamedTuple):
     usd: float  # 0 where the profile names no price
 
 
-@cache
-def scenarios() -> dict[str, Counts]:
-    """Measured counts by scenario."""
-    return {name: Counts(**counts) for name, counts in json.loads(FILE.read_text(encoding="utf-8")).items()}
-
-
-def gas_of(scenario: str, profile: Profile) -> int:
-    """Gas of one job on a chain, without the verification of its proof. Raises BadInput for no such scenario."""
-    known = scenarios()
-    if scenario not in known:
-        raise BadInput("scenario", f"one of: {'; '.join(known)}", scenario)
-    return known[scenario].gas_at(profile.gas) // jobs_in(scenario)
-
-
 def table(names: list[str] | None = None) -> list[Cost]:
     """Cost of each scenario, its share of the verification included, on each profile. Raises BadInput."""
     found: list[Cost] = []
     for name in names or profiles.names():
         profile = profiles.read(name)
-        verification = scenarios()[VERIFY].gas_at(profile.gas)
         for scenario in scenarios():
             if scenario != VERIFY:
-                gas = gas_of(scenario, profile) + verification // jobs_in(scenario)
+                gas = settled(scenario, profile)
                 tokens = profile.price(gas)
                 found.append(
                     Cost(profile.name, scenario, gas, profile.charged(gas), tokens, tokens * profile.token_usd)
                 )
     return found
-
-
-def jobs_in(scenario: str) -> int:
-    """Jobs that were settled together, under one proof."""
-    return 16 if "16 jobs" in scenario else 1
 
 
 class Income(NamedTuple):

@@ -1,55 +1,15 @@
 """What a transaction spent its gas on, so that its price on another chain follows from what was measured here."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from proofyard.chain.connection import Chain
-from proofyard.chain.profiles import GasPrices
+from proofyard.worlds.gas import ETHEREUM, NEW_SLOT, RESET_SLOT, Counts
 
-ETHEREUM = GasPrices()
 PRECOMPILES = 0x11  # addresses up to it
 ACCOUNT_OPS = {"BALANCE": 1, "EXTCODESIZE": 1, "EXTCODECOPY": 1, "EXTCODEHASH": 1,
                "CALL": 2, "STATICCALL": 2, "DELEGATECALL": 2, "CALLCODE": 2}  # fmt: skip
-NEW_SLOT, RESET_SLOT = 20_000, 2_900  # gas of SSTORE without what a cold slot costs
-WARM = 100
 PAGE_BITS = 7  # Monad's pages have 128 slots
 PAIR_BYTES = 192
-
-
-@dataclass
-class Counts:
-    """Gas used by a transaction at Ethereum's prices, and how often it did what others price differently."""
-
-    gas: int = 0  # before refunds
-    refund: int = 0
-    cold_accounts: int = 0
-    cold_slots: int = 0
-    cold_pages: int = 0
-    new_slots: int = 0
-    reset_slots: int = 0
-    written_pages: int = 0
-    ec_recover: int = 0
-    ec_add: int = 0
-    ec_mul: int = 0
-    pairings: int = 0
-    pairs: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        """Add two transactions up."""
-        return Counts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
-
-    def gas_at(self, prices: GasPrices) -> int:
-        """Gas it would use at other prices."""
-        if prices == ETHEREUM:
-            return self.gas - self.refund
-        gas = self.gas + self.cold_accounts * (prices.cold_account - ETHEREUM.cold_account)
-        gas += self.cold_pages * prices.cold_slot - self.cold_slots * ETHEREUM.cold_slot
-        gas += (self.new_slots + self.reset_slots) * WARM + self.written_pages * prices.store_page
-        gas += self.new_slots * (prices.store_new - NEW_SLOT) - self.reset_slots * RESET_SLOT
-        gas += self.ec_recover * (prices.ec_recover - ETHEREUM.ec_recover)
-        gas += self.ec_add * (prices.ec_add - ETHEREUM.ec_add) + self.ec_mul * (prices.ec_mul - ETHEREUM.ec_mul)
-        gas += self.pairings * (prices.ec_pairing - ETHEREUM.ec_pairing)
-        return gas + self.pairs * (prices.ec_pairing_pair - ETHEREUM.ec_pairing_pair)
 
 
 class _Reader:

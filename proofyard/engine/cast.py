@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from proofyard.engine import queue
 from proofyard.policies import Policy
 from proofyard.policies.view import MEMORY
 from proofyard.scenario import ProverClass, Scenario, Stake, policy
+from proofyard.worlds import chains, gas
 from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
 from proofyard.worlds.sizes import sizes
 from proofyard.worlds.traces import Trace
@@ -44,6 +46,7 @@ class Cast:
     twin: Ints  # its other identity, -1 none
     coalitions: list[str]  # who shares its profits, "" itself
     memory: Ints  # what each remembers, shape (count, MEMORY)
+    gas: int  # gwei that settling a proof costs who made it, 0 where nobody says on which chain
     contexts: list[Ints]  # per prover: the words a compiled policy reads, its parameters and where its memory is
 
     @property
@@ -66,8 +69,9 @@ def cast_of(
     unit = "gas" if trace is not None else sizes(scenario.workload.size).unit
     models = [None if trace is not None else in_unit(hardware(g.hardware), unit) for g in classes]
     rate = [_rate(scenario, g) for g in classes]
+    settled = settling(scenario)
     size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
-    asks = [_ask(scenario, k, models[k], rate[k], size, trace, per_unit=per_unit) for k in range(len(classes))]
+    asks = [_ask(scenario, k, models[k], rate[k], size, trace, settled, per_unit=per_unit) for k in range(len(classes))]
     counts = [g.count for g in classes]
     does = [policy(g.policy) for g in classes]
     group = np.repeat(np.arange(len(classes)), counts)
@@ -99,6 +103,7 @@ def cast_of(
         twin=_twins(classes),
         coalitions=[g.coalition for g in classes for _ in range(g.count)],
         memory=memory,
+        gas=settled,
         contexts=[_context(does[g], memory[i]) for i, g in enumerate(mind.tolist())] if len(memory) else [],
     )
 
@@ -144,6 +149,26 @@ def _rate(scenario: Scenario, group: ProverClass) -> float:
     return micro_usd / MICRO / usd * 10**scenario.token.decimals
 
 
+def settling(scenario: Scenario) -> int:
+    """Price the gas of settling one proof, gwei of the scenario's token, rounded up. Raises BadInput."""
+    told = scenario.chain
+    if told is None:
+        return 0
+    profile = chains.read(told.profile, "chain.profile")
+    if told.base_fee_gwei is not None:
+        profile = profile.model_copy(update={"base_fee_gwei": told.base_fee_gwei})
+    usd = profile.token_usd if told.token_usd is None else told.token_usd
+    if usd <= 0:
+        raise BadInput("chain.token_usd", f"a price of {profile.token}: the profile {profile.name} names none", usd)
+    rule = scenario.mechanism.split("(", 1)[0].strip()
+    own = gas.on_chain(rule)
+    if told.settle == "rule" and own is None:
+        raise BadInput("chain.settle", "own, single or joined: this rule is no contract", f"rule, with {rule}")
+    ways = {"own": own or gas.SINGLE, "rule": own or "", "single": gas.SINGLE, "joined": gas.JOINED}
+    tokens = profile.price(gas.settled(ways[told.settle], profile))
+    return ceil(tokens * usd / float(scenario.token.usd) * 10**scenario.token.decimals)
+
+
 def _ask(
     scenario: Scenario,
     k: int,
@@ -151,10 +176,11 @@ def _ask(
     rate: float,
     size: int,
     trace: Trace | None,
+    settled: int,
     *,
     per_unit: bool,
 ) -> int:
-    """Price one honest prover of class `k` asks, gwei: what it states, or its cost of the median job.
+    """Price one honest prover of class `k` asks, gwei: what it states, or its cost of the median job, gas included.
 
     For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
     """
@@ -163,7 +189,7 @@ def _ask(
         base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
     else:
         time = proving_ms(model, size) if model is not None else median_time(trace, group.hardware)
-        base = rate * time / MS_PER_HOUR / (size if per_unit else 1)
+        base = (rate * time / MS_PER_HOUR + settled) / (size if per_unit else 1)
     return max(1, int(base))
 
 

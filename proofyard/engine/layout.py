@@ -73,6 +73,7 @@ REGISTERS = np.dtype(
         ("events", np.int64),  # events handled
         ("traced", np.int64),  # events in the trace buffer
         ("tracing", np.int64),  # 1: record accepted events
+        ("gas", np.int64),  # gwei that settling a proof costs who made it
         ("epoch", np.int64),  # ticks between epochs, 0 none
         ("horizon", np.int64),  # ticks, no request arrives and no epoch falls due later
         ("linked", np.int64),  # 1: the rule has `woken` or `ballot`, to be looked at after every event

@@ -41,5 +41,5 @@ def asked(w: World, p: Any, moment: int, prover: int, job: int, ready: int, work
     v[_JOB], v[_SIZE], v[_CEILING] = job, w.size[job & r.size_mask], w.max_fee[job & r.fee_mask]
     v[_PAID], v[_DEADLINE] = w.book.paid[job], w.book.deadline[job]
     v[_READY] = ready if ready < queue.NEVER else r.now + work
-    v[_WORK], v[_COST] = work, work * p.rate // MS_PER_HOUR
+    v[_WORK], v[_COST] = work, work * p.rate // MS_PER_HOUR + r.gas
     return call(w.minds[2 * p.mind], w.minds[2 * p.mind + 1], v)

@@ -9,7 +9,7 @@ import numpy as np
 
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind
-from proofyard.engine import queue
+from proofyard.engine import backing, queue
 from proofyard.engine.cast import MS_PER_HOUR, Floats
 from proofyard.engine.delegation import Delegation
 from proofyard.engine.events import Inject, events_of
@@ -67,6 +67,7 @@ class Population:
         if stake is not None:
             self.staked_at_start = stake[: cast.count].copy()
         self.delegation.enter()
+        backing.enter(self.stage, self.inject)
 
     def decide(self, now: int) -> None:
         """Act at an epoch."""
@@ -79,10 +80,18 @@ class Population:
         self._think(now)
 
     def costs(self, busy: Ints, online: Ints) -> Floats:
-        """Compute what work and presence have cost each prover, gwei."""
+        """Compute what work, presence and the gas of settled proofs have cost each prover, gwei."""
         by_presence = np.array([g.cost.billing == "online" for g in self.classes])[self.stage.cast.group]
         billed = np.where(by_presence, online, busy)
-        return billed * self.stage.cast.rate / MS_PER_HOUR
+        return billed * self.stage.cast.rate / MS_PER_HOUR + self._gas()
+
+    def _gas(self) -> Ints | int:
+        """Sum up what settling their proofs has cost each prover so far, gwei."""
+        st = self.stage
+        if not st.cast.gas:
+            return 0
+        made = st.state.book.prover[st.world.jobs["proven"] > 0]
+        return st.cast.gas * np.bincount(made[(made >= 0) & (made < st.cast.count)], minlength=st.cast.count)
 
     def online_ms(self, now: int) -> Ints:
         """Time each prover was in the market and on line up to `now`, ms."""

@@ -11,7 +11,7 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput, Fault
 from proofyard.core.event import Event, Kind, Phase, Verdict
 from proofyard.core.rule import Rule
-from proofyard.engine import kernels, layout, queue
+from proofyard.engine import backing, kernels, layout, queue
 from proofyard.engine.cast import MS_PER_HOUR
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.population import Population
@@ -164,6 +164,7 @@ class Simulation:
             verdicts=_verdicts(st.world.counts),
             requesters_gain_gwei=int(gains(st)[st.cast.count]) * gwei,
             others=tuple(r.name or f"requester {k + 1}" for k, r in enumerate(st.scenario.requesters)),
+            backing_gain_gwei=backing.gain(st) * gwei,
             others_from=st.cast.count + 1 + st.delegators,
             others_gain_gwei=tuple(int(v) * gwei for v in gains(st)[st.cast.count + 1 + st.delegators :]),
             coalitions=(
@@ -171,8 +172,8 @@ class Simulation:
                 st.scenario.workload.coalition,
                 *(r.coalition for r in st.scenario.requesters),
             ),
-            desk_gain_gwei=int(gains(st)[st.desk]) * gwei if self.people.delegation.desk.told else 0,
-            insurer_gain_gwei=int(gains(st)[st.insurer]) * gwei if self.people.delegation.fund.told else 0,
+            desk_gain_gwei=int(gains(st)[st.desk]) * gwei if self.people.delegation.desk.told else None,
+            insurer_gain_gwei=int(gains(st)[st.insurer]) * gwei if self.people.delegation.fund.told else None,
             money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
             events=int(registers["events"]),
             trace=np.concatenate(self.chunks) if self.traced else None,
@@ -265,7 +266,7 @@ def _jobs(st: Stage) -> Jobs:
     prover = np.where(book.phase >= Phase.PROVEN, book.prover, -1)
     prover = np.where((prover < st.cast.count) & (book.phase == Phase.SETTLED), prover, -1)
     work = np.where(prover == rows["worker"], rows["work"], 0)
-    cost = (work * st.cast.rate[prover] / MS_PER_HOUR).astype(np.int64)
+    cost = (work * st.cast.rate[prover] / MS_PER_HOUR).astype(np.int64) + st.cast.gas
     first_deadline = rows["first_deadline"]
     return Jobs(
         asked_ms=rows["asked"].copy(),
@@ -295,7 +296,8 @@ def _cheapest(st: Stage, size: Ints, difficulty: Ints) -> Ints:
             time = np.where(time > 0, time, np.inf)
         else:
             time = (int(row["setup"]) + size * (int(row["pace"]) / 2**32)) * (difficulty / 65_536)
-        cost = np.where((time <= window) & (difficulty > 0), time * st.cast.rate[first] / MS_PER_HOUR, np.inf)
+        price = time * st.cast.rate[first] / MS_PER_HOUR + st.cast.gas
+        cost = np.where((time <= window) & (difficulty > 0), price, np.inf)
         best = np.minimum(best, cost)
     return np.where(np.isfinite(best), best, -1).astype(np.int64)
 

@@ -13,7 +13,7 @@ from proofyard.core.book import MAX_GWEI, Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Phase
 from proofyard.core.rule import Rule, parse_call, with_params
-from proofyard.engine import layout
+from proofyard.engine import backing, layout
 from proofyard.engine.bind import Bound, bind
 from proofyard.engine.cast import Cast, cast_of
 from proofyard.engine.events import EVENT_WORDS
@@ -115,6 +115,7 @@ def stage(
     world = furnish(scenario, cast, requests, state, seed, measured)
     registers = world.registers[0]
     registers["salt"] = salt
+    registers["gas"] = cast.gas
     registers["tracing"] = trace_room > 0
     registers["every_proof"] = getattr(rule.module, "EVERY_PROOF", False)
     registers["parts"] = getattr(rule.params, getattr(rule.module, "PARTS", ""), 0)
@@ -134,7 +135,7 @@ def worth(state: tuple[Any, ...], delegators: int) -> Ints:
 
 def gains(st: Stage) -> Ints:
     """Compare what each actor owns now with what it owned at the start, gwei."""
-    return worth(st.state, st.delegators) - st.worth_at_start
+    return worth(st.state, st.delegators) + backing.holdings(st) - st.worth_at_start
 
 
 def _check_deadline(scenario: Scenario, cast: Cast, requests: Requests, trace: Trace | None) -> None:
