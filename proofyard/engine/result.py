@@ -94,9 +94,10 @@ class Run:
     events: int  # events the engine handled
     requesters_gain_gwei: int = 0  # what the rollup owns at the end less what it owned at the start: minus what it paid
     coalitions: tuple[str, ...] = ()  # of each prover, of the rollup, of each of `others`: "" itself
+    backing_gain_gwei: int = 0  # what provers gained by delegating to others: part of their own gain, and of the pools'
     others: tuple[str, ...] = ()  # names of those who ask beside the rollup
     others_from: int = 0  # their first actor
     others_gain_gwei: tuple[int, ...] = ()  # what each of them owns at the end less what it owned at the start
-    desk_gain_gwei: int = 0  # of the desk that buys claims of delegators (`delegators.liquid`)
-    insurer_gain_gwei: int = 0  # of the fund that makes their slashes good (`delegators.insurance`)
+    desk_gain_gwei: int | None = None  # of the desk that buys claims of delegators, where there is one
+    insurer_gain_gwei: int | None = None  # of the fund that makes their slashes good, where there is one
     trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for

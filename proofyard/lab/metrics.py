@@ -26,6 +26,7 @@ stake
     seat_churn  seat changes
 delegators
     apr_gross   gain / mean delegated stake, per 365 days, not compounded; `apr_net`: the gain less what was slashed
+                (and before insurance); `desk_gain_gwei`, `insurer_gain_gwei`: of those who serve delegators
 profitable
     count       provers with a profit above 0 that are in the market at the end; `share` of all provers;
                 `at_a_loss`: profit below 0; `active`: in the market at the end
@@ -192,6 +193,8 @@ def _measure(run: Run) -> Figures:
         "delegators": {
             "apr_gross": annual_rate(gain, delegated, run.horizon_ms),
             "apr_net": annual_rate(gain - lost, delegated, run.horizon_ms),
+            "desk_gain_gwei": run.desk_gain_gwei,
+            "insurer_gain_gwei": run.insurer_gain_gwei,
         },
         "profitable": _profitable(p),
         "entry_barrier": _entry_barrier(p),

@@ -91,6 +91,7 @@ def test_insurance_pays_the_slashes_of_delegators_out_of_premiums() -> None:
     assert lost > 100 * GWEI
     half = market(SLASHING, crew, policy="stay", insurance={"cover": 0.5, "premium": 0.1, "cash": "100_000"})
     assert none.provers.pool_end_gwei[0] < half.provers.pool_end_gwei[0]
+    assert half.insurer_gain_gwei is not None
     premiums = half.insurer_gain_gwei + 0.5 * half.provers.pool_slashed_gwei[0]
     mean = half.provers.pool_gwei.sum()
     assert premiums == pytest.approx(0.1 * mean * 60 / 365, rel=0.05)
