@@ -332,7 +332,7 @@ async def _until_final(market: AsyncMarket, watching: "asyncio.Task[None]") -> N
     while await market.jobs(unfinished=True):
         if watching.done():
             watching.result()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)  # each look costs as much as a message, and the provers need the time
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching

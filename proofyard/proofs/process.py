@@ -17,7 +17,8 @@ from typing import IO, Any, NamedTuple, Self, cast
 from proofyard.core.errors import Fault
 
 KIB_PER_RSS = 1024 if sys.platform == "darwin" else 1  # macOS reports bytes, Linux KiB
-LOOK_S = 0.05  # between looks at a program's memory
+LOOK_S = 0.05  # between the first looks at a program's memory
+RARELY_S = 0.4  # between later ones: each takes time that the program could use
 _living: dict[int, "subprocess.Popen[Any]"] = {}
 _lock = threading.Lock()
 
@@ -76,7 +77,9 @@ class _Watch:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._done.wait(min(LOOK_S, max(0.0, self._ends - time.monotonic()))):
+        pause = LOOK_S
+        while not self._done.wait(min(pause, max(0.0, self._ends - time.monotonic()))):
+            pause = min(RARELY_S, 1.25 * pause)
             if time.monotonic() >= self._ends:
                 with suppress(ProcessLookupError):
                     os.kill(self._process.pid, signal.SIGKILL)
