@@ -20,6 +20,7 @@ from proofyard.chain import (
     Payment,
     Reverted,
     statement_of,
+    toolbox,
 )
 from proofyard.chain.signing import sign
 from proofyard.core.errors import BadInput
@@ -79,9 +80,11 @@ def refused(error: str) -> "pytest.RaisesExc[Reverted]":
 def test_the_page_names_tests_that_exist() -> None:
     here = Path(__file__).parent
     text = "".join(path.read_text(encoding="utf-8") for path in here.glob("test_*.py"))
+    solidity = toolbox.CONTRACTS / "test"
+    text += "".join(path.read_text(encoding="utf-8").replace("function ", "def ") for path in solidity.glob("*.t.sol"))
     page = (here.parents[1] / "docs" / "trust.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(test_\w+)`", page))
-    assert len(named) >= 17
+    named = set(re.findall(r"`(test\w+)`", page))
+    assert len(named) >= 23
     assert not {name for name in named if f"def {name}(" not in text}
 
 
@@ -347,6 +350,42 @@ def test_sixteen_jobs_settle_under_one_joined_proof(make_yard: Callable[..., Yar
     assert requester.free() == 84 * TOKEN
     assert receipt.gas_used < 16 * 60_000
     assert prover.read("Settlement", "isProven", CIRCUIT, statement_of(inputs, Kind.ROLLUP))
+
+
+def test_a_circuit_never_changes_and_retiring_it_stops_only_new_orders(make_yard: Callable[..., Yard]) -> None:
+    yard = make_yard()
+    owner, requester, prover = people = yard.client(0), yard.client(1), yard.client(2)
+    requester.mint(10 * TOKEN)
+    requester.deposit(10 * TOKEN)
+    order, inputs = order_by(yard, requester)
+    offer = Offer(requester.hash(order), prover.address, TOKEN, 0, order.deadline)
+    owner.assign(order, requester.sign(order), offer, prover.sign(offer))
+    entry = owner.read("Verifier", "circuits", CIRCUIT)
+    with refused("KnownCircuit"):
+        owner.do("Verifier", "add", CIRCUIT, entry)
+    with refused("NotOwner"):
+        prover.do("Verifier", "retire", CIRCUIT)
+    owner.do("Verifier", "retire", CIRCUIT)
+    late, _ = order_by(yard, requester)
+    with refused("UnknownCircuit"):
+        requester.request(late)
+    prover.prove(order, proof_of(inputs), inputs)
+    settled, inputs = order_by(yard, requester)
+    settle(people, settled, inputs)
+    assert prover.free() == 2 * TOKEN
+
+
+def test_whoever_sends_a_copied_proof_pays_the_assigned_prover(
+    yard: Yard, people: tuple[Client, Client, Client]
+) -> None:
+    coordinator, requester, prover = people
+    thief = yard.client(5)
+    order, inputs = order_by(yard, requester)
+    offer = Offer(requester.hash(order), prover.address, TOKEN, 0, order.deadline)
+    coordinator.assign(order, requester.sign(order), offer, prover.sign(offer))
+    before = prover.free(), thief.free()
+    thief.prove(order, proof_of(inputs), inputs)
+    assert (prover.free(), thief.free()) == (before[0] + TOKEN, before[1])
 
 
 def test_stake_that_delegators_do_not_bear_is_the_operators_alone(yard: Yard) -> None:
