@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proofyard import scenario as scenarios
-from proofyard.lab.attack import catalogue
+from proofyard.lab.attack import catalogue, tell_more
 from proofyard.lab.attack.search import Budget, Find, attack_all
+from proofyard.lab.attack.tell_more import Told
 from proofyard.lab.runner import Runner
 
 SMALL = Budget(trials=8, seeds=3, fresh=12)
@@ -32,6 +33,25 @@ class Case:
         attack = catalogue.chosen([self.attack])[0]
         finds, _ = attack_all(runner, tree, [(attack, catalogue.targets(attack, tree, self.by))], budget)
         return finds[0]
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A rule whose parameters are searched for what holds."""
+
+    title: str
+    scenario: str  # name of a shipped one
+    attacks: tuple[str, ...]
+    by: str  # name of the class
+    over: tuple[str, ...]  # parameters with ranges, as for --fix
+    mechanism: str
+    changes: dict[str, str] = field(default_factory=dict[str, str])
+
+    def run(self, folder: Path, runner: Runner, budget: Budget) -> Told:
+        """Search it. Raises BadInput, Fault."""
+        tree = scenarios.tree_of(folder / f"{self.scenario}.toml", self.changes, self.mechanism)
+        attacks = [(a, catalogue.targets(a, tree, self.by)) for a in catalogue.chosen(list(self.attacks))]
+        return tell_more.front(runner, tree, self.over, attacks, budget)
 
 
 _CONTEST = {"horizon": "5d"}
@@ -101,6 +121,23 @@ CASES: tuple[Case, ...] = (
         pays=True, why="the penalty of a miss goes to whoever slashes first, itself", changes={"horizon": "3h"},
     ),
     Case(
+        "one checkpoint of heavy epochs under Aztec's shared reward", "aztec-heavy-epochs", "prefix", "prover",
+        pays=True, why="activity counts for any length: the score stays, the cost of the epoch does not",
+        changes={"horizon": "20d"},
+    ),
+    Case(
+        "copies of proofs that name nobody, in a race", "minimal", "last_look", "slow", pays=True,
+        why="whoever sees a proof first hands it in", changes={"horizon": "1h"},
+    ),
+    Case(
+        "the favourite of whoever keeps the order, in a race", "minimal", "favourite", "middle", pays=True,
+        why="the proofs of the faster one arrive later", changes={"horizon": "1h"},
+    ),
+    Case(
+        "the same machine under several names, in a race", "minimal", "sold_twice", "fast", pays=False,
+        why="each name still makes one proof at a time", changes={"horizon": "1h"},
+    ),
+    Case(
         "a user's false bid under Prooφ", "proo-phi-user", "dummy_bid", "nine", pays=True,
         why="with a bid of 7 that is not served, 13 and 9 are, at 7 instead of not at all",
     ),
@@ -122,6 +159,11 @@ CASES: tuple[Case, ...] = (
         mechanism=_CHEAP_LOCKS, changes=_ALONE,
     ),
     Case(
+        "stake delegated to a rival past its capacity", "three-operators", "overload_rival", "C", pays=False,
+        hurts=True, why="it is drawn for more than it can prove; its delegators are slashed for each miss",
+        changes={"horizon": "3d", "delegators.policy": "stay"},
+    ),
+    Case(
         "… with ten times the price, as the docs advise", "boundless-dutch", "lock_and_stall", "honest", pays=False,
         why="a lock costs ten times what the proof is worth", changes=_ALONE,
     ),
@@ -136,5 +178,22 @@ CASES: tuple[Case, ...] = (
     Case(
         "splitting under a primary with a fallback", "primary-fallback", "split", "honest", pays=False,
         why="more draws, each paid its cost", changes={"horizon": "3d"},
+    ),
+)  # fmt: skip
+
+MENDS: tuple[Mend, ...] = (
+    Mend(
+        "Which slash, window and capacity rule would have held in the alpha-4 pool?", "taiko-pool-32",
+        ("overstate", "withhold"), "staker",
+        ("slash_multiplier=4..60", "min_capacity=1..32", "window_percent=150..400"),
+        "staked_pool", {"horizon": "3h"},
+    ),
+    Mend(
+        "Do bonds have to lock 72,000 tokens?", "taiko-bonded", ("withhold", "own_slash", "hit_and_run"), "proposer",
+        (
+            "liveness=1000000000..125000000000", "tee_validity=1000000000..150000000000",
+            "tee_cooldown=600000..14400000",
+        ),
+        "bonded", {"horizon": "2d"},
     ),
 )  # fmt: skip

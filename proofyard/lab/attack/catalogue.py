@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proofyard import mechanisms
+from proofyard.core.errors import BadInput
 from proofyard.lab.attack.deviate import (
     COALITION,
     NEVER_ASKED,
@@ -189,6 +190,23 @@ def _favourite(tree: Tree, target: int, values: Values) -> Pair:
     return honest, deviant
 
 
+def _overload(tree: Tree, target: int, values: Values) -> Pair:
+    """Delegate to a rival, so that it is drawn for more than it can prove; honest, the same money lies idle."""
+    honest = fresh(tree)
+    group = take(honest, target)
+    as_honest(group)
+    rivals = [g for g in honest["provers"] if g.get("coalition") != COALITION]
+    if not rivals:
+        raise BadInput("provers", "a rival to delegate to", "none")
+    most = max(rivals, key=lambda g: amount(g, "delegated") + amount(g, "stake"))
+    held = amount(most, "delegated") + amount(most, "stake")
+    free = held * 4 + amount(group, "cash")
+    group["cash"] = text(free)
+    deviant = copy.deepcopy(honest)
+    mine(deviant).update({"backs": most["name"], "backing": text(held * values["share"])})
+    return honest, deviant
+
+
 def _sold_twice(tree: Tree, target: int, values: Values) -> Pair:
     """Show all machines under each of k names, which help each other out; honest, one name has them."""
     k = int(values["k"])
@@ -295,6 +313,11 @@ ATTACKS: tuple[Attack, ...] = (
         "favourite", "has whoever keeps the order of events hold up the proofs of all others", _favourite,
         {"hold_ms": Range(100, 120_000, log=True, whole=True)},
         "one coordinator is trusted for order: decision 4", rules=OPEN,
+    ),
+    Attack(
+        "overload_rival", "delegates to a rival, which is drawn for more than it can prove and slashed", _overload,
+        {"share": Range(0.4, 4, log=True)}, "mechanisms of rollups, 1.3: stake promoted past its owner's capacity",
+        rules=("operator_pool", "reverse_auction"), griefs=True, first=({"share": 0.5},),
     ),
     Attack(
         "sold_twice", "offers the same machines under k names, through so many aggregators", _sold_twice,

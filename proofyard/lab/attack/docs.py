@@ -5,11 +5,14 @@ from pathlib import Path
 
 from proofyard.lab import table
 from proofyard.lab.attack import catalogue, tell
-from proofyard.lab.attack.cases import CASES, Case
+from proofyard.lab.attack.cases import CASES, MENDS, Case
 from proofyard.lab.attack.search import Budget, Find
+from proofyard.lab.attack.tell_more import SHOWN
 from proofyard.lab.runner import Runner
 
 ROOT = Path(__file__).parents[3]
+LISTED = 8  # settings of a front
+MENDING = Budget(trials=40, seeds=2, fresh=4)
 BUDGET = Budget(trials=12, seeds=4, fresh=32)
 
 _TOP = """# Attacks
@@ -31,15 +34,50 @@ claim names, to the gwei. Beside it lies the same world with an honest coalition
 """
 
 
+_GRIEF = """Nobody gains by these. *Damage per coin* is what all others lose, the protocol left out, by each coin the
+coalition spends: proofs that do not come count with what they are worth to whoever asked. It is above one for certain
+(the interval of damage less cost lies above zero).
+"""
+
+_MEND = """## What would have held
+
+`--fix` searches parameters of a rule (Optuna's NSGA-II, here {trials} settings) for the Pareto front of late or
+unproven jobs, price, concentration, locked money and the largest gain that attackers then find who answer best.
+"""
+
+
+def mended(runner: Runner) -> list[str]:
+    """Search the rules of MENDS, and write what was found."""
+    parts = [_MEND.format(trials=MENDING.trials)]
+    head = "| rule | | " + " | ".join(name.replace("\n", " ") for _, name, _ in SHOWN) + " | best attack |"
+    for mend in MENDS:
+        told = mend.run(ROOT / "scenarios", runner, MENDING)
+        tried = ", ".join(f"`{name}`" for name in mend.attacks)
+        parts += [f"### {mend.title}\n", f"`{mend.scenario}`, `{mend.mechanism}`; attacks: {tried}. {told.sentence}\n"]
+        parts += [head, "|---" * (len(SHOWN) + 3) + "|"]
+        for place, point in enumerate(told.json["points"]):  # the least gain first
+            if point["default"] or (point["front"] and place < LISTED):
+                mark = "as it was" if point["default"] else "on the front"
+                cells = [
+                    f"`{point['mechanism']}`",
+                    mark,
+                    *(how(point[name]) for name, _, how in SHOWN),
+                    point["attack"],
+                ]
+                parts.append(f"| {' | '.join(cells)} |")
+        parts.append("")
+    return parts
+
+
 def row(case: Case, find: Find) -> str:
     """Write a case as a line of the table."""
     share = table.NONE if find.per_profit is None else table.percent(find.per_profit)
     interval = f"{table.tokens(find.low)} … {table.tokens(find.high)}"
     settled = " → ".join(table.percent(share) for share in find.settled)
-    payer = find.payer if find.pays else table.NONE
+    payer = find.payer if find.pays or find.hurts else table.NONE
     cells = [
         case.title, f"`{case.scenario}`, {case.by}", f"`{tell.policy(find)}`", table.tokens(find.gain), interval, share,
-        payer, table.percent(find.detect), settled, case.why,
+        payer, tell.per_coin(find), table.percent(find.detect), settled, case.why,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -49,10 +87,14 @@ def written(runner: Runner) -> str:
     found = [(case, case.run(ROOT / "scenarios", runner, BUDGET)) for case in CASES]
     head = (
         "| attack | world, by | best found | gain, tokens a run | interval | of honest profit | who pays "
-        "| detectability | settled | why |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| damage per coin | detectability | settled | why |\n|---|---|---|---|---|---|---|---|---|---|---|"
     )
     parts = [_TOP, "## What pays\n", head, *(row(case, find) for case, find in found if find.pays), ""]
-    parts += ["## What does not\n", head, *(row(case, find) for case, find in found if not find.pays), ""]
+    parts += ["## What costs others more than whoever does it\n", _GRIEF, head]
+    parts += [*(row(case, find) for case, find in found if find.hurts), ""]
+    parts += ["## What does not\n", head]
+    parts += [*(row(case, find) for case, find in found if not find.pays and not find.hurts), ""]
+    parts += mended(runner)
     parts += [
         "## All attacks that are tried\n",
         "| name | who does what | parameters | known from |",

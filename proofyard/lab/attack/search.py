@@ -119,7 +119,7 @@ def run_world(task: tuple[Scenario, int]) -> Row:
             groups[name] = groups.get(name, 0.0) + gained
     pools = run.provers.pool_gain_gwei - run.provers.pool_slashed_gwei
     if run.provers.pool_gwei.any():
-        groups["delegators"] = float(pools.sum())
+        groups["delegators"] = float(pools.sum()) - run.backing_gain_gwei
     mine = run.jobs.requester < len(run.names) + 1  # of the rollup
     settled, asked = int(((run.jobs.phase == Phase.SETTLED) & mine).sum()), max(1, int(mine.sum()))
     groups[PROTOCOL] = _kept(run)
@@ -151,6 +151,7 @@ def _worth(scenario: Scenario, run: Run) -> Floats:
 def _kept(run: Run) -> float:
     """Say what the protocol kept or burnt, gwei: all that the others together have less than at the start."""
     people = int(run.provers.gain_gwei.sum()) + run.requesters_gain_gwei + sum(run.others_gain_gwei)
+    people += (run.desk_gain_gwei or 0) + (run.insurer_gain_gwei or 0) - run.backing_gain_gwei
     return -float(people + int((run.provers.pool_gain_gwei - run.provers.pool_slashed_gwei).sum()))
 
 
@@ -257,8 +258,8 @@ def interval(values: Floats, compared: int) -> tuple[float, float]:
     if len(values) < 2:  # noqa: PLR2004 - one value shows no spread
         return -float("inf"), float("inf")
     mean, error = float(values.mean()), float(values.std(ddof=1)) / len(values) ** 0.5
-    stats: Any = importlib.import_module("scipy.stats")  # here: SciPy takes a second to import
-    reach = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2 / compared, len(values) - 1)) * error
+    special: Any = importlib.import_module("scipy.special")  # here, and not scipy.stats: that takes a second to import
+    reach = float(special.stdtrit(len(values) - 1, 1 - (1 - CONFIDENCE) / 2 / compared)) * error
     return mean - reach, mean + reach
 
 
