@@ -47,6 +47,7 @@ NAMES = (
     "chained_proofs",
     "scan_state",
     "tendermint",
+    "slash_votes",
     "state_updates",
 )
 
