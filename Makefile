@@ -17,6 +17,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$python" && break; \
 	done)
 
+# More arguments for the demo: make demo DEMO="--keep", DEMO="-m proo_phi".
+DEMO ?=
+
 # Arguments for pytest: `make test PYTEST="-k pool -x"`.
 PYTEST ?= -n auto
 
@@ -45,9 +48,9 @@ $(READY): $(UV_READY) pyproject.toml uv.lock
 	@touch $@
 
 .PHONY: demo
-demo: $(READY) ## Run the main job on the fitted race and say where its report is
-	$(PROOFYARD) simulate scenarios/race-fitted.toml --out build/demo
-	@echo "report: $(CURDIR)/build/demo/report.html"
+demo: $(READY) ## Simulate a market, run it live with real proofs on a chain, compare; DEMO=--keep leaves the pages open
+	rm -rf build/demo
+	$(PROOFYARD) trial scenarios/payments-rollup.toml --backend noir --transfers 4 --out build/demo $(DEMO)
 
 .PHONY: test
 test: check short-run ## Check, run the shortest scenario end to end, run all tests
