@@ -352,6 +352,16 @@ def test_sixteen_jobs_settle_under_one_joined_proof(make_yard: Callable[..., Yar
     assert prover.read("Settlement", "isProven", CIRCUIT, statement_of(inputs, Kind.ROLLUP))
 
 
+def test_a_proof_for_another_market_is_refused_and_not_sent(yard: Yard, people: tuple[Client, Client, Client]) -> None:
+    _, requester, prover = people
+    order, inputs = order_by(yard, requester)  # a job of another market: this one was never asked for it
+    with refused("WrongPhase"):
+        prover.prove(order, proof_of(inputs), inputs, name="stray")
+    with pytest.raises(BadInput, match="public inputs of the order's statement"):
+        prover.prove(order, proof_of(inputs), [b"\1" * 32], name="stray")
+    assert not prover.outbox.knows("stray")
+
+
 def test_a_circuit_never_changes_and_retiring_it_stops_only_new_orders(make_yard: Callable[..., Yard]) -> None:
     yard = make_yard()
     owner, requester, prover = people = yard.client(0), yard.client(1), yard.client(2)
