@@ -69,7 +69,7 @@ def test_promises_without_money_are_refused_by_the_rule_and_counted() -> None:
     [
         ({"every": "2h"}, {}, r"requesters\[0\].every: wanted at least one request within the horizon"),
         ({"every": "60s"}, {"arrivals": "closed_loop"}, "beside .*requesters.*, got closed_loop"),
-        ({"evry": "60s"}, {}, "nearest: every"),
+        ({"everyy": "60s"}, {}, "nearest: every"),
         ({"funded": 2}, {}, r"requesters\[0\].funded"),
     ],
 )
