@@ -69,6 +69,7 @@ class _Tally:
         book, job = self.market.state.book, row.job
         if row.kind == Kind.PROVE:
             self.proven.setdefault(job, row.time)
+            self.turns[job] = self.turns.get(job, 0) + (was == Phase.OPEN)  # somebody took it up, as in the engine
         if row.kind == Kind.EXPIRE and was == Phase.ASSIGNED and holder >= 0:
             self.missed[holder] = self.missed.get(holder, 0) + 1
         if book.phase[job] == Phase.ASSIGNED and book.prover[job] != self.holder.get(job, -1):
