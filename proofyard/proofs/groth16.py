@@ -13,7 +13,7 @@ from typing import Any, Self
 from proofyard.core.errors import BadInput, Fault
 from proofyard.proofs import circom
 from proofyard.proofs.backend import Job, Spent
-from proofyard.proofs.circom import Circuit, Tools
+from proofyard.proofs.circom import MOST, Circuit, Tools
 from proofyard.proofs.inputs import empty_slot, public_inputs, slot_of
 from proofyard.proofs.process import Died, Lines
 from proofyard.proofs.statement import Proof, Statement, difference, state_of
@@ -132,14 +132,14 @@ class Groth16:
             return f"it is of backend {proof.backend}, not {self.name}"
         if proof.secure:
             return "it says it is secure, which no proof of this backend is"
-        if not 0 < self._size_of(proof) <= circom.MOST:
+        if not 0 < self._size_of(proof) <= MOST:
             return f"its circuit {proof.circuit} is none of ours, e.g. leaf4-d{self.depth}/groth16"
         return difference(wanted, proof.statement) if wanted else ""
 
     def _size_of(self, proof: Proof) -> int:
         """Read the size in the name of a circuit; 0 if it isn't one of ours."""
         size = proof.circuit.removeprefix("leaf").removesuffix(f"-d{self.depth}/groth16")
-        return int(size) if size.isdecimal() and len(size) <= len(str(circom.MOST)) else 0
+        return int(size) if size.isdecimal() and len(size) <= len(str(MOST)) else 0
 
     def _verdict(self, circuit: Circuit, statement: Statement, data: bytes) -> dict[str, Any]:
         """Verify a proof; `valid` is in the answer unless the proof is no points at all."""

@@ -120,15 +120,22 @@ def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
         tell(STAND_IN)
         return partial(Calibrated)
     if wanted.backend == GROTH16:
-        from proofyard.proofs.groth16 import Groth16  # noqa: PLC0415 - optional, and it compiles for its keys
-
-        if wanted.srs == "ceremony":
-            raise BadInput(
-                "--srs", "auto or development with --backend groth16", "ceremony, which this backend has not"
-            )
-        return partial(Groth16, tell)
+        return _groth16(wanted, tell)
     tools = set_up(wanted.srs, tell)
     return partial(Noir, tools, tell)
+
+
+def _groth16(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
+    """Refuse what this backend can't do before anything is installed for it."""
+    from proofyard.proofs.groth16 import MOST, NO_JOINS, Groth16  # noqa: PLC0415 - optional, and slow to import
+
+    if wanted.batches > 1:
+        raise BadInput("--batches", "1 with --backend groth16, or --backend noir", f"{wanted.batches}: {NO_JOINS}")
+    if wanted.size > MOST:
+        raise BadInput("--size", f"at most {MOST} with --backend groth16", wanted.size)
+    if wanted.srs == "ceremony":
+        raise BadInput("--srs", "auto or development with --backend groth16", "ceremony, which this backend has not")
+    return partial(Groth16, tell)
 
 
 def _workers(wanted: Wanted, make: "partial[ProofBackend]") -> Workers:

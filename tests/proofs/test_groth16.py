@@ -4,6 +4,8 @@ import re
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import dishonest
 import pytest
@@ -115,6 +117,27 @@ def test_there_are_no_joins(backend: Groth16, proof: Proof) -> None:
         backend.prove(Job(honest()[0], SIZE, PAYOUT))
     with pytest.raises(BadInput, match="size: wanted 1 to 16 transfers for groth16, got 64"):
         backend.prepare(64, joins=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"batches": 2},
+            "--batches: wanted 1 with --backend groth16, or --backend noir, got 2: proofs of groth16 can't",
+        ),
+        ({"size": 64}, "--size: wanted at most 16 with --backend groth16, got 64"),
+        ({"srs": "ceremony"}, "--srs: wanted auto or development with --backend groth16, got ceremony"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_before_anything_is_installed(
+    changes: dict[str, Any], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path / "none"))
+    wanted = session.Wanted(1, 4, PAYOUT, 1, 1, "groth16", "auto")._replace(**changes)
+    with pytest.raises(BadInput, match=re.escape(reason)):
+        session.run(wanted, tell=silent, watch=lambda _: None)
+    assert not (tmp_path / "none").exists()
 
 
 def test_it_is_a_backend_and_its_contract_says_what_it_is_worth(backend: Groth16) -> None:
