@@ -58,7 +58,6 @@ class Supply:
         count, classes = st.cast.count, st.cast.classes
         self.outside = np.zeros(count, np.bool_)  # for want of hardware, or because it earns more elsewhere
         self.invested, self.earned = np.zeros(count, np.int64), np.zeros(count)  # gwei
-        self.here: dict[int, float] = {}  # by class: gwei an hour, as last seen
         self.last, self.before = 0, np.zeros(count)  # ms and profit at the last epoch
         self.paths: dict[int, Prices] = {}
         for k, group in enumerate(classes):
@@ -86,19 +85,19 @@ class Supply:
         self.last = now
 
     def hourly(self, k: int, now: int, over: int) -> float | None:
-        """Compute what an hour here left those of class `k` over the last `over` ms, gwei; None when nobody was here.
+        """Compute what an hour here left those of class `k` over the last `over` ms, gwei; None before that.
 
-        Who is outside for want of hardware looks at all who are in the market where nobody of the class is.
+        Where none of them was here: what all others had, shared with one more.
         """
         old = next((s for s in reversed(self.seen) if s[0] <= now - over), None)
         if old is None or old[0] == now:
             return None
         gained, hours = self.seen[-1][1] - old[1], (self.seen[-1][2] - old[2]) / MS_PER_HOUR
         here = self.stage.cast.group == k
-        if not hours[here].sum() and self.stage.cast.classes[k].invest is not None:
-            here = np.full(len(hours), fill_value=True)
         time = float(hours[here].sum())
-        return float(gained[here].sum()) / time if time > 0 else None
+        if time > 0:
+            return float(gained[here].sum()) / time
+        return float(gained.sum()) / (float(hours.sum()) + over / MS_PER_HOUR)
 
     def elsewhere(self, now: int, present: Flags) -> tuple[Ints, Ints]:
         """List those who go because their hardware earns more elsewhere, and those who come back from there."""
@@ -109,10 +108,11 @@ class Supply:
             if told is None:
                 continue
             seen = self.hourly(k, now, told.after)
-            self.here[k] = self.here.get(k, np.inf) if seen is None else seen
             there = self.gwei(told.per_hour) * path.at(now)
             mine = (self.stage.cast.group == k) & (dice < told.share)
-            if there > self.here[k]:
+            if seen is None:
+                continue
+            if there > seen:
                 going |= mine & present
             else:
                 coming |= mine & self.outside

@@ -31,11 +31,11 @@ def idle(per_hour: str, **more: Any) -> dict[str, Any]:
 def test_idle_hardware_goes_where_an_hour_pays_more() -> None:
     """Six proofs an hour at a price of 1, of which the work costs little: four idle ones share them with one"""
     steady = prover("steady", "30s", stake="100")
-    stays, goes = (market([steady, idle(price)]) for price in ("0.2 usd", "2 usd"))
+    stays, goes = (market([steady, idle(price)]) for price in ("0.2 usd", "4 usd"))
     assert stays.provers.active.tolist() == [1] * 5
     assert stays.provers.elsewhere_gwei.sum() == 0
     assert goes.provers.active.tolist() == [1, 0, 0, 0, 0]
-    gone = goes.provers.elsewhere_gwei[1:] / GWEI / 2  # hours there
+    gone = goes.provers.elsewhere_gwei[1:] / GWEI / 4  # hours there
     assert gone == pytest.approx(np.full(4, 29 * 24), abs=12)
     assert goes.provers.wins[0] > 4 * stays.provers.wins[0]
 
