@@ -220,7 +220,8 @@ def _settlement(view: View, row: int | None) -> Cells | None:
     """Find the first batch sent to the chain after a row."""
     if row is None:
         return None
-    later = [(at, body) for at, body in view.replay.source.settlements if row < at < view.rows]
+    settled = view.replay.source.settlements  # a batch on its way when the row was written settles less than it
+    later = [(at, body) for at, body in settled if row < at < view.rows and body.get("seq", at) >= row]
     return {"row": later[0][0], **later[0][1]} if later else None
 
 
