@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proofyard.chain import toolbox
 from proofyard.chain.build import SETTINGS, own_sources
-from proofyard.core.errors import BadInput, Fault
+from proofyard.core.errors import BadInput, Fault, MarketError
 from proofyard.tools.cache import digest, kept, root
 
 PINS = toolbox.HERE / "analysers.txt"
@@ -104,4 +104,8 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    try:
+        raise SystemExit(main(sys.argv[1:]))
+    except MarketError as error:
+        print(f"analysers: {error}", file=sys.stderr)  # noqa: T201 - a command
+        raise SystemExit(2 if isinstance(error, BadInput) else 1) from None
