@@ -57,7 +57,11 @@ def measure(task: tuple[Scenario, int]) -> dict[str, float]:
 
 def read(texts: Sequence[str]) -> tuple[Over, ...]:
     """Read `--fix NAME=LOW..HIGH`. Raises BadInput."""
-    over = design.read([text if text.startswith("mechanism.") else f"mechanism.{text}" for text in texts])
+    try:
+        over = design.read([text if text.startswith("mechanism.") else f"mechanism.{text}" for text in texts])
+    except BadInput as error:
+        field = error.field.replace("--over mechanism.", "--fix ").replace("--over", "--fix")
+        raise BadInput(field, error.wanted, error.got) from None
     for found in over:
         if not found.values and not found.whole:
             raise BadInput("--fix", "whole numbers, as rules have them", f"{found.low}..{found.high}")

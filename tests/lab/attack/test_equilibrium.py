@@ -77,3 +77,5 @@ def test_the_front_holds_what_nothing_beats() -> None:
 def test_parameters_of_rules_are_whole() -> None:
     with pytest.raises(BadInput, match="--fix: wanted whole numbers"):
         fix.read(["slash_points=0.5..2.5"])
+    with pytest.raises(BadInput, match="--fix slash_points: wanted a range from low to high that is not empty"):
+        fix.read(["slash_points=9..3"])
