@@ -23,8 +23,6 @@ from proofyard.scenario import Scenario, read
 BUDGET = 2_000_000  # events between looks at the clock and at Ctrl-C
 TRACE_ROOM = 100_000  # events in the trace buffer
 TRACKED = 64  # provers whose stake is sampled
-CHECKED = 2_000  # first events compared with plain Python
-
 LAYER = 1_000_003  # seeds from one layer to the next: each has dice of its own
 GWEI_DECIMALS = 9  # results are in gwei whatever the token's decimals
 C = TypeVar("C", Jobs, Provers, Samples, Slashes)
