@@ -12,14 +12,11 @@ of `proofyard.core`) are kept on disk, which halves it again. Measured by `make 
 import copy
 import hashlib
 import pickle
-import uuid
-from pathlib import Path
 from types import MethodType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from llvmlite import binding
 from numba._dynfunc import make_function
-from numba.core import config
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, _LowerResult, compile_result
 from numba.core.compiler_machinery import register_pass
 from numba.core.environment import Environment
@@ -71,17 +68,26 @@ class LowerPart(NativeLowering):
         libraries = [library, *library._linking_libraries]  # noqa: SLF001
         unused = _stand_in(state.targetctx, lowered.fndesc, lowered.env, libraries)
         state["cr"] = _LowerResult(lowered.fndesc, lowered.call_helper, cfunc=unused, env=lowered.env)
-        if state.place is not None:
-            _keep(state.place, library, lowered.fndesc)
+        if PartCompiler.shelf is not None and state.key is not None:
+            PartCompiler.shelf.write(state.key, _packed(library, lowered.fndesc))
         return True
 
 
-def _place_of(function: Any, state: Any) -> Path | None:
-    """File of a part that rules share, compiled for these types; None for any other.
+class Shelf(Protocol):
+    """Where compiled parts outlast the process; `engine.cache` has one."""
 
-    The folder is that of one version of all sources, see `engine.cache`.
-    """
-    if not config.CACHE_DIR or not function.__module__.startswith(_SHARED):
+    def read(self, key: str) -> bytes | None:
+        """Return what was written under `key`, None when there is nothing."""
+        ...
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep `content` under `key`."""
+        ...
+
+
+def _key_of(function: Any, state: Any) -> str | None:
+    """Name a part that rules share, compiled for these types; None for any other."""
+    if PartCompiler.shelf is None or not function.__module__.startswith(_SHARED):
         return None
     key = (
         function.__module__,
@@ -90,27 +96,22 @@ def _place_of(function: Any, state: Any) -> Path | None:
         state.args,
         state.flags.get_mangle_string(),
     )
-    return Path(config.CACHE_DIR) / f"part-{hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()}"
+    return f"part-{hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()}"
 
 
-def _keep(place: Path, library: Any, description: Any) -> None:
-    """Write a part to disk with the code of all it calls."""
+def _packed(library: Any, description: Any) -> bytes:
+    """Pack a part with the code of all it calls."""
     code = library._final_module.clone()  # noqa: SLF001
     for called in dict.fromkeys(library._linking_libraries):  # noqa: SLF001
         code.link_in(called._get_module_for_linking(), preserve=True)  # noqa: SLF001
     description = copy.copy(description)
     description.typemap = description.calltypes = None
-    draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
-    draft.write_bytes(pickle.dumps((library.name, code.as_bitcode(), description)))
-    draft.replace(place)
+    return pickle.dumps((library.name, code.as_bitcode(), description))
 
 
-def _kept(place: Path, state: Any) -> Any:
-    """Read a part from disk, as what compiling it would have returned; None when it is not there."""
-    try:
-        name, code, description = pickle.loads(place.read_bytes())  # noqa: S301 - our own folder
-    except (OSError, EOFError, pickle.UnpicklingError):
-        return None
+def _unpacked(content: bytes, state: Any) -> Any:
+    """Make of a packed part what compiling it would have returned."""
+    name, code, description = pickle.loads(content)  # noqa: S301 - from our own shelf
     library = _new_library(state.targetctx, name)
     library._final_module = binding.parse_bitcode(code)  # noqa: SLF001
     library.finalize()
@@ -130,13 +131,15 @@ def _kept(place: Path, state: Any) -> Any:
 
 
 class PartCompiler(CompilerBase):
-    """Numba's ordinary compiler, but for the last step, and for what is on disk."""
+    """Numba's ordinary compiler, but for the last step, and for what is on the shelf."""
+
+    shelf: Shelf | None = None
 
     def compile_extra(self, func: Any) -> Any:
-        """Compile `func`, or take it from disk."""
-        self.state.place = _place_of(func, self.state)
-        kept = None if self.state.place is None else _kept(self.state.place, self.state)
-        return super().compile_extra(func) if kept is None else kept
+        """Compile `func`, or take it from the shelf."""
+        self.state.key = key = _key_of(func, self.state)
+        content = None if self.shelf is None or key is None else self.shelf.read(key)
+        return super().compile_extra(func) if content is None else _unpacked(content, self.state)
 
     def define_pipelines(self) -> list[Any]:
         """Replace the lowering, leave out what no rule needs."""

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+import uuid
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numba
 from numba.core import config
 
 import proofyard
+from proofyard.core.parts import PartCompiler
 
 OURS = re.compile(r"(numba-)?[0-9a-f]{16}-\d")  # names of folders of compiled code
 KEEP_DAYS = 14  # folders of other versions are removed after this long unused
@@ -53,6 +55,23 @@ def folder() -> Path:
     return place
 
 
+class Shelf:
+    """The shared parts of rules in that folder, for `core.parts`."""
+
+    def read(self, key: str) -> bytes | None:
+        """Return what was written under `key`, None when there is nothing."""
+        try:
+            return (folder() / key).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep `content` under `key`: whole or not at all, whoever else writes."""
+        draft = folder() / f"{key}.{uuid.uuid4().hex}.tmp"
+        draft.write_bytes(content)
+        draft.replace(folder() / key)
+
+
 def is_cold() -> bool:
     """Say whether the engine has yet to be compiled for these sources."""
     return next(folder().rglob("kernels.run-*.nbi"), None) is None
@@ -68,3 +87,4 @@ def _remove_old(current: Path) -> None:
 
 
 folder()
+PartCompiler.shelf = Shelf()

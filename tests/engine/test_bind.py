@@ -117,3 +117,28 @@ def test_only_compiled_code_that_is_old_is_removed(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (0, 0))
     cache._remove_old(tmp_path / "fedcba9876543210-0.68.0-311")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["circuits", "npm", "srs"]
+
+
+COUNT = """
+from numba.core import compiler
+compiled = []
+define = compiler.DefaultPassBuilder.define_nopython_pipeline
+def count(state, name="nopython"):
+    compiled.append(state.func_id.modname)
+    return define(state, name)
+compiler.DefaultPassBuilder.define_nopython_pipeline = count
+"""
+
+
+def test_what_rules_share_is_compiled_for_the_first_of_them_only(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text(RULE, encoding="utf-8")
+    second.write_text(RULE.replace("// 2", "// 4"), encoding="utf-8")
+    assert answer(first) == "0 50"
+    script = f"{COUNT}{RUN}print(*sorted(set(compiled)))"
+    command = [sys.executable, "-c", script, str(second)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert done[0] == "0 25"
+    modules = done[1].split()
+    assert any("second" in module for module in modules)
+    assert not [module for module in modules if module.startswith("proofyard.core")]
