@@ -1,7 +1,7 @@
 """Slash votes: proposers of a round vote how much a validator loses; a majority of all slots, days before it is done.
 
 Rules
-    A seat takes a position of exactly `position_gwei` (STAKE; up to 62 seats, then FULL); UNSTAKE ends it whole, and
+    A seat takes exactly `position_gwei` (STAKE of that or more; up to 62 seats, then FULL); UNSTAKE ends it whole, and
     WITHDRAW pays it `exit_ms` later; until then it can be slashed. Time is cut into rounds of `slots` slots, which are
     dealt to the seats in turn, from one drawn on.
     REQUEST accuses the holder of a position (`detail`) until the end of the round. VOTE, in the round, once for each
@@ -145,12 +145,12 @@ def account(p: Params, s: State, e: Event) -> Verdict:
     """Take a seat, leave it, take out what has waited."""
     actor = e.actor
     if e.kind == Kind.STAKE:
-        if e.amount != p.position_gwei:
+        if e.amount < p.position_gwei:
             return Verdict.BAD_AMOUNT
         seat = free_seat(s)
         if s.seat[actor] > 0 or seat == 0:
             return Verdict.FULL
-        move(s.book.cash, actor, s.stake, actor, e.amount)
+        move(s.book.cash, actor, s.stake, actor, p.position_gwei)
         s.seat[actor] = seat
         s.churn[0] += 1
         return Verdict.OK

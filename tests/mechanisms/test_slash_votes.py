@@ -158,7 +158,8 @@ def test_seats() -> None:
     assert chain.do(Kind.UNSTAKE, 0, 1, amount=1) == Verdict.POOR
     assert chain.do(Kind.WITHDRAW, 0, 1) == Verdict.POOR
     assert chain.do(Kind.OFFER, 0, 1, amount=1, detail=1) == Verdict.UNKNOWN
-    chain.ok(Kind.STAKE, 0, 1, amount=POSITION)
+    chain.ok(Kind.STAKE, 0, 1, amount=POSITION + 1)
+    assert chain.s.stake[1] == POSITION  # no more, whatever is offered
     chain.ok(Kind.UNSTAKE, 0, 0, amount=1)
     chain.ok(Kind.STAKE, 0, 2, amount=POSITION)
     assert [int(seat) for seat in chain.s.seat[:3]] == [0, 2, 1]
