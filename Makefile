@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$python" && break; \
 	done)
 
-# More arguments for the demo: make demo DEMO="--keep", DEMO="-m proo_phi".
+# More arguments for the demo: make demo DEMO="--keep", DEMO="-m 'contest(bidding_ms=1000)'".
 DEMO ?=
 
 # Arguments for pytest: `make test PYTEST="-k pool -x"`.
