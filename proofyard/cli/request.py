@@ -1,14 +1,17 @@
 """`proofyard request`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proofyard.cli.shared import Json, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from proofyard.network.client import AsyncMarket
-    from proofyard.network.messages import Signer
+    from proofyard.network.purse import Purse
     from proofyard.network.requester import Again
+    from proofyard.network.work import Task
 
 
 def request(
@@ -24,6 +27,10 @@ def request(
     most: str = "100",
     seed: int = 1,
     cancel: int | None = None,
+    chain: str = "",
+    deployment: Path | None = None,
+    profile: str = "anvil",
+    deposit: str = "0",
     json: Json = False,
 ) -> None:
     """Ask for proofs of batches of the sample rollup, and watch them to the end.
@@ -56,6 +63,14 @@ def request(
         Of the load.
     cancel
         Make a signed message with this nonce void instead, if it has not been accepted yet.
+    chain
+        URL of the chain's node, where the market's money is on a chain: a request then carries an order that pays.
+    deployment
+        File with the market's contracts there.
+    profile
+        Of the chain.
+    deposit
+        Tokens to put into the vault first, test tokens.
     json
         Print what became of each request as JSON.
     """
@@ -63,6 +78,7 @@ def request(
     from itertools import islice
 
     from proofyard.core.errors import BadInput, Fault
+    from proofyard.network.client import AsyncMarket
     from proofyard.network.keystore import signer_from
     from proofyard.network.requester import Again, Rollup
     from proofyard.scenario import amount
@@ -72,9 +88,16 @@ def request(
     signer = signer_from(key)
     how = Again(again, raise_percent, int(amount(most) * 10**9))
     tasks = list(islice(Rollup(seed, transfers).tasks(), batches))
-    wanted = [(task.to_bytes(), int(amount(ceiling) * 10**9), size) for task in tasks]
+    wanted = Wanted(tasks, int(amount(ceiling) * 10**9), size, int(amount(deposit) * 10**9))
+    purse = None
+    if chain:
+        from proofyard.network.purse import Place, Purse
 
-    told = asyncio.run(_run(market, signer, wanted, how, cancel, quiet=json))
+        if deployment is None:
+            raise BadInput("--deployment", "the file with the market's contracts", "none")
+        purse = Purse(Place(chain, deployment, profile), signer)
+
+    told = asyncio.run(_run(AsyncMarket(market, signer), purse, wanted, how, cancel, quiet=json))
     if json:
         print_json(told)
     else:
@@ -86,26 +109,46 @@ def request(
         )
 
 
-async def _run(
-    url: str, signer: "Signer", wanted: list[tuple[bytes, int, int]], how: "Again", cancel: int | None, *, quiet: bool
-) -> list[dict[str, Any]]:
-    """Ask for all that is wanted, one after the other, or cancel."""
-    from proofyard.network.client import AsyncMarket
+class Wanted(NamedTuple):
+    """What is asked for, one batch after the other."""
 
-    async with AsyncMarket(url, signer) as client:
-        await client.join("requester")
+    tasks: "list[Task]"
+    ceiling: int  # gwei
+    size: int
+    deposit: int  # gwei
+
+
+async def _run(
+    market: "AsyncMarket", purse: "Purse | None", wanted: Wanted, how: "Again", cancel: int | None, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Join, with money where that is on a chain; then ask for all that is wanted, or cancel."""
+    from proofyard.network.purse import enter
+
+    async with market as client:
+        if purse is None:
+            await client.join("requester")
+        else:
+            await enter(client, purse, "requester", wanted.deposit)
         if cancel is not None:
             return [{"cancelled": cancel, "seq": (await client.cancel(cancel)).seq}]
-        return [await _one(client, *each, how, quiet=quiet) for each in wanted]
+        backend = (await client.market())["backend"]
+        told: list[dict[str, Any]] = []
+        for task in wanted.tasks:
+
+            def payload(ceiling: int, task: "Task" = task) -> bytes:
+                return task.to_bytes() if purse is None else purse.payload(task, ceiling, backend)
+
+            told.append(await _one(client, payload, wanted, how, quiet=quiet))
+        return told
 
 
 async def _one(
-    client: "AsyncMarket", payload: bytes, ceiling: int, size: int, how: "Again", *, quiet: bool
+    client: "AsyncMarket", payload: "Callable[[int], bytes]", wanted: Wanted, how: "Again", *, quiet: bool
 ) -> dict[str, Any]:
     """Ask once, watch to the end, say what became of it."""
     from proofyard.network.requester import ask, watch, why_untaken
 
-    asked = await ask(client, payload, ceiling, size, how)
+    asked = await ask(client, payload, wanted.ceiling, wanted.size, how)
     if asked.accepted is None:
         return {"job": None, "ceiling_gwei": asked.ceiling, "why": asked.why}
     job = asked.accepted.job

@@ -95,7 +95,6 @@ def run_live(
     tell: Tell,
     *,
     until: asyncio.Event | None = None,
-    keep: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
     """Run a scenario live. Raises BadInput for one that only the simulator can run, Fault if a process fails.
 
@@ -104,7 +103,6 @@ def run_live(
     plan : what, where, how
     tell : gets a line from time to time
     until : ends the asking when it is set
-    keep : called with the outcome while market and chain still run
     """
     cast = _checked(plan)
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -122,10 +120,7 @@ def run_live(
         processes.stop(*cast.names)
         tell("computing everything again, against the chain" if net else "computing everything again")
         report = _audit(plan, backend, net)
-        outcome = _outcome(plan, cast, played, report)
-        if keep is not None:
-            keep(outcome)
-    return outcome
+        return _outcome(plan, cast, played, report)
 
 
 def _audit(plan: Plan, backend: ProofBackend, net: Devnet | None) -> Report:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -52,11 +53,21 @@ class Asked(NamedTuple):
     why: list[str]
 
 
-async def ask(market: AsyncMarket, payload: bytes, ceiling: int, size: int, again: Again = Again()) -> Asked:  # noqa: B008
-    """Ask until somebody takes it, at ever higher ceilings. Raises Refused for a reason no ceiling changes."""
+async def ask(
+    market: AsyncMarket,
+    payload_at: Callable[[int], bytes],
+    ceiling: int,
+    size: int,
+    again: Again = Again(),  # noqa: B008
+) -> Asked:
+    """Ask until somebody takes it, at ever higher ceilings. Raises Refused for a reason no ceiling changes.
+
+    `payload_at` writes what is asked for a ceiling in gwei: on a chain, with an order that pays for it.
+    """
     why: list[str] = []
     for turn in range(again.times + 1):
         try:
+            payload = await asyncio.to_thread(payload_at, ceiling)
             return Asked(await market.request(payload, ceiling, size), ceiling, why)
         except Refused as refusal:
             if refusal.reason not in NOT_TAKEN:
@@ -127,7 +138,7 @@ async def ask_on(
 ) -> list[Asked]:
     """Ask for the rollup's batches, one after each gap, until there is no gap left or `stop` is set.
 
-    `payload_of` writes a batch for a ceiling in gwei: on a chain, with an order that pays for it.
+    `payload_of` writes a batch for a ceiling in gwei, as in `ask`.
     """
     asked: list[Asked] = []
     tasks = rollup.tasks()
@@ -138,9 +149,9 @@ async def ask_on(
             pass
         else:
             break
-        payload = await asyncio.to_thread(lambda: payload_of(next(tasks), ceiling()))
+        task = await asyncio.to_thread(next, tasks)
         try:
-            asked.append(await ask(market, payload, ceiling(), units(), Again(times=0)))
+            asked.append(await ask(market, partial(payload_of, task), ceiling(), units(), Again(times=0)))
         except Refused as refusal:
             asked.append(Asked(None, ceiling(), [str(refusal)]))
         if asked[-1].accepted is None:

@@ -21,7 +21,7 @@ from proofyard.tools.cache import Tell, digest, locked, root
 
 INSECURE = "INSECURE: proven with a development SRS whose secret is public; anybody can forge such proofs."
 SET_UP = "INSECURE: proven with a development set-up whose secrets are public; anybody can forge such proofs."
-STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract accepts them."
+STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract of a real market takes them."
 GROTH16 = "groth16"
 ACCOUNTS = 64
 

@@ -62,7 +62,7 @@ def test_takes_proves_hands_in_and_drains(tmp_path: Path) -> None:
         requester, running = client(m.REQUESTER), Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
         await has_stake(requester)
         for task in m.tasks(3):
-            asked = await ask(requester, task.to_bytes(), CEILING, 1_000)
+            asked = await ask(requester, lambda _, task=task: task.to_bytes(), CEILING, 1_000)
             assert asked.accepted is not None
             steps = [step["kind"] async for step in watch(requester, asked.accepted.job)]
             assert steps == ["REQUEST", "PROVE", "SETTLE"]
@@ -288,7 +288,9 @@ def test_asks_again_at_a_higher_ceiling_and_says_why(tmp_path: Path) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         assert shelf.unfinished() == []
         requester = client(m.REQUESTER)
-        asked = await ask(requester, m.tasks()[0].to_bytes(), 100, 1_000, Again(times=2, raise_percent=50, pause_s=0))
+        asked = await ask(
+            requester, lambda _: m.tasks()[0].to_bytes(), 100, 1_000, Again(times=2, raise_percent=50, pause_s=0)
+        )
         assert asked.accepted is None
         assert asked.ceiling == 225
         assert [why.split(":")[0] for why in asked.why] == [f"TOO_DEAR at {gwei} gwei" for gwei in (100, 150, 225)]

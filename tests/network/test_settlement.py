@@ -1,8 +1,11 @@
 """Money of a live market in contracts on a real development chain: in, paid by proofs, out, and what audit finds."""
 
 import asyncio
+import json
+import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from proofyard.network.journal import connect
 from proofyard.network.purse import Place, Purse, enter
 from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
 from proofyard.network.refusals import Refused
+from proofyard.network.requester import Rollup
 from proofyard.network.settlement import Settler
 from proofyard.network.witness import Witness
 from proofyard.proofs.calibrated import Calibrated
@@ -252,3 +256,39 @@ def test_money_leaves_the_market_and_the_vault(make_yard: Callable[[], Yard], tm
     assert report.ok, report.first_failure
     assert report.chain is not None
     assert report.chain["withdrawals"] == 2
+
+
+def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+    yard, path = make_yard(), tmp_path / "market.db"
+    arguments = ["--chain", yard.place.url, "--deployment", str(yard.place.deployment), "--deposit", "300",
+                 "--ceiling", "0.000001", "--raise-percent", "1000000000", "--most", "2", "--transfers", "4",
+                 "--json"]  # fmt: skip
+
+    async def play() -> list[dict[str, Any]]:
+        async with m.running(yard.coordinator(path)) as client:
+            prover = client(m.PROVER, 60)
+            await enter(prover, yard.purse(m.PROVER), "prover", BROUGHT)
+            await prover.offer(10, 1)
+            await prover.stake(100 * m.TOKEN)
+            command = [sys.executable, "-m", "proofyard.cli", "request", "--market", prover.urls[0], *arguments]
+            environment = os.environ | {"PROOFYARD_KEY": (2).to_bytes(32).hex()}
+            asking = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+            assert asking.stdout is not None
+
+            async def assigned() -> bool:
+                return [job["phase"] for job in await prover.jobs()] == ["ASSIGNED"]
+
+            await m.until(assigned, wanted=True)
+            await prover.prove(0, m.proof_of(next(Rollup(1, 4).tasks()), m.PROVER))
+            told = json.loads(await asking.stdout.read())
+            assert await asking.wait() == 0
+            await settled(prover)
+            return told
+
+    (asked,) = asyncio.run(play())
+    assert (asked["job"], asked["phase"]) == (0, "SETTLED")
+    assert 0 < asked["paid_gwei"] <= CEILING
+    report = yard.audit(path)
+    assert report.ok, report.first_failure
+    assert report.chain is not None
+    assert report.chain["payments"] == 1
