@@ -32,8 +32,9 @@ def trial(
 
     With noir, a few proofs are made first: no prover is foreseen to be faster than this machine.
 
-    Three columns: what the simulator foresaw, what it says with the proving times that the live run measured, and what
-    happened. The simulated ones are means over seeds, as a live run is one draw of many.
+    Four columns: what the simulator foresaw; what it says with the mean proving times that the live run measured; the
+    journal replayed in the engine with its own random words and each proof's own time; and what happened. The first two
+    are means over seeds, as a live run is one draw of many. The error is that of the first.
 
     Parameters
     ----------
@@ -75,12 +76,12 @@ def trial(
         wanted = _paced(wanted, transfers, quiet=json)
     prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
     outcome, reality = run(wanted, Where(out, port, backend, transfers, chain), quiet=json)
-    replayed = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
-    lines = comparison.compare(prediction, replayed, reality)
+    measured = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
+    summaries = comparison.Summaries(prediction, measured, _replayed(outcome.journal), reality)
+    lines = comparison.compare(summaries)
     verdict = comparison.in_words(lines)
     error = {line.figure: line.error for line in lines}
-    told = {**reality, "prediction": prediction, "replayed": replayed, "reality": reality, "error": error}
-    told["verdict"] = verdict
+    told = {**reality, **summaries._asdict(), "error": error, "verdict": verdict}
     folder = outcome.journal.parent
     (folder / "trial.json").write_text(encoder.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
     (folder / "trial.html").write_text(_page(told, lines, verdict), encoding="utf-8")
@@ -94,6 +95,21 @@ def trial(
         from proofyard.cli.explore import explore
 
         explore(str(folder), port=port)
+
+
+def _replayed(journal: Path) -> dict[str, Any]:
+    """Put a journal's requests, words and proving times through the rule again, in the engine's terms."""
+    from proofyard.lab import metrics
+    from proofyard.network import counterfactual
+    from proofyard.network.journal import connect
+    from proofyard.network.story import read_story
+
+    opened = connect(str(journal))
+    try:
+        story = read_story(opened.rows())
+    finally:
+        opened.close()
+    return metrics.summary([counterfactual.measured(story, counterfactual.replay(story, story.market.rule.text))])
 
 
 def _paced(scenario: Any, transfers: int, *, quiet: bool) -> Any:
@@ -125,11 +141,11 @@ def _cell(value: float | None, unit: str) -> str:
 
 
 def _cells(line: "Line") -> list[str]:
-    values = [_cell(value, line.unit) for value in (line.prediction, line.replayed, line.reality)]
+    values = [_cell(value, line.unit) for value in line.values]
     return [line.name, *values, "–" if line.error is None else f"{line.error:+.0%}"]
 
 
-HEAD = ("figure", "foreseen", "with measured times", "happened", "error")
+HEAD = ("figure", "foreseen", "with measured times", "journal replayed", "happened", "error")
 
 
 def _print(lines: "list[Line]", verdict: str, backend: str) -> None:
@@ -140,7 +156,7 @@ def _print(lines: "list[Line]", verdict: str, backend: str) -> None:
     for k, head in enumerate(HEAD):
         shown.add_column(head, justify="right" if k else "left")
     for line in lines:
-        shown.add_row(*_cells(line), style="" if line.close else "bold")
+        shown.add_row(*_cells(line), style="" if line.close[0] else "bold")
     console = Console()
     console.print(shown)
     console.print(verdict, highlight=False)
@@ -154,10 +170,10 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
 
     from proofyard.cli.live import settled
 
-    rows = "".join(
-        f"<tr{'' if line.close else ' class=far'}>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(line))}</tr>"
-        for line in lines
-    )
+    rows = ""
+    for line in lines:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in _cells(line))
+        rows += f"<tr{'' if line.close[0] else ' class=far'}>{cells}</tr>"
     heads = "".join(f"<th>{head}</th>" for head in HEAD)
     title = escape(f"{told['scenario']} under {told['mechanism']}: prediction and reality")
     return (
@@ -168,5 +184,6 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
         f".far{{font-weight:bold}}</style>"
         f"<h1>{title}</h1><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
         f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
-        f"<p>Bold: further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p></html>\n"
+        f"<p>Bold: foreseen further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p>"
+        f"</html>\n"
     )

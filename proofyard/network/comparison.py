@@ -18,6 +18,23 @@ CLOSE = 0.15  # relative error that counts as close
 FAR = 0.4
 
 
+class Summaries(NamedTuple):
+    """Four accounts of one experiment, as `lab.metrics.summary` gives them.
+
+    Attributes
+    ----------
+    prediction : simulated beforehand
+    measured : simulated with the mean proving times of the live run
+    replayed : the journal in the engine: its requests, random words, proving times and what provers left
+    reality : the live run
+    """
+
+    prediction: dict[str, Any]
+    measured: dict[str, Any]
+    replayed: dict[str, Any]
+    reality: dict[str, Any]
+
+
 class Line(NamedTuple):
     """One figure.
 
@@ -25,32 +42,27 @@ class Line(NamedTuple):
     ----------
     figure : where it stands in a summary
     name, unit : for people
-    prediction, replayed, reality : foreseen; with the proving times that were measured; what happened
-    error : (replayed - reality) / reality, None where reality is nothing
-    close : is the difference small, by itself or relative to reality?
+    values : of it, in the order of `Summaries`
+    error : (prediction - reality) / reality, None where reality is nothing
+    close : is the difference small, by itself or relative to reality, of each but the last
     """
 
     figure: str
     name: str
     unit: str
-    prediction: float | None
-    replayed: float | None
-    reality: float | None
+    values: tuple[float | None, ...]
     error: float | None
-    close: bool
+    close: tuple[bool, ...]
 
 
-def compare(prediction: dict[str, Any], replayed: dict[str, Any], reality: dict[str, Any]) -> list[Line]:
+def compare(summaries: Summaries) -> list[Line]:
     """Put summaries side by side, figure by figure, then each prover's share and misses."""
-    lines = [
-        _line(figure, name, unit, least, *(_at(summary, figure) for summary in (prediction, replayed, reality)))
-        for figure, name, unit, least in FIGURES
-    ]
-    rows = [{row["name"]: row for row in summary["provers"]} for summary in (prediction, replayed, reality)]
-    for name in rows[2]:
+    lines = [_line(*figure, [_at(summary, figure[0]) for summary in summaries]) for figure in FIGURES]
+    rows = [{row["name"]: row for row in summary["provers"]} for summary in summaries]
+    for name in rows[-1]:
         for key, what, least in (("share", "share of proofs", 0.1), ("missed", "missed", 1)):
             values = [row[name][key] if name in row else None for row in rows]
-            lines.append(_line(f"provers.{name}.{key}", f"{name}: {what}", "", least, *values))
+            lines.append(_line(f"provers.{name}.{key}", f"{name}: {what}", "", least, values))
     return lines
 
 
@@ -61,23 +73,27 @@ def _at(summary: dict[str, Any], figure: str) -> float | None:
     return value
 
 
-def _line(
-    figure: str, name: str, unit: str, least: float, prediction: float | None, replayed: float | None,
-    reality: float | None,
-) -> Line:  # fmt: skip
-    if replayed is None or reality is None:
-        return Line(figure, name, unit, prediction, replayed, reality, None, replayed is reality)
-    error = (replayed - reality) / reality if reality else None
-    near = abs(replayed - reality) <= least or (error is not None and abs(error) <= CLOSE)
-    return Line(figure, name, unit, prediction, replayed, reality, error, near)
+def _line(figure: str, name: str, unit: str, least: float, values: list[float | None]) -> Line:
+    *said, reality = values
+    error = None if said[0] is None or not reality else (said[0] - reality) / reality
+    return Line(figure, name, unit, tuple(values), error, tuple(_near(value, reality, least) for value in said))
+
+
+def _near(value: float | None, reality: float | None, least: float) -> bool:
+    if value is None or reality is None:
+        return value is reality
+    return abs(value - reality) <= max(least, CLOSE * abs(reality))
 
 
 def in_words(lines: list[Line]) -> str:
-    """Say how good the simulation was."""
-    close = [line for line in lines if line.close]
-    far = [line for line in lines if not line.close and (line.error is None or abs(line.error) > FAR)]
-    said = f"{len(close)} of {len(lines)} figures were foreseen within {CLOSE:.0%} or their rounding"
+    """Say how good the simulation was, and what its errors come from."""
+    foreseen, measured, replayed = (sum(line.close[k] for line in lines) for k in range(3))
+    said = (
+        f"{foreseen} of {len(lines)} figures were foreseen within {CLOSE:.0%} or their rounding, {measured} once the "
+        f"proving times are those measured, {replayed} when the journal is replayed with its own random words and times"
+    )
+    far = [line for line in lines if not line.close[0] and (line.error is None or abs(line.error) > FAR)]
     if not far:
-        return f"{said}; none was far off."
+        return f"{said}. None was far off."
     worst = ", ".join(line.name for line in far[:4])
-    return f"{said}; far off: {worst}. In a run this short a few draws of the lot decide shares, misses and slashes."
+    return f"{said}. Far off: {worst}. In a run this short a few draws of the lot decide shares, misses and slashes."
