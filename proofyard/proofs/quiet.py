@@ -46,7 +46,7 @@ class Meter:
 def undisturbed(wall_ms: float, cpu_ms: float, threads: int, others: float) -> float:
     """Estimate what a time would have been if nobody else had used the machine, ms.
 
-    >>> undisturbed(50_000, 45_000, 2, 0.4), undisturbed(10_000, 5_000, 1, 0.7), undisturbed(5_100, 5_000, 1, 0.0)
+    >>> undisturbed(50_000, 45_000, 2, 0.4), undisturbed(10_000, 5_000, 1, 0.7), undisturbed(5_100.0, 5_000, 1, 0.0)
     (30000.0, 5000.0, 5100.0)
     """
     return min(wall_ms, max(cpu_ms / threads, wall_ms * (1 - others)))
