@@ -175,14 +175,14 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in _cells(line))
         rows += f"<tr{'' if line.close[0] else ' class=far'}>{cells}</tr>"
     heads = "".join(f"<th>{head}</th>" for head in HEAD)
-    title = escape(f"{told['scenario']} under {told['mechanism']}: prediction and reality")
+    title = escape(f"{told['scenario']}: prediction and reality")
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui;margin:2em auto;"
         f"max-width:60em;padding:0 1em}}table{{border-collapse:collapse;width:100%}}td,th{{text-align:right;"
-        f"padding:.3em .6em;border-bottom:1px solid #8884}}td:first-child,th:first-child{{text-align:left}}"
+        f"padding:.3em .6em;border-bottom:1px solid #8884;white-space:nowrap}}td:first-child,th:first-child{{text-align:left}}"
         f".far{{font-weight:bold}}</style>"
-        f"<h1>{title}</h1><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
+        f"<h1>{title}</h1><p>under <code>{escape(told['mechanism'])}</code></p><p>{escape(verdict)}</p><table><tr>{heads}</tr>{rows}</table>"
         f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
         f"<p>Bold: foreseen further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p>"
         f"</html>\n"
