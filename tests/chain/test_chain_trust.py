@@ -79,7 +79,7 @@ def refused(error: str) -> "pytest.RaisesExc[Reverted]":
 
 def test_the_page_names_tests_that_exist() -> None:
     here = Path(__file__).parent
-    text = "".join(path.read_text(encoding="utf-8") for path in here.glob("test_*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in here.parent.rglob("test_*.py"))
     solidity = toolbox.CONTRACTS / "test"
     text += "".join(path.read_text(encoding="utf-8").replace("function ", "def ") for path in solidity.glob("*.t.sol"))
     page = (here.parents[1] / "docs" / "trust.md").read_text(encoding="utf-8")
