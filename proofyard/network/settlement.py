@@ -304,6 +304,7 @@ class Settler:
         books = self._books
         assert books is not None  # noqa: S101 - just opened
         rows = await self.coordinator.read(lambda journal: list(journal.rows(books.market.last.seq)))
+        self._idle = self._idle and not rows  # said before the first wait below: what is followed is not settled yet
         for row in rows:
             jobs = books.follow(row)
             if jobs:

@@ -142,6 +142,38 @@ def forged(path: Path, out: Path, seq: int, change: Callable[[Row], Row]) -> Pat
     return out
 
 
+def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+    yard, path = make_yard(), tmp_path / "market.db"
+    told: list[bool] = []
+
+    async def play() -> None:
+        coordinator = yard.coordinator(path)
+        settler = coordinator.settler
+        assert settler is not None
+        settle = settler.bank.settle
+
+        def watched(*values: Any) -> Any:
+            told.append(settler.told()["idle"])
+            return settle(*values)
+
+        settler.bank.settle = watched  # type: ignore[method-assign]
+
+        async def followed() -> bool:
+            market = await requester.market()
+            return market["settlement"]["idle"] and market["settlement"]["followed_seq"] == market["seq"]
+
+        async with entered(yard, coordinator) as (requester, prover):
+            for task in m.tasks(2):
+                job = await ask(yard, requester, task)
+                await m.until(followed, wanted=True)  # idle, until the proof comes
+                await prover.prove(job, m.proof_of(task, m.PROVER))
+                await settled(requester)
+
+    asyncio.run(play())
+    assert len(told) >= 2
+    assert not any(told)
+
+
 def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_against_it(
     make_yard: Callable[[], Yard], tmp_path: Path
 ) -> None:
