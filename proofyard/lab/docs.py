@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from proofyard import policies, scenario
+from proofyard import policies
 from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
 from proofyard.lab import catalogue, metrics, table
@@ -24,6 +24,7 @@ from proofyard.lab.catalogue import Entry, Parameter
 from proofyard.lab.payments import payments
 from proofyard.lab.shown import shown
 from proofyard.lab.words import digits
+from proofyard.scenario import delegator_policy, tables
 from proofyard.worlds import hardware, proving_ms, schedules, sizes, sizes_catalogue
 from proofyard.worlds.models import models
 
@@ -203,16 +204,16 @@ def results() -> dict[str, str]:
 
 def scenarios() -> dict[str, str]:
     """List every key of a scenario file: type, default, meaning."""
-    source = inspect.getsource(scenario)
+    source = inspect.getsource(tables)
     meanings = tomllib.loads((ROOT / "templates" / "keys.toml").read_text(encoding="utf-8"))
     parts: list[str] = []
     for title, name in _TABLES.items():
-        parts.append(f"## {title}\n\n{inspect.getdoc(getattr(scenario, name))}")
+        parts.append(f"## {title}\n\n{inspect.getdoc(getattr(tables, name))}")
         parts.append(grid(("key", "type", "default", "meaning"), _keys(source, name, meanings.get(name, {}))))
     return {
         "tables": "\n\n".join(parts),
         "policies": _policies(),
-        "delegators": _listed(scenario.delegator_policy),
+        "delegators": _listed(delegator_policy),
     }
 
 
@@ -244,7 +245,7 @@ _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", MINUTE), ("s", 1_000), ("ms
 
 def _keys(source: str, name: str, meanings: dict[str, str]) -> Rows:
     """List the keys of one table; what a comment in the source does not say is in `meanings`."""
-    fields: dict[str, Any] = getattr(scenario, name).model_fields
+    fields: dict[str, Any] = getattr(tables, name).model_fields
     for note in catalogue.field_notes(source, name):
         field = fields[note.name]
         meaning = prose(note.comment) or meanings.get(note.name, "")
@@ -272,7 +273,7 @@ def _type(annotation: str, limits: Sequence[Any]) -> str:
 
 def _default(annotation: str, value: Any) -> str:
     """Write a default as a user would."""
-    if value is None or isinstance(value, scenario.Table | list):
+    if value is None or isinstance(value, tables.Table | list):
         return ""
     if "Duration" in annotation:
         unit, size = next((pair for pair in _UNITS if value and value % pair[1] == 0), _UNITS[-2])
