@@ -13,7 +13,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = "" if kind == "sqlite" else request.getfixturevalue("postgres").database("crashes")
-    told: dict[str, Any] = soak.run(tmp_path, url=url, provers=1, kills=2, pause_s=0.3, gap_s=0.1, seed=5)
+    told: dict[str, Any] = soak.run(tmp_path, soak.Plan(provers=1, kills=2, pause_s=0.3, gap_s=0.1, seed=5), url)
     assert told["holds"] == dict.fromkeys(told["holds"], True), told
     assert sum(told["jobs"].values()) > 3
     assert sum(told["killed"].values()) == 2
