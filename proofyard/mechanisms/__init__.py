@@ -40,6 +40,7 @@ NAMES = (
     "operator_pool",
     "epoch_race",
     "proof_puzzle",
+    "verifiable_work",
     "leader_schedule",
     "block_fees",
     "issuance",

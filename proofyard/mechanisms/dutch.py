@@ -44,7 +44,7 @@ Simplified
     A delivery by somebody else before the lock deadline is refused here; on chain it counts, unpaid, and the locker may
     still be paid. A request that nobody locked ends at its lock deadline; on chain it can still be delivered for
     nothing until its timeout. Left out: gas, the commitment one block before an open delivery, locks by signature,
-    callbacks, two requests under one number, and the rewards for proven work outside the market (PoVW). An offer is for
+    callbacks, two requests under one number, and the rewards for proven work (`verifiable_work`). An offer is for
     a proof of any size. An offer made while a job waits is seen at its next look. The timer slashes as soon as it may.
 """
 
