@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, print_json, start_quickly
 
 if TYPE_CHECKING:
     from proofyard.proofs.parallel import Progress
@@ -56,6 +56,7 @@ def prove(
     json
         Print the summary as JSON.
     """
+    start_quickly()
     from proofyard.proofs import session
 
     if out is not None:

@@ -6,19 +6,34 @@ Care       signing is not constant in time: accounts of a simulated load, not of
 """
 
 import hashlib
-from typing import NamedTuple
+from ctypes import create_string_buffer
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.np.numpy_support import carray
 
 from proofyard.rollup.compiled import compiled
 from proofyard.rollup.field import FQ, FR, Element, add_fr, montgomery, mul_fr, sub_fr
-from proofyard.rollup.poseidon2 import ONE, SQUARE, ZERO, Words, from_words, hash_of, load, store, to_words
+from proofyard.rollup.native import COUNT, POINTER, native
+from proofyard.rollup.poseidon2 import (
+    BYTES,
+    ONE,
+    ZERO,
+    Words,
+    from_bytes,
+    hash_of,
+    load,
+    store,
+    to_bytes,
+    to_words,
+)
 
 ORDER = FQ  # of the group
 B = -17
 GENERATOR = (1, 0x02CF135E7506A45D632D270D45F1181294833FC48D823F272C)
 MONTGOMERY_ONE = montgomery(1, FR)
 BITS = 254
+EXPONENT = to_words([FR - 2])[0]
 
 
 class Signature(NamedTuple):
@@ -69,39 +84,40 @@ def _add(x: Element, y: Element, z: Element, px: Element, py: Element) -> tuple[
 
 
 @compiled
-def _inverse(a: Element, exponent: Words) -> Element:
+def _inverse(a: Element) -> Element:
     """Raise to the prime less two (Fermat)."""
     out = MONTGOMERY_ONE
     for bit in range(BITS - 1, -1, -1):
         out = mul_fr(out, out)
-        if exponent[bit // 64] >> np.uint64(bit % 64) & np.uint64(1):
+        if EXPONENT[bit // 64] >> np.uint64(bit % 64) & np.uint64(1):
             out = mul_fr(out, a)
     return out
 
 
 @compiled
-def _combine(points: Words, scalars: Words, exponent: Words, out: Words) -> bool:
-    """Write the sum of `scalars[i] * points[i]` to `out` (x, y; plain numbers); say whether it is a finite point."""
+def _sum(points: Words, scalars: Words, out: Words) -> bool:
+    """Write the sum of `scalars[i] * points[i]` to `out` (x, y; plain numbers); say whether it is a finite point.
+
+    Points are in Montgomery form, scalars plain.
+    """
     x, y, z = MONTGOMERY_ONE, MONTGOMERY_ONE, ZERO
-    count = scalars.shape[0]
-    entered = np.empty_like(points)
-    for i in range(2 * count):
-        store(entered[i], mul_fr(load(points[i]), SQUARE))
     for bit in range(BITS - 1, -1, -1):
         x, y, z = _double(x, y, z)
-        for i in range(count):
+        for i in range(scalars.shape[0]):
             if scalars[i, bit // 64] >> np.uint64(bit % 64) & np.uint64(1):
-                x, y, z = _add(x, y, z, load(entered[2 * i]), load(entered[2 * i + 1]))
+                x, y, z = _add(x, y, z, load(points[2 * i]), load(points[2 * i + 1]))
     if _is_zero(z):
         return False
-    inverse = _inverse(z, exponent)
+    inverse = _inverse(z)
     square = mul_fr(inverse, inverse)
     store(out[0], mul_fr(mul_fr(x, square), ONE))
     store(out[1], mul_fr(mul_fr(y, mul_fr(square, inverse)), ONE))
     return True
 
 
-EXPONENT = to_words([FR - 2])[0]
+@native("boolean", POINTER, POINTER, COUNT, POINTER)
+def _combine(points: Any, scalars: Any, count: int, out: Any) -> bool:
+    return _sum(carray(points, (2 * count, 4)), carray(scalars, (count, 4)), carray(out, (2, 4)))
 
 
 def combine(*terms: tuple[int, tuple[int, int]]) -> tuple[int, int] | None:
@@ -110,11 +126,11 @@ def combine(*terms: tuple[int, tuple[int, int]]) -> tuple[int, int] | None:
     >>> combine((ORDER, GENERATOR)) is None
     True
     """
-    points = to_words([number for _, point in terms for number in point])
-    out = np.empty((2, 4), dtype=np.uint64)
-    if not _combine(points, to_words([scalar for scalar, _ in terms]), EXPONENT, out):
+    points = to_bytes((number << 256) % FR for _, point in terms for number in point)
+    out = create_string_buffer(2 * BYTES)
+    if not _combine(points, to_bytes(scalar for scalar, _ in terms), len(terms), out):
         return None
-    x, y = from_words(out)
+    x, y = from_bytes(out.raw)
     return x, y
 
 

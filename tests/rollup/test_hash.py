@@ -1,9 +1,13 @@
 import random
+from ctypes import create_string_buffer
+from pathlib import Path
+from typing import Any
 
 import pytest
+from numba.np.numpy_support import carray
 from py_ecc import optimized_bn128 as bn
 
-from proofyard.rollup import field
+from proofyard.rollup import field, native
 from proofyard.rollup.field import FQ, FR, limbs, montgomery
 from proofyard.rollup.poseidon2 import hash_of, permute
 
@@ -40,3 +44,31 @@ def test_permutation_of_the_published_vector() -> None:
 
 def test_the_length_is_part_of_the_hash() -> None:
     assert len({hash_of(1), hash_of(1, 0), hash_of(1, 0, 0), hash_of(1, 0, 0, 0)}) == 4
+
+
+def _double(words: Any, count: int) -> None:
+    numbers = carray(words, (count,))
+    for i in range(count):
+        numbers[i] *= 2
+
+
+def test_kept_machine_code_is_loaded_and_made_again_when_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "FOLDER", str(tmp_path))
+
+    def doubled() -> bytes:
+        words = create_string_buffer(b"".join(n.to_bytes(8, "little") for n in (3, 5)), 16)
+        native.native("void", native.POINTER, native.COUNT)(_double)(words, 2)
+        return words.raw
+
+    wanted = b"".join(n.to_bytes(8, "little") for n in (6, 10))
+    assert doubled() == wanted
+    (file,) = tmp_path.iterdir()
+    whole, made = file.read_bytes(), file.stat().st_ino
+    assert doubled() == wanted
+    assert file.stat().st_ino == made  # not made again
+    for damaged in (whole[:-100], whole.replace(b" ", b" 0", 1), b""):
+        file.write_bytes(damaged)
+        assert doubled() == wanted
+        assert file.read_bytes() != damaged
