@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 else:
     from numba.extending import register_jitable
 
+    import proofyard.core.builtin  # noqa: F401 - tells Numba of its parts
     from proofyard.core.parts import PART
 
     spec = register_jitable(**PART)
