@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from multiprocessing.connection import wait as wait_for_end
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -98,6 +100,18 @@ def _enter() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+def call_workers() -> None:
+    """Begin to load what workers are forked from, in a process beside this one; returns at once."""
+    _context()
+    forkserver.ensure_running()
+
+
+def _context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")  # threads of ours (tables, bars) make a plain fork unsafe
+    context.set_forkserver_preload(["proofyard.lab.warm"])
+    return context
+
+
 class Processes:
     """Worker processes on this machine, at most one a core, fewer where memory is short."""
 
@@ -108,14 +122,15 @@ class Processes:
         self.executor = self._start()
 
     def _start(self) -> futures.ProcessPoolExecutor:
-        context = multiprocessing.get_context("forkserver")  # threads of ours (tables, bars) make a plain fork unsafe
-        context.set_forkserver_preload(["proofyard.engine.simulate", "proofyard.lab.metrics"])
-        return futures.ProcessPoolExecutor(self.workers, context, _enter)
+        return futures.ProcessPoolExecutor(self.workers, _context(), _enter)
 
     def room(self, peak: int) -> int:
-        """Say how many chunks may be under way; two until the first has told what it needs."""
+        """Say how many chunks may be under way; two until the first has told what it needs.
+
+        One more than there are workers, where memory is no matter: who is done finds it at the door.
+        """
         fitting = int(self.budget // peak) if peak else 2
-        return max(1, min(self.workers, fitting))
+        return max(1, min(self.workers + 1, fitting))
 
     def submit(self, work: Work, chunk: Sequence[Any]) -> "futures.Future[Done]":
         """Start a chunk in some worker."""

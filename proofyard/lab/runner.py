@@ -8,10 +8,11 @@ is told from those that were beside it.
 
 import hashlib
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,7 +20,7 @@ from typing import Any, Self, TypeVar
 from proofyard.core.errors import Fault
 from proofyard.engine import cache
 from proofyard.engine.world import rule_of
-from proofyard.lab.pools import Pool, Processes, Ray
+from proofyard.lab.pools import Pool, Processes, Ray, call_workers
 from proofyard.lab.store import Store
 from proofyard.scenario import Scenario
 
@@ -27,7 +28,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PATIENCE_S = 0.7  # of work in this process before others are called: about what starting them costs
+LOOK_S = 0.05  # of work before it says anything about the rest
 CHUNK_S = 0.25  # of work that goes to a worker at once, at least
+MANY = 3  # tasks from which on workers are called before the first is done
 ATTEMPTS = 3  # times a task may take its worker with it
 
 Tick = Callable[[int], None]
@@ -127,17 +130,31 @@ class Runner:
         """Do tasks in this process until it pays to call others."""
         if self.pool is not None:  # there they are already
             return
-        start, count = time.perf_counter(), 0
+        start, count, alone = time.perf_counter(), 0, self.workers == 1
         while todo:
             spent = time.perf_counter() - start
-            if self.workers != 1 and count and spent + len(todo) * spent / count > self.patience and len(todo) > 1:
+            rest = len(todo) * spent / count if count and spent > LOOK_S else 0.0
+            if not alone and spent + rest > self.patience and len(todo) > 1:
                 break
-            k = todo.popleft()
-            keep(k, work(tasks[k]))
+            with nullcontext() if alone or count else self._foresight(len(todo)):
+                k = todo.popleft()
+                keep(k, work(tasks[k]))
             tick(1)
             count += 1
         if count:
             self.seconds = (time.perf_counter() - start) / count
+
+    @contextmanager
+    def _foresight(self, count: int) -> Generator[None]:
+        """Have workers loaded beside the first of `count` tasks once it took so long that they will be called."""
+        soon = threading.Timer(max(LOOK_S, self.patience / count), call_workers)
+        soon.daemon = True
+        if count >= MANY and not cache.is_cold():
+            soon.start()
+        try:
+            yield
+        finally:
+            soon.cancel()
 
 
 class _Spread:
