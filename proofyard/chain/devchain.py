@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from proofyard.chain import toolbox
 from proofyard.chain.profiles import WEI, Profile
 from proofyard.core.errors import BadInput, Fault
+from proofyard.tools import children
 
 START_S = 30  # s a start may take on a busy machine
 ACCOUNTS = 20  # with money at genesis, of anvil's well-known test phrase
@@ -43,6 +44,7 @@ class Devchain(NamedTuple):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        children.ended(self.process.pid)
 
 
 def free_port() -> int:
@@ -83,12 +85,14 @@ def start(
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    children.began(process.pid)
     said: list[str] = []
     listening = threading.Event()
     threading.Thread(target=_drain, args=(process, said, listening), daemon=True).start()
     if not listening.wait(START_S) or process.poll() is not None:
         process.kill()
         process.wait()
+        children.ended(process.pid)
         raise Fault(f"anvil: wanted a chain on port {port}, it said: {' '.join(said[-3:]).strip() or 'nothing'}")
     return Devchain(f"http://127.0.0.1:{port}", chain_id, process)
 

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from proofyard.core import Fault
+from proofyard.tools import children
 
 COMMAND = (sys.executable, "-m", "proofyard.cli")
 END_S = 120.0  # s a role has to finish what it has
@@ -27,6 +28,7 @@ class Processes:
         environment = {**os.environ, "PROOFYARD_KEY": key.hex()}
         with log:
             self._started[name] = subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log, env=environment)  # noqa: S603 - our own command
+        children.began(self._started[name].pid)
 
     def check(self) -> None:
         """Raise Fault if one has ended by itself."""
@@ -48,6 +50,7 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            children.ended(process.pid)
 
 
 @contextlib.contextmanager

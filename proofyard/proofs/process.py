@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple, Self, cast
 
 from proofyard.core.errors import Fault
+from proofyard.tools import children
 
 KIB_PER_RSS = 1024 if sys.platform == "darwin" else 1  # macOS reports bytes, Linux KiB
 LOOK_S = 0.05  # between the first looks at a program's memory
@@ -44,10 +45,11 @@ def kill_all() -> None:
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str], **pipes: Any) -> "subprocess.Popen[Any]":
-    """Start a program that ends with us."""
+    """Start a program that ends with us, however we end."""
     process = subprocess.Popen(  # noqa: S603 - our own tools, no shell
         [str(part) for part in command], env={**os.environ, **environment}, start_new_session=True, **pipes
     )
+    children.began(process.pid)
     with _lock:
         _living[process.pid] = process
     return process
@@ -57,6 +59,7 @@ def reap(process: "subprocess.Popen[Any]", began: float) -> Used:
     """Wait for the end of a program."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    children.ended(process.pid)
     with _lock:
         _living.pop(process.pid, None)
     cpu_ms = round(1000 * (usage.ru_utime + usage.ru_stime))
