@@ -5,6 +5,7 @@ inside it, so that `--help` is quick.
 """
 
 import gc
+import os
 import sys
 
 gc.set_threshold(100_000)  # before the imports: a tenth of the time to the first line goes into looking for garbage
@@ -83,6 +84,7 @@ def main() -> None:
 
     try:
         app(print_error=False, exit_on_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         _fail(f"{error}".strip().splitlines()[-1], BAD_INPUT)
     except KeyboardInterrupt as stop:
@@ -90,11 +92,25 @@ def main() -> None:
     except Exception as error:
         from proofyard.core.errors import BadInput, Fault
 
+        if isinstance(error, BrokenPipeError) and _is_cut_off():
+            raise SystemExit(FAILED) from None
         if isinstance(error, BadInput):
             _fail(str(error), BAD_INPUT)
         if isinstance(error, Fault | OSError):
             _fail(str(error), FAILED)
         raise
+
+
+def _is_cut_off() -> bool:
+    """Say whether whoever read the output has left, as in `| head`; what is left of it is then dropped."""
+    import select
+
+    pipe = select.poll()
+    pipe.register(sys.stdout.fileno(), 0)
+    if not any(event & select.POLLERR for _, event in pipe.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -71,6 +71,10 @@ def parse_call(text: str, field: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
         if not isinstance(call, ast.Call) or call.args:
             raise BadInput(field, "arguments written key=value", repr(text))
+        names = [str(k.arg) for k in call.keywords]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise BadInput(f"{field}.{twice}", "one value", names.count(twice))
         values = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
     except (SyntaxError, ValueError):
         raise BadInput(field, "a name or name(key=value, …)", repr(text)) from None

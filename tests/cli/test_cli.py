@@ -28,6 +28,25 @@ def proofyard(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.parametrize("line", ["mechanisms show race", "mechanisms --json", f"simulate {MINIMAL}"])
+def test_a_reader_that_leaves_ends_the_command_without_a_word(line: str) -> None:
+    """As in `| head`: nobody reads the output from the start."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "proofyard.cli", *line.split()],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert b"proofyard:" not in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def leaves(tree: object, prefix: str = "") -> set[str]:
     """Name every key of nested dictionaries, one level of lists included."""
     if isinstance(tree, list):

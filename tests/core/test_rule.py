@@ -53,6 +53,7 @@ def test_a_file_anywhere_is_a_rule(tmp_path: Path) -> None:
         ("race(window_ms=1.5)", "mechanism.window_ms: wanted an integer, got 1.5."),
         ("race(window_ms=x)", "mechanism: wanted a name or name(key=value, …), got 'race(window_ms=x)'."),
         ("race(5)", "mechanism: wanted arguments written key=value, got 'race(5)'."),
+        ("race(window_ms=1, window_ms=2)", "mechanism.window_ms: wanted one value, got 2."),
         ("nowhere.py", "mechanism: wanted a rule file, got nowhere.py, which does not exist."),
     ],
 )
