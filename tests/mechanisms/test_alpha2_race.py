@@ -1,6 +1,5 @@
 """The alpha-2 race: time and slots move the fee, mostly up. Sections are those of the field page on rollups."""
 
-import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import alpha2_race
 from proofyard.mechanisms.alpha2_race import TOKEN, Params
@@ -51,11 +50,6 @@ class Market:
         """Prove a block and return what was paid for it, so far."""
         assert self.do(Kind.PROVE, time, actor, job=job) == Verdict.OK
         return int(self.b.paid[job])
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 # --- the formulas ---
@@ -318,19 +312,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("alpha2_race", alpha2_race, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def timer(b: Any, job: int, time: int) -> Event:
     kind = Kind.EXPIRE if b.phase[job] == Phase.OPEN else Kind.SETTLE
     return Event(kind, time, 0, job, 0, 0, 0)
@@ -355,7 +336,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p)
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(alpha2_race, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import assert_same
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
@@ -65,11 +66,6 @@ class Chain:
         assert self.do(Kind.REQUEST, time, USERS, budget, gas, job=job) == Verdict.OK
         assert self.do(Kind.PROVE, time, PRODUCER, job=job) == Verdict.OK
         return job
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for field, a, b in zip(FIELDS, shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b), field.path
 
 
 def base_fees(p: Params, fills: list[float], start: int) -> list[int]:

@@ -1,6 +1,5 @@
 """The bought proof: sunk fees, bonds, tiers. Sections are those of the field page on rollup mechanisms."""
 
-import ctypes
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import ANYONE, FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import bought_proof
 from proofyard.mechanisms.bought_proof import (
@@ -78,11 +77,6 @@ class Market:
 
     def phase(self, job: int = 0) -> Phase:
         return Phase(int(self.b.phase[job]))
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 def hired(p: Params | None = None, price: int = TOKEN, word: int = 0) -> Market:
@@ -478,19 +472,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("bought_proof", bought_proof, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -522,7 +503,7 @@ def timer(b: Any, job: int, time: int) -> Event:
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p)
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(bought_proof, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import assert_same
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape, total_weight, weight_of
 from proofyard.core.rule import Rule, with_params
@@ -76,11 +77,6 @@ AZTEC = Params(
     reward_gwei=350 * TOKEN,
 )  # fmt: skip
 PLAIN = Params(min_self_gwei=1, min_total_gwei=1, draw_by=BY_WORD, epoch_ms=HOUR, freeze_ms=0, slot_ms=1_000)
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for field, a, b in zip(FIELDS, shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b), field.path
 
 
 def audit(s: Any, total: int) -> None:

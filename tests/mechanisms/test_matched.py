@@ -1,6 +1,5 @@
 """Posted prices and a matcher (Kalypso). Sections are those of the field page on live markets."""
 
-import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import matched
 from proofyard.mechanisms.matched import TOKEN, Params
@@ -80,11 +79,6 @@ class Market:
         mine = np.flatnonzero((self.b.prover == actor) & (self.b.phase == Phase.ASSIGNED))
         held = self.b.cash[actor] + self.s.stake[actor] + self.s.exiting[actor] + self.s.bond[mine].sum()
         return int(held) - RICH
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 def audit(p: Params, s: Any) -> None:
@@ -358,19 +352,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("matched", matched, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -396,7 +377,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p, costs={})
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(matched, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:

@@ -1,6 +1,5 @@
 """The operator pool: shares, slashes to the unit, who is drawn how often, and each remedy for too much delegation."""
 
-import ctypes
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import (
     ANYONE,
@@ -23,8 +23,6 @@ from proofyard.core import (
     total_weight,
     weight_of,
 )
-from proofyard.core.rule import Rule
-from proofyard.engine.bind import bind
 from proofyard.mechanisms import operator_pool, rule
 from proofyard.mechanisms.operator_pool import (
     BY_CAPACITY,
@@ -59,11 +57,6 @@ def new_state(p: Params, actors: int = 6, jobs: int = 10, cash: int = RICH) -> A
     operator_pool.genesis(p, state)
     state.book.cash[:] = cash
     return state
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for field, a, b in zip(FIELDS, shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b), field.path
 
 
 def audit(p: Params, s: Any, total: int) -> None:
@@ -896,19 +889,6 @@ def events(s: Any, steps: list[tuple[str, int, int, int, int]]) -> Iterator[Even
         yield event
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("operator_pool", operator_pool, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        event_words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, event_words.ctypes.data)
-
-
 def run_both(p: Params, plain: Any, compiled: Compiled, event: Event, total: int) -> Verdict:
     """Apply `event` to both states and audit them."""
     before = shape.copy(plain)
@@ -925,7 +905,7 @@ def run_both(p: Params, plain: Any, compiled: Compiled, event: Event, total: int
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP_OF, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     plain = new_state(p, jobs=24, cash=CASH)
-    compiled, total = Compiled(p, shape.copy(plain)), shape.total_gwei(plain)
+    compiled, total = Compiled(operator_pool, p, shape.copy(plain)), shape.total_gwei(plain)
     now = 0
     for event in events(plain, steps):
         run_both(p, plain, compiled, event, total)

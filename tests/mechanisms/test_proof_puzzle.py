@@ -1,6 +1,5 @@
 """The puzzle and its stake cap (Aleo). Sections: the field page on live markets; T: the tests of target.rs itself."""
 
-import ctypes
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import proof_puzzle
 from proofyard.mechanisms.proof_puzzle import (
@@ -83,11 +82,6 @@ class Chain:
     def worth(self, actor: int) -> int:
         """What the actor has gained."""
         return int(self.b.cash[actor] + self.s.stake[actor] + self.s.exiting[actor]) - RICH // 10
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 # --- difficulty and reward ---
@@ -346,19 +340,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("proof_puzzle", proof_puzzle, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -382,7 +363,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_chains(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     chain = Chain(p, jobs=24)
-    compiled = Compiled(p, shape.copy(chain.s))
+    compiled = Compiled(proof_puzzle, p, shape.copy(chain.s))
     now = 0
 
     def both(event: Event) -> Verdict:

@@ -1,6 +1,5 @@
 """Proving terms (Taiko's ProverMarket of 2026). Sections: the field page on rollups; R: the review named there."""
 
-import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import ANYONE, FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import proving_terms
 from proofyard.mechanisms.proving_terms import MINUTE, TOKEN, Params, liability
@@ -75,11 +74,6 @@ class Market:
         """What the actor has gained or lost, bonds at risk included."""
         bonds = self.s.bond[self.s.hired == actor + 1].sum()
         return int(self.b.cash[actor] + self.s.stake[actor] + self.s.quote[actor] + bonds) - RICH
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 def audit(p: Params, s: Any) -> None:
@@ -389,19 +383,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("proving_terms", proving_terms, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -428,7 +409,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p, jobs=24)
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(proving_terms, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:

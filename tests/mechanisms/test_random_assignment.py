@@ -1,6 +1,5 @@
 """Random assignment with one fallback. Sections are those of the field page on live markets."""
 
-import ctypes
 import random
 from collections import Counter
 from itertools import pairwise
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import random_assignment
 from proofyard.mechanisms.random_assignment import DAY, MINUTE, TOKEN, Params
@@ -85,11 +84,6 @@ class Market:
     def worth(self, actor: int) -> int:
         """What the actor has gained or lost."""
         return int(self.b.cash[actor] + self.s.stake[actor] + self.s.exiting[actor]) - RICH
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 # --- paying ---
@@ -489,19 +483,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("random_assignment", random_assignment, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -528,7 +509,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p, members=0, actors=6, jobs=24)
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(random_assignment, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:

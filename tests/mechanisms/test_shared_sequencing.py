@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import assert_same
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
@@ -29,11 +30,6 @@ ESPRESSO_DESIGN = Params(rights=LOTTERY, bid_ms=5 * 12_000, reserve_bips=1_000)
 ESPRESSO_SIMPLER = Params(rights=AUCTION, bid_ms=5 * 12_000)
 ASTRIA = Params(rights=AUCTION, bid_ms=1_000, order_fee_gwei=10, order_fee_wei=3 * 10**9)
 RADIUS = Params(rights=AUCTION, rollup_bips=10_000)
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for field, a, b in zip(FIELDS, shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b), field.path
 
 
 class Market:

@@ -3,7 +3,6 @@
 Section numbers are those of the field page on rollup mechanisms; the numbers are exact integers unless said.
 """
 
-import ctypes
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import ANYONE, FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
-from proofyard.core.rule import Rule
-from proofyard.engine.bind import bind
 from proofyard.mechanisms import rule, staked_pool
 from proofyard.mechanisms.staked_pool import MAX_UINT32, NOBODY, Params
 
@@ -39,11 +37,6 @@ def new_state(p: Params, actors: int = 5, jobs: int = 10, cash: int = RICH) -> A
     staked_pool.genesis(p, state)
     state.book.cash[:] = cash
     return state
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for field, a, b in zip(FIELDS, shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b), field.path
 
 
 def audit_money(s: Any) -> int:
@@ -787,19 +780,6 @@ def events(s: Any, steps: list[tuple[str, int, int, int, int]]) -> Iterator[Even
         yield event
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("staked_pool", staked_pool, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def run_both(p: Params, plain: Any, compiled: Compiled, event: Event) -> Verdict:
     """Apply `event` to both states and audit them."""
     before = shape.copy(plain)
@@ -817,7 +797,7 @@ def run_both(p: Params, plain: Any, compiled: Compiled, event: Event) -> Verdict
 @given(p=st.sampled_from(MARKETS), steps=STEPS)
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     plain = new_state(p, jobs=24, cash=4 * TOKEN)
-    compiled = Compiled(p, shape.copy(plain))
+    compiled = Compiled(staked_pool, p, shape.copy(plain))
     now = 0
     for event in events(plain, steps):
         run_both(p, plain, compiled, event)

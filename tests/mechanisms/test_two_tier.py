@@ -1,6 +1,5 @@
 """Pools that bid for their members, and the price model (ZKPool, Aoraki). Sections: the field page on live markets."""
 
-import ctypes
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.sides import Compiled, assert_same
 
 from proofyard.core import ANYONE, FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
-from proofyard.engine.bind import bind
 from proofyard.engine.simulate import simulate
 from proofyard.mechanisms import two_tier
 from proofyard.mechanisms.two_tier import MINUTE, TOKEN, Params, compute_factor
@@ -82,11 +81,6 @@ class Market:
     def gain(self, pool: int = 0) -> int:
         """What the pool has gained or lost."""
         return int(self.s.fund[pool] + self.s.bond[self.s.pool_of == pool].sum()) - self.p.fund_gwei
-
-
-def assert_same(one: Any, other: Any) -> None:
-    for a, b in zip(shape.arrays(one), shape.arrays(other), strict=True):
-        assert np.array_equal(a, b)
 
 
 # --- tier 1: the contract ---
@@ -437,19 +431,6 @@ STEP = st.tuples(
 )
 
 
-class Compiled:
-    """The rule as the engine runs it, called one event at a time."""
-
-    def __init__(self, p: Params, state: Any) -> None:
-        self.bound = bind(Rule("two_tier", two_tier, p), state)
-        self.state = state
-        self.entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(self.bound.function)
-
-    def apply(self, event: Event) -> int:
-        words = np.array(event, np.int64)
-        return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
-
-
 def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Event:
     """Make a step a plausible event, given the state it meets."""
     b = s.book
@@ -473,7 +454,7 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p, members=0, jobs=24)
-    compiled = Compiled(p, shape.copy(market.s))
+    compiled = Compiled(two_tier, p, shape.copy(market.s))
     now = 0
 
     def both(event: Event) -> Verdict:
