@@ -22,7 +22,6 @@ from proofyard.mechanisms.block_fees import LINEAR, ONE, Params, compute_growth,
 GWEI = 10**9  # wei
 TOKEN = 10**9  # gwei
 USERS, PRODUCER, OTHER = range(3)
-FIELDS = shape.fields(block_fees.State)
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
 MONAD = Params()
 STARKNET = Params(  # version 0.14.0: blocks of 4e9 gas, target 3.2e9, in fri

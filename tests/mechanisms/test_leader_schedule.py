@@ -42,7 +42,6 @@ TOKEN = 10**6
 HOUR, DAY = 3_600_000, 86_400_000
 YEAR_S = 31_536_000
 USERS, BIG, MIDDLE, SMALL, DELEGATOR, NEWCOMER = range(6)
-FIELDS = shape.fields(leader_schedule.State)
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
 
 # Parameter sets: the field's tables, former and current.

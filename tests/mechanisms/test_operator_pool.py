@@ -48,7 +48,6 @@ LONGER = 10**9  # ms, after every window here
 SIGMAS = 4
 REQUESTER, OPERATOR_A, OPERATOR_B, OPERATOR_C, DELEGATOR, LATER_DELEGATOR = range(6)
 OPERATORS = (OPERATOR_A, OPERATOR_B, OPERATOR_C)
-FIELDS = shape.fields(operator_pool.State)
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
 
 

@@ -21,7 +21,6 @@ from proofyard.mechanisms.shared_sequencing import AUCTION, ITSELF, LOTTERY, POO
 USERS, CHEAP, DEAR, FIRST, SECOND, THIRD = range(6)
 RICH, DEPOSIT, PAID = 10**12, 10**6, 100_000
 VALUE = 30_000  # of PAID, at the default split
-FIELDS = shape.fields(shared_sequencing.State)
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
 PLAIN = Params(min_stake_gwei=1_000, standing_bips=0, bid_ms=1_000, window_ms=60_000, pool_reward_gwei=500)
 
