@@ -52,7 +52,8 @@ def prover(
     spans = trace_to(traces, "prover") if traces is not None else None
     now = settings.now
     speed = speed_for(now.setup_ms, size) if now.setup_ms else 1.0
-    backend = backend_of(now.backend, lambda line: print(line, file=sys.stderr), speed=speed, size=size)
+    parts = state / f"{signer.address}-parts"
+    backend = backend_of(now.backend, lambda line: print(line, file=sys.stderr), speed=speed, size=size, parts=parts)
     running = prove_until_told(
         signer, settings, backend, state, transfers=_fixed(now.backend, size), metrics_port=metrics
     )

@@ -1,7 +1,8 @@
 """A prover node: it knows what it can finish, takes that, proves it, hands it in once, and says why it skips the rest.
 
-What it has on its hands is on a `Shelf`, so a kill loses at most the proof being made. Before it works on anything, and
-after every restart, it asks the market how the job stands: whatever the shelf says, the market decides.
+What it has on its hands is on a `Shelf`, so a kill loses at most the proof being made, and not its witness. Before it
+works on anything, and after every restart, it asks the market how the job stands: whatever the shelf says, the market
+decides.
 """
 
 import asyncio
@@ -367,7 +368,8 @@ class Node:
         if settings.slow:
             await asyncio.sleep(settings.work_ms(self.mind.size_of(view)) / MS - (time.monotonic() - began))
         took, cpu_ms = time.monotonic() - began, self.backend.spent.cpu_ms
-        tell(log, "proved", name=settings.name, job=job, ms=round(took * MS), cpu_ms=cpu_ms)
+        witness_ms = self.backend.spent.witness_ms  # 0: a try that was killed had made it
+        tell(log, "proved", name=settings.name, job=job, ms=round(took * MS), cpu_ms=cpu_ms, witness_ms=witness_ms)
         self.busy_ms += round(took * MS)
         self.metrics.proving.observe(took)
         proof = made.to_json().encode()

@@ -29,8 +29,11 @@ MOST_FILES = 65_536
 GRACE_S = 5  # for answers under way when the market is told to stop
 
 
-def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0) -> ProofBackend:
-    """Make a backend; for a prover (`size` > 0) built already. Raises BadInput, Fault."""
+def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0, parts: Path | None = None) -> ProofBackend:
+    """Make a backend; for a prover (`size` > 0) built already, with a folder for its unfinished work.
+
+    Raises BadInput, Fault.
+    """
     if name == "calibrated":
         return Calibrated(speed=speed)
     if name != "noir":
@@ -38,7 +41,7 @@ def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0) -> P
     from proofyard.proofs.noir import Noir  # noqa: PLC0415 - sets up tools that stand-ins don't need
     from proofyard.proofs.toolchain import set_up  # noqa: PLC0415
 
-    backend = Noir(set_up("auto", tell), tell)
+    backend = Noir(set_up("auto", tell), tell, parts=parts)
     if size:
         backend.prepare(size, joins=False)
     return backend

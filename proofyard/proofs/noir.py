@@ -3,6 +3,7 @@
 A malformed child makes `bb prove` write an invalid proof and report success, so no proof leaves before it was verified.
 """
 
+import json
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from proofyard.proofs.process import Died, Lines
 from proofyard.proofs.statement import Proof, Statement, difference, state_joined, state_of
 from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
 from proofyard.rollup.ledger import DEPTH
-from proofyard.tools.cache import Tell, check_intact
+from proofyard.tools.cache import Tell, check_intact, digest
 
 JOINED = 2
 # Bytes of a proof: fixed for joining; towards the EVM it grows with the logarithm of the circuit's size.
@@ -36,12 +37,15 @@ class Noir:
     tell : gets a line before something slow
     depth : of the tree of accounts
     threads : of one proof; 0 for all cores
+    parts : folder for witnesses whose proofs are not finished: a prover that was killed goes on from there
     """
 
     name = "noir"
 
-    def __init__(self, tools: Toolchain, tell: Tell, *, depth: int = DEPTH, threads: int = 0) -> None:
-        self.tools, self.depth, self.threads = tools, depth, threads
+    def __init__(
+        self, tools: Toolchain, tell: Tell, *, depth: int = DEPTH, threads: int = 0, parts: Path | None = None
+    ) -> None:
+        self.tools, self.depth, self.threads, self.parts = tools, depth, threads, parts
         self._tell = tell
         self._circuits: dict[tuple[int, Target], Circuit] = {}
         self._asking = threading.Lock()  # proofs may be made side by side; their witnesses come one by one
@@ -130,11 +134,12 @@ class Noir:
     def _prove(self, circuit: Circuit, statement: Statement, inputs: dict[str, Any]) -> Proof:
         with tempfile.TemporaryDirectory(prefix="proofyard-") as place:
             folder = Path(place)
-            witness_ms, witness_cpu_ms = self._witness(circuit, inputs, folder / "witness.gz")
+            witness, witness_ms, witness_cpu_ms = self._found_or_made(circuit, inputs, folder)
             code, said, used = self.tools.run_bb(
-                "prove", "-b", circuit.program, "-w", folder / "witness.gz", "-k", circuit.key, "-o", folder,
+                "prove", "-b", circuit.program, "-w", witness, "-k", circuit.key, "-o", folder,
                 "-t", TARGETS[circuit.target], threads=self.threads,
             )  # fmt: skip
+            witness.unlink()  # kept only where bb was killed, which raises
             if code:
                 self._check_cache(circuit)
                 raise Fault(f"bb prove failed on {circuit.name} (exit code {code}): {last_line(said)}")
@@ -161,6 +166,19 @@ class Noir:
             "-t", TARGETS[circuit.target], threads=1,
         )  # fmt: skip
         return code == 0, used.wall_ms, used.cpu_ms, (folder / "public_inputs").read_bytes()
+
+    def _found_or_made(self, circuit: Circuit, inputs: dict[str, Any], folder: Path) -> tuple[Path, int, int]:
+        """Return a witness that an earlier try left, or a new one; wall and CPU ms it took."""
+        if self.parts is None:
+            return folder / "witness.gz", *self._witness(circuit, inputs, folder / "witness.gz")
+        self.parts.mkdir(parents=True, exist_ok=True)
+        place = self.parts / f"{digest(circuit.version, json.dumps(inputs, sort_keys=True))}.gz"
+        if place.is_file():
+            return place, 0, 0
+        draft = place.with_suffix(".draft")
+        took = self._witness(circuit, inputs, draft)
+        draft.replace(place)
+        return place, *took
 
     def _witness(self, circuit: Circuit, inputs: dict[str, Any], out: Path) -> tuple[int, int]:
         """Make a witness; return wall and CPU ms."""

@@ -136,6 +136,25 @@ def test_a_damaged_circuit_says_what_mends_it(
             small.prove(Job(batch, 1, PAYOUT, last=True))
 
 
+def test_a_witness_outlives_the_death_of_its_prover(tools: Toolchain, proof: Proof, noir: Noir, tmp_path: Path) -> None:
+    deadly, parts = tmp_path / "bb", tmp_path / "parts"
+    deadly.write_text("#!/bin/sh\nkill -9 $$\n")
+    deadly.chmod(0o755)
+    job = Job(batches(1)[0], SIZE, PAYOUT, last=True)
+    with Noir(replace(tools, bb=deadly), silent, parts=parts) as killed, pytest.raises(Died, match="bb was killed"):
+        killed.prove(job)
+    (left,) = parts.iterdir()
+    with Noir(tools, silent, parts=parts) as again:
+        assert again.prove(job).statement == proof.statement
+        assert again.spent.witness_ms == 0
+    assert list(parts.iterdir()) == []
+    with Noir(tools, silent, parts=parts) as another:  # a damaged one is no trap: the next try makes its own
+        left.write_bytes(b"damaged")
+        with pytest.raises(Fault, match="bb prove failed"):
+            another.prove(job)
+        assert noir.verify(another.prove(job))
+
+
 def test_a_prover_that_hangs_is_ended() -> None:
     with pytest.raises(Died, match=r"sleep took longer than 0 s \(SIGKILL\)"):
         process.run(["sleep", "60"], {}, limit_s=0.2)
