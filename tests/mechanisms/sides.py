@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from proofyard.core import Event, shape
+from proofyard.core import Event, Kind, Verdict, shape
 from proofyard.core.rule import Rule
 from proofyard.engine.bind import bind
 
@@ -22,6 +22,21 @@ class Compiled:
     def apply(self, event: Event) -> int:
         words = np.array(event, np.int64)
         return self.entry(self.bound.context.ctypes.data, words.ctypes.data)
+
+
+class Both:
+    """A market of a test, whose `do` audits it, and the compiled rule beside it: each event goes to both."""
+
+    def __init__(self, module: ModuleType, p: Any, market: Any) -> None:
+        self.market, self.compiled = market, Compiled(module, p, shape.copy(market.s))
+
+    def __call__(self, event: Event) -> Verdict:
+        details = dict(zip(Event._fields[3:], event[3:], strict=True))
+        verdict = self.market.do(Kind(event.kind), *event[1:3], **details)
+        assert self.compiled.apply(event) == verdict
+        assert_same(self.market.s, self.compiled.state)
+        assert all(values.min() >= 0 for field, values in shape.named(self.market.s) if field.money)
+        return verdict
 
 
 def assert_same(one: Any, other: Any) -> None:

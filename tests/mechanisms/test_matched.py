@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms.sides import Compiled, assert_same
+from mechanisms.sides import Both, assert_same
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
@@ -377,16 +377,8 @@ def event_of(s: Any, what: str, now: int, actor: int, k: int, word: int) -> Even
 @given(p=st.sampled_from(MARKETS), steps=st.lists(STEP, min_size=20, max_size=80))
 def test_random_markets(p: Params, steps: list[tuple[str, int, int, int, int]]) -> None:
     market = Market(p, costs={})
-    compiled = Compiled(matched, p, shape.copy(market.s))
+    both = Both(matched, p, market)
     now = 0
-
-    def both(event: Event) -> Verdict:
-        verdict = market.do(Kind(event.kind), *event[1:3], **dict(zip(Event._fields[3:], event[3:], strict=True)))
-        assert compiled.apply(event) == verdict
-        assert_same(market.s, compiled.state)
-        assert all(values.min() >= 0 for field, values in shape.named(market.s) if field.money)
-        return verdict
-
     for actor in (CHEAP, DEAR, THIRD):
         both(Event(Kind.OFFER, 0, actor, 0, 100 * actor, 4, 0))
         both(Event(Kind.STAKE, 0, actor, 0, 3 * P, 0, 0))
