@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proofyard.cli.shared import Json, Mechanisms, Settings, changes, check_place, check_workers, print_json
+from proofyard.cli.shared import Json, Mechanisms, Settings, changes, check_workers, print_json
 
 
 def compare(
@@ -20,6 +20,9 @@ def compare(
 
     Example: proofyard compare scenarios/taiko-pool-32.toml -m staked_pool -m 'staked_pool(old_slash=1)'
 
+    With --out, what was run is kept as it comes in: the same command goes on where it stopped, also after Ctrl-C or a
+    crash.
+
     Parameters
     ----------
     scenario
@@ -27,7 +30,7 @@ def compare(
     mechanisms
         A rule with parameters; give the option once per rule. Without it, the scenario's own [[variants]].
     out
-        Folder for summary.json and report.html.
+        Folder for runs.parquet, summary.json and report.html.
     settings
         key=value, put over the scenario's own.
     seeds
@@ -40,23 +43,23 @@ def compare(
         Print the summaries as JSON.
     """
     from proofyard import scenario as scenarios
-    from proofyard.lab import metrics
+    from proofyard.core.errors import BadInput
+    from proofyard.lab import comparing, output, store
     from proofyard.lab.runner import Runner
-    from proofyard.lab.runs import run_seeds
 
+    if seeds < 1:
+        raise BadInput("--seeds", "a whole number from 1", seeds)
     check_workers(workers)
     world = scenarios.read_variants(scenario, changes(settings), mechanisms)
     if out is not None:
-        check_place(out)
-    with Runner(workers=workers, ray=ray, quiet=json) as runner:
-        summaries = [
-            metrics.summary(run_seeds(chosen, seeds, quiet=json, runner=runner)) | {"variant": name}
-            for name, chosen in world
-        ]
+        store.check_files(out, comparing.FILES)
+    with Runner(workers=workers, ray=ray, folder=out, quiet=json) as runner:
+        summaries = comparing.compare(world, seeds, runner)
     if out is not None:
-        from proofyard.lab import output
+        from proofyard.lab.report import compare_report
 
-        output.write_comparison(out, summaries, claim=world[0][1].claim)
+        page = compare_report(summaries, world[0][1].claim)
+        store.write_files(out, {"summary.json": output.as_json(summaries), "report.html": page})
     if json:
         print_json(summaries)
         return
@@ -64,4 +67,5 @@ def compare(
 
     table.print_comparison(summaries)
     if out is not None:
-        print(f"report: {out / 'report.html'}")
+        again = f", {runner.reused:,} of its runs from before" if runner.reused else ""
+        print(f"report: {out / 'report.html'}{again}")

@@ -57,6 +57,7 @@ Sources: HHI, Herfindahl 1950 (1/n for n equals, 1 for a monopoly). Gini 1912. N
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -152,27 +153,55 @@ def proof_times(run: Run) -> Ints:
     return (jobs.proven_ms - jobs.asked_ms)[proven]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One seed, measured: all that a summary needs of it."""
+
+    mechanism: str
+    scenario: str
+    seed: int
+    horizon_ms: int
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    provers: Provers
+    figures: Figures  # all but the rows of the provers
+    money_difference_gwei: int
+
+
+def measured(run: Run) -> Measured:
+    """Measure one seed."""
+    return Measured(
+        run.mechanism, run.scenario, run.seed, run.horizon_ms, run.names, run.groups, run.provers, _measure(run),
+        run.money_difference_gwei,
+    )  # fmt: skip
+
+
 def summary(runs: Sequence[Run]) -> Figures:
     """Measure one scenario under one rule, over one seed or several; the module lists the names.
 
     Raises BadInput for no runs, or runs that differ in more than the seed.
     """
+    return together([measured(run) for run in runs])
+
+
+def together(runs: Sequence[Measured]) -> Figures:
+    """Put the seeds of one scenario under one rule together, as `summary` does. Raises BadInput, as there."""
     if not runs:
         raise BadInput("runs", "at least one run", "none")
     first = runs[0]
     for run in runs:
         if (run.mechanism, run.scenario, run.names) != (first.mechanism, first.scenario, first.names):
             raise BadInput("runs", f"runs of {first.scenario} under {first.mechanism}", run.mechanism)
-    measured = [_measure(run) for run in runs]
+    figures = [run.figures for run in runs]
     return {
         "mechanism": first.mechanism,
         "scenario": first.scenario,
         "seeds": [run.seed for run in runs],
         "horizon_ms": first.horizon_ms,
-        **_combine(measured, _mean),
+        **_combine(figures, _mean),
         "provers": _rows(runs),
         "money_difference_gwei": max((run.money_difference_gwei for run in runs), key=abs),
-        "spread": _combine(measured, _standard_error) if len(runs) > 1 else None,
+        "spread": _combine(figures, _standard_error) if len(runs) > 1 else None,
     }
 
 
@@ -309,7 +338,7 @@ _ROW = (
 )  # fmt: skip
 
 
-def _rows(runs: Sequence[Run]) -> list[Figures]:
+def _rows(runs: Sequence[Measured]) -> list[Figures]:
     """Make one row per prover, each figure the mean over the seeds."""
 
     def mean(column: Callable[[Provers], Weights]) -> Weights:

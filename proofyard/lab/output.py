@@ -45,17 +45,6 @@ def write(out_dir: Path, runs: Sequence[Run], summary: Figures, claim: str = "")
     _write_set(out_dir, fill)
 
 
-def write_comparison(out_dir: Path, summaries: Sequence[Figures], claim: str = "") -> None:
-    """Write summary.json (a list) and report.html of several rules into `out_dir`, as `write` does. Raises BadInput."""
-    from proofyard.lab.report import compare_report  # noqa: PLC0415 - see above
-
-    def fill(draft: Path) -> None:
-        (draft / "summary.json").write_text(as_json(list(summaries)) + "\n", encoding="utf-8")
-        (draft / "report.html").write_text(compare_report(summaries, claim), encoding="utf-8")
-
-    _write_set(out_dir, fill)
-
-
 def _write_set(out_dir: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write files into a folder beside `out_dir`, which then takes its name."""
     place = Path(os.path.realpath(out_dir))
@@ -99,8 +88,6 @@ def _is_ours(path: Path) -> bool:
         found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    if isinstance(found, list) and found:  # of a comparison
-        found = found[0]  # pyright: ignore[reportUnknownVariableType]
     return isinstance(found, dict) and _OURS.issubset(found)  # pyright: ignore[reportUnknownArgumentType]
 
 

@@ -228,6 +228,11 @@ def key_of(*parts: object) -> str:
     return total.hexdigest()
 
 
+def name_of(world: Scenario) -> str:
+    """Name a world by everything its runs depend on, not by what is only said about it. Raises BadInput."""
+    return key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), source_of(world))
+
+
 @contextmanager
 def progress(total: int, done: int, what: str, *, quiet: bool) -> Generator[Tick]:
     """Show on a terminal how many are done and how long the rest will take."""

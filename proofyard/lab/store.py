@@ -16,7 +16,7 @@ from proofyard.core.errors import BadInput, Fault
 EVERY_S = 1.0  # the most that a crash costs
 KEY = "key"
 
-Row = Mapping[str, Any]  # texts and numbers by name
+Row = Mapping[str, Any]  # texts, numbers and bytes by name
 
 
 class Store:

@@ -13,7 +13,7 @@ from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics, sensitivity
 from proofyard.lab.design import Design
-from proofyard.lab.runner import Runner, key_of, source_of
+from proofyard.lab.runner import Runner, key_of, name_of
 from proofyard.scenario import Scenario
 from proofyard.worlds.text import unknown
 
@@ -81,12 +81,16 @@ def flat(figures: Mapping[str, Any], prefix: str = "") -> Row:
     return row
 
 
+def numbers(figures: Mapping[str, Any]) -> Row:
+    """Name nested figures with dots, and keep those that are numbers or undefined."""
+    return {k: v for k, v in flat(figures).items() if v is None or isinstance(v, int | float)}
+
+
 def measure(task: tuple[Scenario, int, Row]) -> Row:
     """Run one seed and measure it, in a worker; the row begins with what the task says. Raises BadInput, Fault."""
     scenario, seed, labels = task
     run = simulate(scenario, rule_of(scenario), seed)
-    figures = {k: v for k, v in flat(metrics.summary([run])).items() if v is None or isinstance(v, int | float)}
-    return {**labels, "seed": seed, **figures}
+    return {**labels, "seed": seed, **numbers(metrics.summary([run]))}
 
 
 def sweep(
@@ -104,7 +108,7 @@ def sweep(
     for point in dict.fromkeys(chosen.points):
         labels: Row = {o.key: value for o, value in zip(chosen.over, point, strict=True)}
         world = _world(path, {**(changes or {}), **labels}, mechanism, labels)
-        name = key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), source_of(world), sorted(labels))
+        name = key_of(name_of(world), sorted(labels))
         for k in range(seeds):
             tasks.append((world, world.seed + k, labels))
             keys.append(f"{name}-{world.seed + k}")

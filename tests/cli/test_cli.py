@@ -107,7 +107,7 @@ def test_compare_takes_rules_or_the_variants_of_the_scenario(tmp_path: Path) -> 
     assert own.returncode == 0, own.stderr
     assert "as it is" in own.stdout
     assert "forced" in own.stdout
-    assert {path.name for path in out.iterdir()} == {"summary.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == {"summary.json", "report.html", "runs.parquet"}
     none = proofyard("compare", MINIMAL)
     assert none.returncode == 2
     assert "wanted rules to compare (-m RULE, several times) or [[variants]]" in none.stderr

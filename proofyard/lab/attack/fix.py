@@ -20,9 +20,9 @@ from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics
 from proofyard.lab.attack.catalogue import Attack, members
 from proofyard.lab.attack.deviate import Tree, fresh
-from proofyard.lab.attack.search import Budget, Lab, name_of, search
+from proofyard.lab.attack.search import Budget, Lab, search
 from proofyard.lab.design import Over
-from proofyard.lab.runner import Runner
+from proofyard.lab.runner import Runner, name_of
 from proofyard.scenario import Scenario
 from proofyard.worlds.text import with_values_set
 

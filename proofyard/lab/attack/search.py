@@ -23,7 +23,7 @@ from proofyard.engine.world import rule_of
 from proofyard.lab import metrics
 from proofyard.lab.attack.catalogue import Attack, Range, members
 from proofyard.lab.attack.deviate import COALITION, Pair, Tree, Values
-from proofyard.lab.runner import Runner, key_of, source_of
+from proofyard.lab.runner import Runner, name_of
 from proofyard.scenario import Scenario
 
 CONFIDENCE = 0.95
@@ -187,11 +187,6 @@ class Lab:
         """Run both worlds. Raises BadInput."""
         honest, deviant = self.rows([scenarios.check(pair[0]), scenarios.check(pair[1])], seeds, what)
         return honest, deviant
-
-
-def name_of(world: Scenario) -> str:
-    """Name a world by everything its runs depend on, not by what is only said about it. Raises BadInput."""
-    return key_of(world.model_dump_json(exclude={"claim", "source", "variants"}), source_of(world))
 
 
 def column(rows: Sequence[Row], name: str) -> Floats:
