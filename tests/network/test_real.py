@@ -1,0 +1,123 @@
+"""Markets with real proofs, and the commands that run a whole one: small, but nothing in them is made up."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import tomli_w
+from network import markets as m
+
+from proofyard.network.coordinator import Coordinator
+from proofyard.network.journal import connect
+from proofyard.network.work import Task
+from proofyard.proofs.noir import Noir
+from proofyard.proofs.toolchain import set_up
+from proofyard.rollup.batch import run_batch
+from proofyard.rollup.load import Load
+
+SIZE, DEPTH = 4, 16
+WINDOWS = "min_window_ms=600000, max_window_ms=600000, initial_delay_ms=1000, cooldown_ms=50, open_window_ms=2000"
+PATIENT = f"staked_pool(min_capacity=1, seats=1, {WINDOWS})"  # as slow as the machine may be
+LOOK_S = 0.02
+
+
+@pytest.fixture(scope="module")
+def noir() -> Generator[Noir]:
+    with Noir(set_up("auto", lambda _: None), lambda _: None) as backend:
+        backend.prepare(SIZE, joins=False)
+        yield backend
+
+
+class Prover:
+    """A prover node of its own, as the command runs it."""
+
+    def __init__(self, folder: Path, market: str) -> None:
+        self._folder, self._config = folder, folder / "prover.toml"
+        settings = {"market": market, "name": "prover", "backend": "noir", "setup_ms": 1, "price_gwei": 10}
+        self._config.write_text(tomli_w.dumps({**settings, "stake_gwei": 100 * m.TOKEN}))
+        self.parts = folder / f"{m.PROVER.address}-parts"
+        self._logs = 0
+
+    def start(self) -> None:
+        self._logs += 1
+        key = {**os.environ, "PROOFYARD_KEY": (3).to_bytes(32).hex()}
+        command = [sys.executable, "-m", "proofyard.cli", "prover", "--config", str(self._config)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--state", str(self._folder), "--size", f"{SIZE}"], stderr=log, stdout=log, env=key
+            )
+
+    @property
+    def log(self) -> Path:
+        return self._folder / f"log-{self._logs}"
+
+    def bb(self) -> int:
+        """Return the process that proves, 0 none."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        children = [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        return next((pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "bb\n"), 0)
+
+    def proved(self) -> dict[str, int]:
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return next(line for line in lines if "witness_ms" in line)
+
+    async def until(self, ask: Callable[[], Awaitable[bool]]) -> None:
+        while not await ask():
+            assert self.process.poll() is None, self.log.read_text()
+            await asyncio.sleep(LOOK_S)
+
+
+def test_a_prover_killed_while_it_proves_takes_bb_along_and_goes_on_from_its_witness(
+    noir: Noir, tmp_path: Path
+) -> None:
+    load = Load(seed=1, accounts=8, depth=DEPTH)
+    task = Task(run_batch(load.ledger, list(islice(load.transfers(), SIZE))), SIZE)
+    market = Coordinator(connect(str(tmp_path / "market.db")), m.WRITER, noir, m.genesis(PATIENT, backend="noir"))
+
+    async def story() -> None:
+        async with m.running(market) as client:
+            requester = client(m.REQUESTER)
+            prover = Prover(tmp_path, requester.urls[0])
+            await requester.join("rollup")
+            prover.start()
+
+            async def is_staked() -> bool:
+                return any(actor["stake"] > 0 for actor in await requester.actors())
+
+            await prover.until(is_staked)
+            job = (await requester.request(task.to_bytes(), 500 * m.TOKEN, 1_000)).job
+
+            async def is_proving() -> bool:
+                return prover.bb() > 0
+
+            await prover.until(is_proving)
+            bb = os.pidfd_open(prover.bb())
+            prover.process.send_signal(signal.SIGKILL)
+            prover.process.wait()
+            ended = asyncio.Event()
+            asyncio.get_running_loop().add_reader(bb, ended.set)  # readable once the process has ended
+            await ended.wait()
+            asyncio.get_running_loop().remove_reader(bb)
+            os.close(bb)
+            assert [path.suffix for path in prover.parts.iterdir()] == [".gz"]
+
+            prover.start()
+
+            async def is_settled() -> bool:
+                return await m.phase(requester, job) == "SETTLED"
+
+            await prover.until(is_settled)
+            assert prover.proved()["witness_ms"] == 0
+            assert list(prover.parts.iterdir()) == []
+            prover.process.terminate()
+            assert await asyncio.to_thread(prover.process.wait) == 0
+            assert (await requester.market())["money_difference_gwei"] == 0
+
+    asyncio.run(story())
