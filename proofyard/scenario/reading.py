@@ -46,7 +46,9 @@ def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | Non
 def tree_of(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> dict[str, Any]:
     """Read the scenario at `path` as nested dictionaries, not checked yet. Raises BadInput."""
     if not path.is_file():
-        raise BadInput("scenario", "a TOML file", f"{path}, which does not exist")
+        raise BadInput(
+            "scenario", "a TOML file", f"{path}, which {'is a folder' if path.is_dir() else 'does not exist'}"
+        )
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

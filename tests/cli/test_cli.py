@@ -127,6 +127,7 @@ BAD_RULE = "from typing import NamedTuple\nfrom proofyard.core import Book\n"
     ("arguments", "sentence"),
     [
         (["simulate", "nowhere.toml"], "scenario: wanted a TOML file, got nowhere.toml, which does not exist."),
+        (["simulate", "scenarios"], "scenario: wanted a TOML file, got scenarios, which is a folder."),
         (["simulate", "MINIMAL", "-m", "rase"], "mechanism: wanted a mechanism (did you mean race?), got rase."),
         (["simulate", "MINIMAL", "--set", "workload.everi=1s"], "(nearest: every), got everi."),
         (["simulate", "MINIMAL", "--set", "every"], "--set: wanted key=value, e.g. workload.every=6s, got 'every'."),
