@@ -27,7 +27,7 @@ from proofyard.engine.memory import call
 from proofyard.engine.mind import ACCEPT, asked
 from proofyard.engine.race import race
 from proofyard.engine.vote import call_ballot
-from proofyard.engine.work import alarm, begin, estimate, is_online
+from proofyard.engine.work import alarm, begin, estimate, finish, is_online
 from proofyard.policies.view import Moment
 
 _NOTHING, _EPOCH = -1, -2  # instead of a kind: only look at the job; hand the epoch to Python
@@ -143,8 +143,9 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
     holder, phase = j.assigned, w.book.phase[job]
     watched = holder >= 0 and (kind != Kind.PROVE or phase != Phase.ASSIGNED)
     slashed = _slashed(w, holder) if watched else 0
-    if _act(rule, context, w, kind, now, actor, job, amount, detail, word) != Verdict.OK:
-        return _refused(w, now, kind, job)
+    verdict = _act(rule, context, w, kind, now, actor, job, amount, detail, word)
+    if verdict != Verdict.OK:
+        return _refused(w, now, kind, job, prover, verdict)
     if kind == Kind.PROVE:
         if r.every_proof == 0 or j.proven == 0:
             j.proven = now
@@ -175,8 +176,11 @@ def _who_hands_in(w: World, job: int, maker: int) -> int:
 
 
 @aside
-def _refused(w: World, now: int, kind: int, job: int) -> bool:
-    """Deal with an event the rule refused; say whether to follow the job up."""
+def _refused(w: World, now: int, kind: int, job: int, prover: int, verdict: int) -> bool:
+    """Deal with an event the rule refused; say whether to follow the job up.
+
+    A proof that comes too early is kept and handed in again, after a quarter of the time left each time.
+    """
     r = w.registers[0]
     if kind == Kind.REQUEST:
         r.live -= 1
@@ -187,8 +191,12 @@ def _refused(w: World, now: int, kind: int, job: int) -> bool:
         w.jobs[job].worker = -1  # so the work begins after all
         return True
     if kind == Kind.PROVE:
-        w.jobs[job].finish = queue.NEVER
-        return True
+        left = w.book.deadline[job] - now
+        again = now + 1 + left // 4 if verdict == Verdict.EARLY and left > 0 else queue.NEVER
+        w.jobs[job].finish = again
+        if again < queue.NEVER:
+            finish(w, job, prover, again)
+        return again >= queue.NEVER
     if kind == Kind.VOTE:
         return False
     r.stuck += 1

@@ -30,6 +30,7 @@ def race(w: World, now: int, job: int) -> None:
         best, who, best_work = j.finish, j.worker, j.work  # still at it, or done and holding it back
     elif j.worker >= 0 and r.every_proof == 0:
         w.provers[j.worker].wasted += j.work
+        j.work = 0
     row = np.uint64(r.seed) + dice.RACE_KEY + np.uint64(job * r.provers + 1) * dice.GAMMA
     for k in range(len(w.racers)):
         i = w.racers[k]

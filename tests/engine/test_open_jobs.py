@@ -1,5 +1,7 @@
 """Jobs that anybody may prove: proofs copied on their way, proofs held up, proofs of a first part only."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,30 @@ def test_a_first_part_takes_its_part_of_the_time_and_of_the_pay() -> None:
 def test_a_favourite_nobody_knows_is_one_sentence() -> None:
     with pytest.raises(BadInput, match=r"market.favours: wanted the name of a class \(fast\), got slow"):
         race({"name": "fast", **CARDS}, market={"favours": "slow", "holds": "2s"})
+
+
+def test_a_proof_that_comes_too_early_is_kept_and_handed_in_again() -> None:
+    rule = Path(__file__).with_name("too_early.py")
+    done = race({"name": "fast", **CARDS}, {"name": "slow", **SLOW}, mechanism=str(rule), every="20m")
+    count = len(done.jobs.phase)
+    assert done.provers.wins.tolist() == [count, 0]
+    assert done.provers.busy_ms.tolist() == [30_000 * count] * 2  # the loser stops then
+    assert done.provers.wasted_ms.tolist() == [0, 30_000 * count]
+    assert done.verdicts["PROVE", "EARLY"] == count  # made at 30 s, handed in again after 142.5 s more
+    assert (done.jobs.proven_ms - done.jobs.asked_ms == 30_000 + 142_501).all()
+
+
+def test_a_proof_that_is_always_too_early_is_lost_once() -> None:
+    rule = f"{Path(__file__).with_name('too_early.py')}(closed_ms=700_000)"
+    done = race({"name": "fast", **CARDS}, {"name": "slow", **SLOW}, mechanism=rule, every="20m")
+    assert (done.jobs.phase == Phase.LOST).all()
+    assert done.verdicts["PROVE", "EARLY"] < 60 * len(done.jobs.phase)
+    assert (done.provers.wasted_ms == done.provers.busy_ms).all()
+
+
+def test_work_on_a_job_that_is_opened_to_all_is_wasted_once() -> None:
+    """Who is assigned, is late and is overtaken has wasted its work, not twice of it."""
+    path = Path(__file__).parents[2] / "scenarios" / "openzeppelin-periods.toml"
+    done = simulate(scenario.read(path, {"horizon": "1h"}))
+    assert done.provers.wasted_ms[0] > 0
+    assert (done.provers.wasted_ms <= done.provers.busy_ms).all()
