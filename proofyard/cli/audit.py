@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def audit(
     journal: str,
     *,
-    backend: Literal["calibrated", "noir", "none"] | None = None,
+    backend: Literal["calibrated", "noir", "groth16", "none"] | None = None,
     chain: str = "",
     deployment: Path | None = None,
     profile: str = "anvil",

@@ -20,7 +20,8 @@ def bench(
 
     Example: proofyard bench --out build/profile.json
 
-    Takes up to three minutes after the circuits have been built. A scenario uses it as hardware = "profile:FILE".
+    Takes up to three minutes after the circuits have been built. A scenario uses it as hardware = "profile:FILE"; the
+    last one of this machine is kept for `trial`.
 
     Parameters
     ----------
@@ -32,14 +33,16 @@ def bench(
         Print the profile as JSON instead of the table.
     """
     from proofyard.core.errors import BadInput
-    from proofyard.proofs.measure import measure
+    from proofyard.proofs.measure import kept_at, measure
     from proofyard.proofs.toolchain import set_up
 
     if not out.parent.is_dir() or out.is_dir():
         raise BadInput("--out", "a file in a folder that exists", out)
     tell = _say if not json else _quiet
     profile = measure(set_up(srs, _say), tell)
-    out.write_text(profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for place in (out, kept_at()):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(profile.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if json:
         print_json(profile.model_dump())
         return

@@ -16,7 +16,7 @@ def live(
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
     port: int = 8700,
-    backend: Literal["calibrated", "noir"] = "calibrated",
+    backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
     transfers: int = 16,
     chain: bool = True,
     json: Json = False,
@@ -44,7 +44,8 @@ def live(
     port
         Of the market.
     backend
-        noir proves; calibrated makes no proofs: it spends the time the scenario names and hands out stand-ins.
+        noir proves; groth16 too, with the smallest proofs and keys that are INSECURE, up to 16 transfers; calibrated
+        makes no proofs: it spends the time the scenario names and hands out stand-ins.
     transfers
         To a batch: 4, 16 or 64.
     chain

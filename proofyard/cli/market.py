@@ -21,7 +21,7 @@ def market(
     key: Path | None = None,
     actors: int = 256,
     grant: str = "1000",
-    backend: Literal["calibrated", "noir"] = "calibrated",
+    backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
     traces: Path | None = None,
     name: str = "market",
     scenario: Path | None = None,

@@ -67,4 +67,4 @@ def prover(
 
 def _fixed(backend: str, size: int) -> int:
     """Transfers a node's circuit has room for; a stand-in has none."""
-    return size if backend == "noir" else 0
+    return 0 if backend == "calibrated" else size

@@ -20,9 +20,10 @@ def trial(
     settings: Settings = None,
     seeds: int = 100,
     port: int = 8700,
-    backend: Literal["calibrated", "noir"] = "calibrated",
+    backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
     transfers: int = 16,
     chain: bool = True,
+    profile: Path | None = None,
     keep: bool = False,
     json: Json = False,
 ) -> None:
@@ -30,7 +31,8 @@ def trial(
 
     Example: proofyard trial scenarios/payments-rollup.toml --for 1m
 
-    With noir, a few proofs are made first: no prover is foreseen to be faster than this machine.
+    With real proofs no prover is foreseen to be faster than this machine, as `proofyard bench` measured it; if it never
+    did, a few proofs are made first.
 
     Four columns: what the simulator foresaw; what it says with the mean proving times that the live run measured; the
     journal replayed in the engine with its own random words and each proof's own time; and what happened. The first two
@@ -53,11 +55,14 @@ def trial(
     port
         Of the market.
     backend
-        noir proves; calibrated makes no proofs: it spends the time the scenario names and hands out stand-ins.
+        noir proves; groth16 too, with the smallest proofs and keys that are INSECURE, up to 16 transfers; calibrated
+        makes no proofs: it spends the time the scenario names and hands out stand-ins.
     transfers
         To a batch: 4, 16 or 64.
     chain
         Keep the money in contracts on a development chain; --no-chain: play money, nothing is settled.
+    profile
+        File that `proofyard bench` wrote; by default the last one of this machine, if there is one.
     keep
         Leave the explorer open at the end, until Ctrl-C.
     json
@@ -66,14 +71,17 @@ def trial(
     import json as encoder
 
     from proofyard.cli.live import Where, chosen, run, settled
+    from proofyard.core.errors import BadInput
     from proofyard.lab import metrics
     from proofyard.lab.runs import run_seeds
     from proofyard.network import comparison
     from proofyard.network.live import with_measured
 
     wanted = chosen(scenario, length, mechanism, settings)
-    if backend == "noir":
-        wanted = _paced(wanted, transfers, quiet=json)
+    if backend != "calibrated":
+        wanted = _paced(wanted, backend, transfers, profile, quiet=json)
+    elif profile is not None:
+        raise BadInput("--profile", "a backend that proves, --backend noir", backend)
     prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
     outcome, reality = run(wanted, Where(out, port, backend, transfers, chain), quiet=json)
     measured = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
@@ -112,19 +120,31 @@ def _replayed(journal: Path) -> dict[str, Any]:
     return metrics.summary([counterfactual.measured(story, counterfactual.replay(story, story.market.rule.text))])
 
 
-def _paced(scenario: Any, transfers: int, *, quiet: bool) -> Any:
-    """Measure this machine, and let no prover of the scenario be faster."""
+def _paced(scenario: Any, backend: str, transfers: int, profile: Path | None, *, quiet: bool) -> Any:
+    """Let no prover of the scenario be faster than this machine."""
     from proofyard.cli.live import tell
-    from proofyard.network.pace import measured_ms, paced
+    from proofyard.network.pace import paced
+
+    took, by = _speed(backend, transfers, profile, quiet=quiet)
+    tell(f"a proof of a batch of {transfers} takes {took / 1_000:.1f} s here, by {by}", quiet=quiet)
+    return paced(scenario, took)
+
+
+def _speed(backend: str, transfers: int, profile: Path | None, *, quiet: bool) -> tuple[int, str]:
+    """Find or measure how long a proof takes here, ms; say which."""
+    from proofyard.cli.live import tell
+    from proofyard.network.pace import PROOFS, measured_ms, profile_for
     from proofyard.network.server import backend_of
 
-    backend = backend_of("noir", lambda line: tell(line, quiet=quiet), size=transfers)
+    found = profile_for(backend, profile)
+    if found is not None:
+        return round(found[0].leaf_ms(transfers)), f"the profile {found[1]}"
+    tell(f"no profile of this machine from `proofyard bench`: measuring {PROOFS} proofs", quiet=quiet)
+    proving = backend_of(backend, lambda line: tell(line, quiet=quiet), size=transfers)
     try:
-        took = measured_ms(backend, transfers)
+        return measured_ms(proving, transfers), "what was measured just now"
     finally:
-        backend.close()
-    tell(f"a proof of a batch of {transfers} takes {took / 1_000:.1f} s here", quiet=quiet)
-    return paced(scenario, took)
+        proving.close()
 
 
 def _cell(value: float | None, unit: str) -> str:

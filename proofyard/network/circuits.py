@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from proofyard.chain import Circuit, Kind
 from proofyard.chain.build import compile_sources
@@ -12,6 +13,9 @@ from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.calibrated import Calibrated
 from proofyard.proofs.noir import Noir
 from proofyard.tools.cache import Tell, digest, kept
+
+if TYPE_CHECKING:  # optional, and slow to import
+    from proofyard.proofs.groth16 import Groth16
 
 GAS = 1_800_000  # twice what a good proof of 16 transfers takes
 
@@ -27,8 +31,9 @@ def circuits_for(backend: ProofBackend, sizes: Sequence[int], tell: Tell) -> dic
 def _source(backend: ProofBackend, size: int, tell: Tell) -> str:
     if isinstance(backend, Noir):
         return build.verifier_source(backend.tools, backend.circuit(size, "evm"), tell)
-    assert isinstance(backend, Calibrated)  # noqa: S101 - there are two
-    return backend.verifier_source(size)
+    if isinstance(backend, Calibrated):
+        return backend.verifier_source(size)
+    return cast("Groth16", backend).contract(size)
 
 
 def _compiled(source: str, tell: Tell) -> str:

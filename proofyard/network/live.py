@@ -181,7 +181,7 @@ def _settings(plan: Plan, cast: Cast, prover: int, net: Devnet | None) -> dict[s
         chain = {"chain": net.place.url, "deployment": str(net.place.deployment), "deposit_gwei": deposit}
     return {
         **chain,
-        "slow": plan.backend == "noir",
+        "slow": plan.backend != "calibrated",
         "market": f"http://127.0.0.1:{plan.port}",
         "name": cast.names[prover],
         "policy": group.policy,

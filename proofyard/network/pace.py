@@ -1,16 +1,37 @@
 """How fast this machine really proves, before a scenario is simulated that will be run on it."""
 
 import time
+from pathlib import Path
 
-from proofyard.core.errors import Fault
+from proofyard.core.errors import BadInput, Fault
 from proofyard.engine.cast import cast_of
 from proofyard.proofs.backend import Job, ProofBackend
+from proofyard.proofs.measure import kept_at
 from proofyard.proofs.session import make_batches
 from proofyard.scenario import Scenario
 from proofyard.worlds.hardware import proving_ms
+from proofyard.worlds.profile import Profile, read
 
 PROOFS = 3  # measured; the first also starts the programs
 PAYOUT = 1
+
+
+def profile_for(backend: str, path: Path | None) -> tuple[Profile, Path] | None:
+    """Read a profile of a backend from a file, or the last of this machine; None if it never was measured.
+
+    Raises
+    ------
+    BadInput : the file is no profile, or one of another backend.
+    """
+    place = path or kept_at()
+    if path is None and not place.is_file():
+        return None
+    profile = read(str(place), "--profile")
+    if profile.backend == backend:
+        return profile, place
+    if path is None:
+        return None
+    raise BadInput("--profile", f"one of backend {backend}", profile.backend)
 
 
 def measured_ms(backend: ProofBackend, transfers: int) -> int:

@@ -23,7 +23,7 @@ from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
 from proofyard.tools.cache import Tell
 
-BACKENDS = ("calibrated", "noir")
+BACKENDS = ("calibrated", "noir", "groth16")
 PAGES = "/explorer"
 MOST_FILES = 65_536
 GRACE_S = 5  # for answers under way when the market is told to stop
@@ -36,15 +36,27 @@ def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0, part
     """
     if name == "calibrated":
         return Calibrated(speed=speed)
-    if name != "noir":
+    if name not in BACKENDS:
         raise BadInput("--backend", " or ".join(BACKENDS), name)
-    from proofyard.proofs.noir import Noir  # noqa: PLC0415 - sets up tools that stand-ins don't need
-    from proofyard.proofs.toolchain import set_up  # noqa: PLC0415
-
-    backend = Noir(set_up("auto", tell), tell, parts=parts)
+    backend = _groth16(tell) if name == "groth16" else _noir(tell, parts)
     if size:
         backend.prepare(size, joins=False)
     return backend
+
+
+def _noir(tell: Tell, parts: Path | None) -> ProofBackend:
+    """Set up tools that stand-ins don't need."""
+    from proofyard.proofs.noir import Noir  # noqa: PLC0415 - as said
+    from proofyard.proofs.toolchain import set_up  # noqa: PLC0415
+
+    return Noir(set_up("auto", tell), tell, parts=parts)
+
+
+def _groth16(tell: Tell) -> ProofBackend:
+    from proofyard.proofs.groth16 import Groth16  # noqa: PLC0415 - optional: installs its tools when first used
+
+    tell("INSECURE: the keys of groth16 come from secrets that stand in the source; anybody can forge its proofs")
+    return Groth16(tell)
 
 
 def speed_for(work_ms: int, size: int = TYPICAL) -> float:

@@ -28,7 +28,7 @@ class Settings(BaseModel):
     rate_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # cost of an hour of work
     capacity: int = Field(default=1, ge=1, le=1_000)  # proofs at once, true
     stake_gwei: int = Field(default=0, ge=0, le=MAX_GWEI)  # to stake at first
-    backend: Literal["calibrated", "noir"] = "calibrated"
+    backend: Literal["calibrated", "noir", "groth16"] = "calibrated"
     profile: str = ""  # file that `bench` wrote: gives capacity, setup_ms and unit_ns where they are not written here
     setup_ms: int = Field(default=0, ge=0)  # of a proof, whatever its size
     unit_ns: int = Field(default=0, ge=0)  # ns of a proof per unit of the request's size

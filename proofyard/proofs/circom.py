@@ -23,6 +23,7 @@ TEMPLATE = Path("snarkjs", "templates", "verifier_groth16.sol.ejs")
 PUBLIC = ("old_root", "new_root", "commitment", "fee_total", "chain_id", "payout", "node_key")
 MOST = 16  # transfers: beyond, the keys take gigabytes
 HEAP_MIB = 6_000
+SLOT_MIB = 20  # disk that a transfer takes in the largest file, and some
 # A point of Grumpkin whose logarithm nobody knows: x is the first SHA-256 of `proofyard/groth16 offset N`, N = 0, 1, …,
 # that has a y, which is the smaller of the two.
 OFFSET = (
@@ -109,7 +110,7 @@ def leaf(tools: Tools, size: int, depth: int, tell: Tell) -> Circuit:
         raise BadInput("size", f"1 to {MOST} transfers for groth16", size)
     name = f"leaf{size}-d{depth}"
     program = _program(tools, name, (size, depth), tell)
-    keys = _keys(tools, name, program, tell)
+    keys = _keys(tools, name, size, program, tell)
     version = hashlib.sha256((keys / "key.json").read_bytes()).hexdigest()[:16]
     return Circuit(
         f"{name}/groth16",
@@ -140,10 +141,10 @@ def _program(tools: Tools, name: str, shape: tuple[int, int], tell: Tell) -> Pat
             raise Fault(f"circuit {name} does not compile: {answer['error']}")
         (draft / "main_js" / "main.wasm").replace(draft / "main.wasm")
 
-    return kept(f"circuits/circom-{name}-{key}", make)
+    return kept(f"circuits/circom-{name}-{key}", make, mib=SLOT_MIB * shape[0])
 
 
-def _keys(tools: Tools, name: str, program: Path, tell: Tell) -> Path:
+def _keys(tools: Tools, name: str, size: int, program: Path, tell: Tell) -> Path:
     """Make the keys of a compiled circuit, and the contract."""
 
     def make(draft: Path) -> None:
@@ -164,7 +165,7 @@ def _keys(tools: Tools, name: str, program: Path, tell: Tell) -> Path:
         source.write_text(warning + source.read_text(encoding="utf-8") + wrapper, encoding="utf-8")
 
     made = digest_files([PACKAGE / file for file in ("qap.py", "points2.py", "circom.py")])
-    return kept(f"keys/INSECURE-{program.name}-{made}", make)
+    return kept(f"keys/INSECURE-{program.name}-{made}", make, mib=SLOT_MIB * size)
 
 
 def main(size: int, depth: int) -> str:

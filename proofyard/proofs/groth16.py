@@ -5,6 +5,7 @@ keys of each circuit come from a development set-up: INSECURE, always.
 """
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,7 @@ class Groth16:
         self.spent = Spent()
         self._tell, self._tools = tell, Tools(tell)
         self._circuits: dict[int, Circuit] = {}
+        self._asking = threading.Lock()  # proofs may be asked for side by side; they are made one by one
         self._running: Lines | None = None
 
     def circuit(self, size: int) -> Circuit:
@@ -98,13 +100,14 @@ class Groth16:
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Ask the resident program, started on first use."""
-        if self._running is None:
-            self._running = self._tools.start()
-        try:
-            return self._running.ask(question)
-        except Died:
-            self.close()
-            raise
+        with self._asking:
+            if self._running is None:
+                self._running = self._tools.start()
+            try:
+                return self._running.ask(question)
+            except Died:
+                self.close()
+                raise
 
     def join(self, proofs: Sequence[Proof], *, last: bool = False) -> Proof:
         """Refuse. Raises BadInput."""

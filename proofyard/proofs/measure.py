@@ -15,9 +15,9 @@ from proofyard.proofs.noir import Noir
 from proofyard.proofs.quiet import Meter, undisturbed
 from proofyard.proofs.session import make_batches
 from proofyard.proofs.statement import Proof
-from proofyard.proofs.toolchain import Toolchain
+from proofyard.proofs.toolchain import PACKAGE, Toolchain
 from proofyard.proofs.workers import SHARE, cores, free_mib
-from proofyard.tools.cache import Tell
+from proofyard.tools.cache import Tell, digest, root
 from proofyard.worlds.profile import Profile, Sample
 
 BUDGET_S = 150
@@ -119,6 +119,12 @@ def _sum_up(tools: Toolchain, samples: list[Sample], beside: float, others: floa
         others=round(others, 3),
         samples=samples,
     )
+
+
+def kept_at() -> Path:
+    """Say where the last profile of this machine with these very tools is kept, for whoever asks for none by name."""
+    lock = (PACKAGE / "npm" / "package-lock.json").read_bytes()
+    return root() / "profiles" / f"{digest(machine(), lock)}.json"
 
 
 def fit(sizes: Sequence[int], times_ms: Sequence[int]) -> tuple[float, float, float]:

@@ -140,8 +140,9 @@ class Run:
         """Say what a worker has to do."""
         last = part.parent < 0
         if part.children:
-            return Task(part.place, threads, None, tuple(self.proofs[child] for child in part.children), last)
-        return Task(part.place, threads, self.jobs[part.place], (), last)
+            children = tuple(self.proofs[child] for child in part.children)
+            return Task(part.place, threads, None, children, last, self.backend.name)
+        return Task(part.place, threads, self.jobs[part.place], (), last, self.backend.name)
 
     def launch(self, workers: Workers) -> None:
         """Start what memory and workers have room for."""

@@ -14,7 +14,7 @@ from proofyard.proofs.parallel import Result, Watch, prove_all
 from proofyard.proofs.statement import ADDRESS_BITS, Proof
 from proofyard.proofs.toolchain import set_up
 from proofyard.proofs.tree import Store
-from proofyard.proofs.workers import LocalWorkers, Workers, cores
+from proofyard.proofs.workers import GROTH16, SHARE, LocalWorkers, Workers, check_memory, cores, free_mib, peak_mib
 from proofyard.rollup.batch import Batch, run_batch
 from proofyard.rollup.load import Load
 from proofyard.tools.cache import Tell, digest, locked, root
@@ -22,7 +22,6 @@ from proofyard.tools.cache import Tell, digest, locked, root
 INSECURE = "INSECURE: proven with a development SRS whose secret is public; anybody can forge such proofs."
 SET_UP = "INSECURE: proven with a development set-up whose secrets are public; anybody can forge such proofs."
 STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract of a real market takes them."
-GROTH16 = "groth16"
 ACCOUNTS = 64
 
 
@@ -93,6 +92,8 @@ def run(wanted: Wanted, *, tell: Tell, watch: Watch, contract: bool = False) -> 
         raise BadInput("--batches", "a whole number from 1", wanted.batches)
     if wanted.workers < 0:
         raise BadInput("--workers", "a whole number from 0", wanted.workers)
+    if wanted.ray is None and wanted.backend != Calibrated.name:  # before anything is built for it
+        check_memory(peak_mib(0 if wanted.batches > 1 else wanted.size, wanted.backend), int(free_mib() * SHARE))
     make = _maker(wanted, tell)
     batches = make_batches(wanted.batches, wanted.size, wanted.seed)
     backend = make()

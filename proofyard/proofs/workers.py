@@ -18,6 +18,8 @@ from proofyard.proofs.statement import Proof
 
 # Most memory a proof took with bb 5.0.0 on x86-64, MiB: leaves by size, the joining circuit under 0.
 PEAK_MIB = {0: 2_100, 4: 260, 16: 300, 64: 750}
+GROTH16 = "groth16"
+PEAK_GROTH16_MIB = {4: 750, 16: 1_800}  # snarkjs 0.7; as much goes into the circuit and its keys, once
 WORKER_MIB = 220  # its witness maker
 GRACE_S = 2  # for an idle worker to end its programs; a busy one, after a failure, isn't waited for
 SHARE = 0.8  # of the free memory that may be used
@@ -31,11 +33,12 @@ class Task(NamedTuple):
     job: Job | None = None
     children: tuple[Proof, ...] = ()
     last: bool = False
+    backend: str = "noir"
 
     @property
     def mib(self) -> int:
         """Memory it takes, MiB."""
-        return peak_mib(self.job.size if self.job else 0)
+        return peak_mib(self.job.size if self.job else 0, self.backend)
 
 
 class Done(NamedTuple):
@@ -69,10 +72,20 @@ class Workers(Protocol):
         ...
 
 
-def peak_mib(size: int) -> int:
+def peak_mib(size: int, backend: str = "noir") -> int:
     """Memory that proving a batch of `size` takes (0: a join), MiB; between known sizes the next larger."""
-    known = [peak for k, peak in sorted(PEAK_MIB.items()) if k >= size]
-    return PEAK_MIB[0] if size == 0 else min(known, default=PEAK_MIB[64] * -(-size // 64))
+    peaks = PEAK_GROTH16_MIB if backend == GROTH16 else PEAK_MIB
+    if size in peaks:
+        return peaks[size]
+    largest = max(peaks)
+    return min((peak for k, peak in peaks.items() if k >= size), default=peaks[largest] * -(-size // largest))
+
+
+def check_memory(wanted_mib: int, mib: int) -> None:
+    """Raise BadInput unless a proof fits."""
+    if wanted_mib > mib:
+        wanted = f"at least {wanted_mib} MiB of free memory for one proof"
+        raise BadInput("memory", wanted, f"{mib} MiB; free some, or take smaller batches")
 
 
 def free_mib() -> int:
@@ -134,9 +147,7 @@ class LocalWorkers:
 
     def submit(self, task: Task) -> "Future[Done]":
         """Start a task as soon as a worker is free."""
-        if task.mib > self.mib:
-            wanted = f"at least {task.mib} MiB of free memory for one proof"
-            raise BadInput("memory", wanted, f"{self.mib} MiB; free some, or take smaller batches")
+        check_memory(task.mib, self.mib)
         future: Future[Done] = Future()
         self._tasks.put((task, future))
         return future

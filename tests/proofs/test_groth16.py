@@ -16,6 +16,8 @@ from eth_utils.crypto import keccak
 from proofyard.chain import Chain, devchain, profiles
 from proofyard.chain.build import compile_sources
 from proofyard.core.errors import BadInput, Fault
+from proofyard.network.circuits import circuits_for
+from proofyard.network.work import Task, why_not
 from proofyard.proofs import circom, groth16, qap, session
 from proofyard.proofs.backend import Job, ProofBackend
 from proofyard.proofs.groth16 import Groth16
@@ -138,6 +140,27 @@ def test_what_it_cannot_do_is_refused_before_anything_is_installed(
     with pytest.raises(BadInput, match=re.escape(reason)):
         session.run(wanted, tell=silent, watch=lambda _: None)
     assert not (tmp_path / "none").exists()
+
+
+def test_what_does_not_fit_the_memory_is_refused_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path / "none"))
+    monkeypatch.setattr(session, "free_mib", lambda: 2_000)
+    wanted = session.Wanted(1, 16, PAYOUT, 1, 1, "groth16", "auto")
+    with pytest.raises(BadInput, match="memory: wanted at least 1800 MiB of free memory for one proof, got 1600 MiB"):
+        session.run(wanted, tell=silent, watch=lambda _: None)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_market_has_it_too(backend: Groth16, proof: Proof) -> None:
+    task = Task(honest()[0], SIZE)
+    prover = f"{PAYOUT:#042x}"
+    assert why_not(backend, task, proof.to_json().encode(), prover) == ""
+    assert "payout is 0xa11ce, not 0x7" in why_not(backend, task, proof.to_json().encode(), f"{7:#042x}")
+    ((name, circuit),) = circuits_for(backend, [SIZE], silent).items()
+    assert name.rstrip(b"\0") == b"groth16 leaf2"
+    assert len(circuit.single) > 1_000
 
 
 def test_it_is_a_backend_and_its_contract_says_what_it_is_worth(backend: Groth16) -> None:

@@ -115,6 +115,12 @@ def test_memory_of_a_part(size: int, peak: int) -> None:
     assert workers.free_mib() > 0
 
 
+@pytest.mark.parametrize(("size", "peak"), [(1, 750), (4, 750), (16, 1_800)])
+def test_memory_of_a_groth16_proof(size: int, peak: int) -> None:
+    job = Job(batches(1)[0], size, 7, last=True)
+    assert Task(0, 1, job, backend="groth16").mib == peak
+
+
 def test_stand_ins_are_no_proofs(tmp_path: Path, noir: Noir) -> None:
     proof = prove(2, tmp_path).proof
     assert not proof.secure

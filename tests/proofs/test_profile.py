@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from proofyard.cli.trial import trial
 from proofyard.core.errors import BadInput
-from proofyard.proofs.measure import fit
+from proofyard.network.pace import profile_for
+from proofyard.proofs.measure import fit, kept_at
 from proofyard.proofs.quiet import Meter
 from proofyard.worlds.hardware import hardware, proving_ms
 from proofyard.worlds.profile import Profile, Sample, read
@@ -58,6 +60,31 @@ def test_a_damaged_profile_is_one_sentence(tmp_path: Path, text: str, reason: st
     file.write_text(json.dumps(json.loads(profile().model_dump_json()) | {"cores": -1}))
     with pytest.raises(BadInput, match="cores: Input should be greater"):
         read(str(file), "x")
+
+
+def test_a_trial_takes_the_profile_it_is_given_or_the_last_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path))
+    assert profile_for("noir", None) is None
+    kept_at().parent.mkdir()
+    kept_at().write_text(profile(machine="this one").model_dump_json())
+    given = tmp_path / "given.json"
+    given.write_text(profile(machine="that one").model_dump_json())
+    found, named = profile_for("noir", None), profile_for("noir", given)
+    assert found is not None
+    assert named is not None
+    assert (found[0].machine, found[1], named[0].machine) == ("this one", kept_at(), "that one")
+    assert profile_for("groth16", None) is None  # nobody has measured that
+    with pytest.raises(BadInput, match="--profile: wanted one of backend groth16, got noir"):
+        profile_for("groth16", given)
+    with pytest.raises(BadInput, match="--profile: wanted a profile written by proofyard bench, got"):
+        profile_for("noir", tmp_path / "none.json")
+
+
+def test_a_trial_without_proofs_takes_no_profile(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--profile: wanted a backend that proves, --backend noir, got calibrated"):
+        trial(Path("scenarios/payments-rollup.toml"), profile=tmp_path / "profile.json")
 
 
 def test_fit_finds_the_line_and_its_error() -> None:
