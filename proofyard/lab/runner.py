@@ -6,6 +6,7 @@ counted and its tasks are done again, three times at most; after a death they go
 is told from those that were beside it.
 """
 
+import functools
 import hashlib
 import sys
 import threading
@@ -223,9 +224,15 @@ def source_of(world: Scenario) -> str:
 def key_of(*parts: object) -> str:
     """Name a run by everything it depends on: `parts`, and our own sources."""
     total = hashlib.blake2b(cache.folder().name.encode(), digest_size=12)
-    for part in parts:
+    for part in (_measures(), *parts):
         total.update(f"\0{part}".encode())
     return total.hexdigest()
+
+
+@functools.cache
+def _measures() -> str:
+    """Digest of all that measures runs: a row says today what it said yesterday."""
+    return cache.digest_of(sorted(Path(__file__).parent.rglob("*.py")))
 
 
 def name_of(world: Scenario) -> str:

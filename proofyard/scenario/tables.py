@@ -38,6 +38,7 @@ class Workload(Table):
     after: str | None = None  # scenario of the layer before this one: what is proven there asks here, at that moment
     batch: int = Field(default=1, ge=1, le=1_000_000)  # jobs of that scenario to one request of this
     requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
+    wait_cost: Tokens = Decimal(0)  # what an hour of waiting for a proof costs it; only attacks are judged by it
     coalition: str = ""  # of the rollup, see [[provers]]
 
 
@@ -54,6 +55,7 @@ class Requester(Table):
     max_fee: Tokens = Decimal(1)  # the most a request pays
     funded: float = Field(default=1.0, ge=0.0, le=1.0)  # share of what all its requests promise that it has
     worth: Tokens | None = None  # what a proof is worth to it; None: max_fee
+    wait_cost: Tokens = Decimal(0)  # what an hour of waiting for a proof costs it; only attacks are judged by it
     coalition: str = ""  # whose it is, see [[provers]]
 
 

@@ -134,6 +134,16 @@ CASES: tuple[Case, ...] = (
         why="the proofs of the faster one arrive later", changes={"horizon": "1h"},
     ),
     Case(
+        "eight names outside the pool's seats become one", "taiko-pool-32", "merge", "rank 33", pays=True,
+        why="names race each other for each expired block, one name makes its proof once; the rule is not gamed",
+        changes={"horizon": "6h"},
+    ),
+    Case(
+        "proofs handed in as the window closes, where waiting costs 6 an hour", "second-price-pair", "last_moment",
+        "cheap", pays=False, hurts=True, why="no rule of a window pays for a proof that comes sooner",
+        changes={"workload.wait_cost": "6"} | _DAY,
+    ),
+    Case(
         "the same machine under several names, in a race", "minimal", "sold_twice", "fast", pays=False,
         why="each name still makes one proof at a time", changes={"horizon": "1h"},
     ),

@@ -27,7 +27,9 @@ Student's at 95 % together, by Bonferroni's correction for all settings that wer
 of a token or of the honest profit counts as rounding.
 
 *Detectability* is the total variation between what anybody can count in the two worlds (events, verdicts, times to
-proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked.
+proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked,
+*time to proof* the mean over those. Who *waits* pays for it where the scenario says so (`wait_cost` of whoever asks, an
+hour). Where nobody pays because most of the gain is work that is no longer done, the table says so.
 
 Each attack that pays is left as `attacks/RULE-ATTACK.toml`: `proofyard simulate` gives the coalition's payoff that its
 claim names, to the gwei. Beside it lies the same world with an honest coalition.
@@ -35,8 +37,9 @@ claim names, to the gwei. Beside it lies the same world with an honest coalition
 
 
 _GRIEF = """Nobody gains by these. *Damage per coin* is what all others lose, the protocol left out, by each coin the
-coalition spends: proofs that do not come count with what they are worth to whoever asked. It is above one for certain
-(the interval of damage less cost lies above zero).
+coalition spends: proofs that do not come count with what they are worth to whoever asked, those that come late with
+what waiting costs. It is above one for certain (the interval of damage less cost lies above zero), *free* where the
+coalition spends nothing.
 """
 
 _MEND = """## What would have held
@@ -73,11 +76,11 @@ def row(case: Case, find: Find) -> str:
     """Write a case as a line of the table."""
     share = table.NONE if find.per_profit is None else table.percent(find.per_profit)
     interval = f"{table.tokens(find.low)} … {table.tokens(find.high)}"
-    settled = " → ".join(table.percent(share) for share in find.settled)
-    payer = find.payer if find.pays or find.hurts else table.NONE
+    payer = tell.payer(find) if find.pays or find.hurts else table.NONE
     cells = [
         case.title, f"`{case.scenario}`, {case.by}", f"`{tell.policy(find)}`", table.tokens(find.gain), interval, share,
-        payer, tell.per_coin(find), table.percent(find.detect), settled, case.why,
+        payer, tell.per_coin(find), table.percent(find.detect), tell.settled(find),
+        tell.waited(find), case.why,
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -87,7 +90,8 @@ def written(runner: Runner) -> str:
     found = [(case, case.run(ROOT / "scenarios", runner, BUDGET)) for case in CASES]
     head = (
         "| attack | world, by | best found | gain, tokens a run | interval | of honest profit | who pays "
-        "| damage per coin | detectability | settled | why |\n|---|---|---|---|---|---|---|---|---|---|---|"
+        "| damage per coin | detectability | settled | time to proof | why |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     parts = [_TOP, "## What pays\n", head, *(row(case, find) for case, find in found if find.pays), ""]
     parts += ["## What costs others more than whoever does it\n", _GRIEF, head]

@@ -9,6 +9,7 @@ import importlib
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,12 @@ FRESH = 1_000_003  # the first fresh seed lies so far from those of the search
 AT_ONCE = 4  # settings tried side by side
 BINS = 24  # of the times to proof
 TOKEN = 10**9
+MS_PER_HOUR = 3_600_000
 PROTOCOL = "protocol"  # who has what is kept or burnt; no victim of griefing
 ROUNDING = 1e-6  # of a token, or of what honesty earns
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Row = dict[str, Any]
 
 
@@ -67,6 +70,8 @@ class Find:
     damage: float  # what all others but the protocol lost, mean
     harm_low: float  # of the interval of that damage less what it cost the coalition
     settled: tuple[float, float]  # share of the requests, honest and deviating
+    waits: tuple[float, float]  # mean time to proof of those, ms, honest and deviating
+    saved: float  # of the gain: work the coalition no longer does, mean
     curve: list[tuple[Values, float]] = field(default_factory=list[tuple[Values, float]])  # all settings tried
     seed: int = 0  # the first fresh one
     honest_money: int = 0  # gwei, the coalition's payoff on that seed as results show it
@@ -90,13 +95,13 @@ class Find:
 
     @property
     def hurts(self) -> bool:
-        """Whether it costs the coalition something, and the others more than that: griefing."""
-        return not self.pays and self.gain < 0 and self.harm_low > ROUNDING * TOKEN
+        """Whether it earns the coalition nothing, and costs the others more than itself: griefing."""
+        return not self.pays and self.gain <= ROUNDING * TOKEN and self.harm_low > ROUNDING * TOKEN
 
     @property
     def per_coin(self) -> float | None:
         """Damage per coin that the coalition spends on it; None where it spends nothing."""
-        return self.damage / -self.gain if self.gain < 0 else None
+        return self.damage / -self.gain if self.gain < -ROUNDING * TOKEN else None
 
     @property
     def payer(self) -> str:
@@ -108,10 +113,26 @@ class Find:
 def run_world(task: tuple[Scenario, int]) -> Row:
     """Run one seed and keep what attacks are judged by: a row of numbers and texts. Raises BadInput, Fault."""
     run = simulate(task[0], rule_of(task[0]), task[1])
-    payoff = metrics.payoffs(run)
+    money = metrics.payoffs(run)
     members = np.array([name == COALITION for name in run.coalitions])
-    money = int(payoff[members].sum())
-    payoff = payoff + _worth(task[0], run)
+    payoff = money + _worth(task[0], run)
+    mine = run.jobs.requester < len(run.names) + 1  # of the rollup
+    done = (run.jobs.phase == Phase.SETTLED) & mine
+    waited = (run.jobs.proven_ms - run.jobs.asked_ms)[done]
+    counts = {f"{kind} {verdict}": count for (kind, verdict), count in run.verdicts.items()}
+    return {
+        "money": int(money[members].sum()),
+        "payoff": float(payoff[members].sum()),
+        "groups": json.dumps(_others_earn(run, payoff, members)),
+        "counts": json.dumps(counts | _times(run)),
+        "settled": int(done.sum()) / max(1, int(mine.sum())),
+        "wait": float(waited.mean()) if len(waited) else 0.0,
+        "cost": float(run.provers.cost_gwei[members[: len(run.names)]].sum()),
+    }
+
+
+def _others_earn(run: Run, payoff: Floats, members: Bools) -> dict[str, float]:
+    """Say what each group outside the coalition earns, gwei, and what the protocol keeps."""
     groups: dict[str, float] = {}
     names = *_groups(run), "requesters", *run.others
     for name, gained, inside in zip(names, payoff.tolist(), members.tolist(), strict=True):
@@ -120,32 +141,30 @@ def run_world(task: tuple[Scenario, int]) -> Row:
     pools = run.provers.pool_gain_gwei - run.provers.pool_slashed_gwei
     if run.provers.pool_gwei.any():
         groups["delegators"] = float(pools.sum()) - run.backing_gain_gwei
-    mine = run.jobs.requester < len(run.names) + 1  # of the rollup
-    settled, asked = int(((run.jobs.phase == Phase.SETTLED) & mine).sum()), max(1, int(mine.sum()))
     groups[PROTOCOL] = _kept(run)
-    counts = {f"{kind} {verdict}": count for (kind, verdict), count in run.verdicts.items()}
-    return {
-        "money": money,
-        "payoff": float(payoff[members].sum()),
-        "groups": json.dumps(groups),
-        "counts": json.dumps(counts | _times(run)),
-        "settled": settled / asked,
-    }
+    return groups
 
 
 def _worth(scenario: Scenario, run: Run) -> Floats:
-    """Value the proofs that each requester got, gwei: what it would have paid at most, unless it says otherwise."""
+    """Value the proofs that each requester got, gwei: what it would have paid at most, unless it says otherwise.
+
+    Less what the time cost that it waited for them.
+    """
     got = np.zeros(len(run.coalitions))
     settled = run.jobs.phase == Phase.SETTLED
-    first = len(run.names)
-    asked_by_provers = scenario.workload.requester == "provers"
+    first, workload = len(run.names), scenario.workload
+
+    def value(mine: Bools, worth: Decimal, hour: Decimal) -> float:
+        hours = int((run.jobs.proven_ms - run.jobs.asked_ms)[mine].sum()) / MS_PER_HOUR
+        return (int(mine.sum()) * float(worth) - hours * float(hour)) * TOKEN
+
+    asked_by_provers = workload.requester == "provers"
     rollup = settled & ((run.jobs.requester <= first) if asked_by_provers else (run.jobs.requester == first))
-    got[first] = int(rollup.sum()) * float(scenario.workload.max_fee)
-    at = run.jobs.requester[settled] - run.others_from
+    got[first] = value(rollup, workload.max_fee, workload.wait_cost)
     for k, table in enumerate(scenario.requesters):
         worth = table.max_fee if table.worth is None else table.worth
-        got[first + 1 + k] = int((at == k).sum()) * float(worth)
-    return got * TOKEN
+        got[first + 1 + k] = value(settled & (run.jobs.requester == run.others_from + k), worth, table.wait_cost)
+    return got
 
 
 def _kept(run: Run) -> float:
@@ -301,12 +320,17 @@ def judge(
     low, high = interval(gains, compared)
     damages = others(honest) - others(deviant)
     before, after = _groups_mean(honest), _groups_mean(deviant)
+
+    def both(name: str) -> tuple[float, float]:
+        return float(column(honest, name).mean()), float(column(deviant, name).mean())
+
     return Find(
         attack, members(attack, tree)[target], values, *pair, gains,
         column(honest, "payoff"), low, high, compared,
         {name: before.get(name, 0.0) - after.get(name, 0.0) for name in before | after} or {"nobody": 0.0},
         variation(honest, deviant), float(damages.mean()), interval(damages + gains, compared)[0],
-        (float(column(honest, "settled").mean()), float(column(deviant, "settled").mean())),
+        both("settled"), both("wait"),
+        float((column(honest, "cost") - column(deviant, "cost")).mean()),
         curve, start, int(honest[0]["money"]), int(deviant[0]["money"]),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from proofyard.lab.attack.deviate import COALITION, Tree
 from proofyard.lab.attack.search import CONFIDENCE, Find
 from proofyard.lab.report import Figure
 from proofyard.lab.sweep_page import data
-from proofyard.lab.words import digits
+from proofyard.lab.words import digits, duration
 
 FIGURE_GWEI = 10**9
 
@@ -59,6 +59,9 @@ def as_json(finds: Sequence[Find], searched: int, runs: int, files: dict[str, Pa
                 "detectability": find.detect,
                 "settled_share_honest": find.settled[0],
                 "settled_share": find.settled[1],
+                "time_to_proof_ms_honest": find.waits[0],
+                "time_to_proof_ms": find.waits[1],
+                "work_saved": find.saved,
                 "seen": find.attack.seen,
                 "file": str(files[find.attack.name]) if find.attack.name in files else None,
             }
@@ -88,23 +91,46 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
         shown.add_column("damage\nper coin", justify="right")
         shown.add_column("seen", justify="right")
         shown.add_column("settled", justify="right")
+        shown.add_column("time to\nproof", justify="right")
     for find in finds:
         cells = [
             Text(policy(find), style="bold red" if find.pays else "red" if find.hurts else ""),
             Text(find.target),
             *_money(find),
-            find.payer if find.pays or find.hurts else table.NONE,
+            payer(find) if find.pays or find.hurts else table.NONE,
         ]
         if wide:
             cells.append(per_coin(find))
-            cells += [table.percent(find.detect), " → ".join(table.percent(s) for s in find.settled)]
+            cells += [table.percent(find.detect), settled(find), waited(find)]
         shown.add_row(*cells)
     return shown
 
 
 def per_coin(find: Find) -> str:
     """Say what a coin spent on it costs the others, where griefing is worth a look."""
-    return table.NONE if find.per_coin is None or find.damage <= 0 else digits(find.per_coin)
+    if find.per_coin is None:
+        return "free" if find.hurts else table.NONE
+    return table.NONE if find.damage <= 0 else digits(find.per_coin)
+
+
+def settled(find: Find) -> str:
+    """Say which share of the requests got a proof, honest and attacked."""
+    return " → ".join(table.percent(share) for share in find.settled)
+
+
+def waited(find: Find) -> str:
+    """Say how long proofs took on average, honest and attacked."""
+    return " → ".join(duration(ms) if ms else table.NONE for ms in find.waits)
+
+
+def payer(find: Find) -> str:
+    """Say who loses most by it, and whether most of what it gains is work it no longer does."""
+    return f"{find.payer}; mostly work saved" if thrifty(find) else find.payer
+
+
+def thrifty(find: Find) -> bool:
+    """Say whether most of the gain is work that is no longer done, and so nobody's loss."""
+    return 2 * find.saved > find.gain > 0
 
 
 def _money(find: Find) -> tuple[str, str, str]:
@@ -123,12 +149,17 @@ def in_words(finds: Sequence[Find]) -> str:
         return f"None of the {len(finds)} attacks tried pays: no interval lies above zero.{grief}"
     best = max(paying, key=lambda find: find.gain)
     more = f"{len(paying)} of {len(finds)} attacks pay. " if len(finds) > 1 else ""
-    payer = f"{best.payer} pays most of it" if best.payer != "nobody" else "no group of the others loses by it"
-    return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {payer}.{grief}"
+    paid = f"{best.payer} pays most of it" if best.payer != "nobody" else "no group of the others loses by it"
+    if thrifty(best):
+        paid = "most of it is work that it no longer does"
+    return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {paid}.{grief}"
 
 
 def _griefed(find: Find) -> str:
     """Say what griefing does."""
+    if find.per_coin is None:
+        lost = f"the others lose {table.tokens(find.damage)} tokens a run, {find.payer} most"
+        return f"{find.target} {find.attack.about}: that costs it nothing, and {lost}."
     return (
         f"{find.target} {find.attack.about}: each coin it spends costs the others {per_coin(find)}, {find.payer} most."
     )
@@ -155,13 +186,13 @@ def page(scenario: str, finds: Sequence[Find], claim: str = "") -> str:
         "damage per coin",
         "seen by an observer",
         "settled",
+        "time to proof",
         "known",
     ]
     rows = [
         [
-            policy(find), find.target, *_money(find), find.payer, per_coin(find),
-            table.percent(find.detect),
-            " → ".join(table.percent(s) for s in find.settled), find.attack.seen,
+            policy(find), find.target, *_money(find), payer(find), per_coin(find),
+            table.percent(find.detect), settled(find), waited(find), find.attack.seen,
         ]
         for find in finds
     ]  # fmt: skip

@@ -64,6 +64,27 @@ def test_griefing_is_told_by_what_a_coin_does() -> None:
     assert tell.as_json([cheap], 1, 1, {})["finds"][0]["hurts"]
 
 
+def test_waiting_is_priced_where_the_scenario_says_so() -> None:
+    case = next(case for case in CASES if case.attack == "last_moment")
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner, TINY)
+    hours = (find.waits[1] - find.waits[0]) / 3_600_000
+    proofs = find.damage / 1e9 / (6 * hours)  # 6 an hour
+    assert proofs == pytest.approx(12 * 12, rel=0.2)  # one in five minutes, for twelve hours
+    assert find.gain == 0
+    assert tell.per_coin(find) == "free"
+    assert "that costs it nothing, and the others lose" in tell.in_words([find])
+
+
+def test_names_that_become_one_save_work_and_take_it_from_nobody() -> None:
+    case = next(case for case in CASES if (case.attack, case.by) == ("merge", "rank 33"))
+    with Runner(workers=1) as runner:
+        find = case.run(SCENARIOS, runner, TINY)
+    assert find.saved > find.gain > 0
+    assert tell.payer(find).endswith("; mostly work saved")
+    assert "most of it is work that it no longer does" in tell.in_words([find])
+
+
 def test_splitting_gains_what_the_theory_says() -> None:
     """alpha = 1/2, k names: weights w = sqrt(b) become sqrt(k b); the shares follow."""
     tree = scenarios.tree_of(SCENARIOS / "proof-contest.toml", {"horizon": "40d"}, "contest(bids_to=1, alpha_den=2)")
