@@ -49,8 +49,7 @@ $(READY): $(UV_READY) pyproject.toml uv.lock
 
 .PHONY: demo
 demo: $(READY) ## Simulate a market, run it live with real proofs on a chain, compare; DEMO=--keep leaves the pages open
-	rm -rf build/demo
-	$(PROOFYARD) trial scenarios/payments-rollup.toml --backend noir --transfers 4 --out build/demo $(DEMO)
+	$(PROOFYARD) trial scenarios/payments-rollup.toml --backend noir --transfers 4 --out build/demo --replace $(DEMO)
 
 .PHONY: test
 test: check short-run ## Check, run the shortest scenario end to end, run all tests

@@ -1,11 +1,14 @@
 """`proofyard live`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from proofyard.cli.shared import Json, Settings, changes, print_json
+
+if TYPE_CHECKING:
+    from proofyard.network.live import Plan
 
 
 def live(
@@ -19,6 +22,7 @@ def live(
     backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
     transfers: int = 16,
     chain: bool = True,
+    replace: bool = False,
     json: Json = False,
 ) -> None:
     """Run a scenario as a live market on this machine, with real messages and proofs.
@@ -50,12 +54,13 @@ def live(
         To a batch: 4, 16 or 64.
     chain
         Keep the money in contracts on a development chain; --no-chain: play money, nothing is settled.
+    replace
+        Remove what an earlier run left in --out.
     json
         Print the summary as JSON.
     """
     wanted = chosen(scenario, length, mechanism, settings)
-    where = Where(out, port, backend, transfers, chain)
-    outcome, summary = run(wanted, where, quiet=json)
+    outcome, summary = run(planned(wanted, out, port, backend, transfers, chain, replace), quiet=json)
     if json:
         print_json(summary)
         return
@@ -76,32 +81,43 @@ def chosen(path: Path, length: str | None, mechanism: str | None, settings: list
     return scenarios.read(path, values, mechanism)
 
 
-class Where(NamedTuple):
-    """Where and how to run live; fields as in `proofyard live --help`."""
+def planned(
+    scenario: Any,
+    out: Path | None,
+    port: int,
+    backend: str,
+    transfers: int,
+    chain: bool,
+    replace: bool,
+) -> "Plan":
+    """Say where and how to run live; the rest as in `proofyard live --help`. Raises BadInput."""
+    import time
 
-    out: Path | None
-    port: int
-    backend: str
-    transfers: int
-    chain: bool
+    from proofyard.core.errors import BadInput
+    from proofyard.network.live import Plan, check
+
+    if replace and out is None:
+        raise BadInput("--replace", "--out with the folder to replace", "none")
+    folder = out or Path("build/live") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    plan = Plan(scenario, folder, port, backend, transfers, chain, replace)
+    check(plan)
+    return plan
 
 
-def run(scenario: Any, where: Where, *, quiet: bool) -> tuple[Any, dict[str, Any]]:
+def run(plan: "Plan", *, quiet: bool) -> tuple[Any, dict[str, Any]]:
     """Run a scenario live; return the outcome and its summary. Raises Fault if what is left does not hold."""
     import json
     import time
 
     from proofyard.core.errors import Fault
     from proofyard.lab import metrics
-    from proofyard.network.live import Plan, run_live, skips_of
+    from proofyard.network.live import run_live, skips_of
 
-    folder = where.out or Path("build/live") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    began = time.monotonic()
-    plan = Plan(scenario, folder, where.port, where.backend, where.transfers, where.chain)
+    folder, began = plan.folder, time.monotonic()
     outcome = run_live(plan, lambda line: tell(line, quiet=quiet))
     summary = metrics.summary([outcome.run])
     live = {"proving_ms": outcome.proving_ms, "busy_ms": outcome.busy_ms, "skips": skips_of(outcome.journal)}
-    summary |= {"backend": where.backend, "seconds": round(time.monotonic() - began, 1), "live": live}
+    summary |= {"backend": plan.backend, "seconds": round(time.monotonic() - began, 1), "live": live}
     told, report = outcome.settlement, outcome.audit
     settlements = {"transactions": told.get("batches", 0), "gas": told.get("gas", 0), "chain": report.chain}
     failure = report.first_failure

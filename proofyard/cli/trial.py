@@ -24,6 +24,7 @@ def trial(
     transfers: int = 16,
     chain: bool = True,
     profile: Path | None = None,
+    replace: bool = False,
     keep: bool = False,
     json: Json = False,
 ) -> None:
@@ -63,6 +64,8 @@ def trial(
         Keep the money in contracts on a development chain; --no-chain: play money, nothing is settled.
     profile
         File that `proofyard bench` wrote; by default the last one of this machine, if there is one.
+    replace
+        Remove what an earlier run left in --out.
     keep
         Leave the explorer open at the end, until Ctrl-C.
     json
@@ -70,7 +73,7 @@ def trial(
     """
     import json as encoder
 
-    from proofyard.cli.live import Where, chosen, run, settled
+    from proofyard.cli.live import chosen, planned, run, settled
     from proofyard.core.errors import BadInput
     from proofyard.lab import metrics
     from proofyard.lab.runs import run_seeds
@@ -78,12 +81,13 @@ def trial(
     from proofyard.network.live import with_measured
 
     wanted = chosen(scenario, length, mechanism, settings)
+    plan = planned(wanted, out, port, backend, transfers, chain, replace)
     if backend != "calibrated":
         wanted = _paced(wanted, backend, transfers, profile, quiet=json)
     elif profile is not None:
         raise BadInput("--profile", "a backend that proves, --backend noir", backend)
     prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
-    outcome, reality = run(wanted, Where(out, port, backend, transfers, chain), quiet=json)
+    outcome, reality = run(plan._replace(scenario=wanted), quiet=json)
     measured = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
     summaries = comparison.Summaries(prediction, measured, _replayed(outcome.journal), reality)
     lines = comparison.compare(summaries)
@@ -117,7 +121,7 @@ def _replayed(journal: Path) -> dict[str, Any]:
         story = read_story(opened.rows())
     finally:
         opened.close()
-    return metrics.summary([counterfactual.measured(story, counterfactual.replay(story, story.market.rule.text))])
+    return metrics.summary([counterfactual.measured(story, counterfactual.replay(story, story.market.rule.call))])
 
 
 def _paced(scenario: Any, backend: str, transfers: int, profile: Path | None, *, quiet: bool) -> Any:

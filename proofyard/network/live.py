@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import secrets
+import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,6 +39,7 @@ from proofyard.scenario import Scenario
 from proofyard.tools.cache import Tell
 from proofyard.worlds.hardware import Hardware, proving_ms
 
+JOURNAL = "market.db"
 SCENARIO = "scenario.json"  # for the pages that set prediction beside reality
 START_S = 120.0  # s until all have joined
 SETTLE_S = 120.0  # s until the last batch is on the chain
@@ -57,6 +60,7 @@ class Plan(NamedTuple):
     backend : whose proofs
     transfers : to a batch
     chain : money in contracts on a development chain; else play money
+    replace : remove what an earlier run left in the folder, once it is sure that this one can start
     """
 
     scenario: Scenario
@@ -65,6 +69,7 @@ class Plan(NamedTuple):
     backend: str = "calibrated"
     transfers: int = 16
     chain: bool = True
+    replace: bool = False
 
 
 class Outcome(NamedTuple):
@@ -104,9 +109,11 @@ def run_live(
     tell : gets a line from time to time
     until : ends the asking when it is set
     """
-    cast = _checked(plan)
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    cast = check(plan)
     backend = backend_of(plan.backend, tell, size=plan.transfers)
+    if plan.replace:
+        shutil.rmtree(plan.folder, ignore_errors=True)
+    plan.folder.mkdir(parents=True, exist_ok=True)
     keys = {name: secrets.token_bytes(32) for name in ("market", "rollup", *cast.names)}
     with contextlib.ExitStack() as stack:
         stack.callback(backend.close)
@@ -124,13 +131,14 @@ def run_live(
 
 
 def _audit(plan: Plan, backend: ProofBackend, net: Devnet | None) -> Report:
-    journal = connect(str(plan.folder / "market.db"))
+    journal = connect(str(plan.folder / JOURNAL))
     report = audit(journal, backend, Witness(net.place.url, net.deployment) if net is not None else None)
     journal.close()
     return report
 
 
-def _checked(plan: Plan) -> Cast:
+def check(plan: Plan) -> Cast:
+    """Say who takes part. Raises BadInput for what can't be run live, or not there."""
     scenario = plan.scenario
     if scenario.delegators is not None or scenario.requesters or scenario.workload.arrivals in ("after", "trace"):
         raise BadInput("scenario", "one without delegators and with one rollup's own requests", scenario.name)
@@ -138,10 +146,23 @@ def _checked(plan: Plan) -> Cast:
     cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
     if cast.count > MOST:
         raise BadInput("provers", f"at most {MOST} to run live on one machine", cast.count)
-    journal = plan.folder / "market.db"
-    if journal.exists():
-        raise BadInput("--out", "a folder without a journal", f"{plan.folder}, which holds one")
+    _check_place(plan)
     return cast
+
+
+def _check_place(plan: Plan) -> None:
+    """Refuse a folder that isn't ours to fill, and a port that is taken."""
+    there = {path.name for path in plan.folder.iterdir()} if plan.folder.is_dir() else set[str]()
+    if JOURNAL in there and not plan.replace:
+        raise BadInput("--out", "a folder without a journal", f"{plan.folder}, which holds one; --replace removes it")
+    if plan.replace and there and not there & {JOURNAL, SCENARIO, devnet.STATE, devnet.CONTRACTS}:
+        raise BadInput("--out", "a new folder or one of an earlier run to replace", plan.folder)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", plan.port))
+        except (OSError, OverflowError):
+            raise BadInput("--port", "a free port of this machine", plan.port) from None
 
 
 def _purse(plan: Plan) -> int:
@@ -160,7 +181,7 @@ def _start(plan: Plan, cast: Cast, processes: Processes, keys: dict[str, bytes],
     told = plan.folder / SCENARIO
     told.write_text(scenario.model_dump_json(), encoding="utf-8")
     processes.start(
-        "market", "market", str(plan.folder / "market.db"), "-m", rule.text, "--port", str(plan.port),
+        "market", "market", str(plan.folder / JOURNAL), "-m", rule.call, "--port", str(plan.port),
         "--grant", f"{grant / 10**9:.9f}", "--backend", plan.backend, "--name", scenario.name,
         "--scenario", str(told), *chain, key=keys["market"],
     )  # fmt: skip
@@ -337,7 +358,7 @@ def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome
     """Read the journal, and what each prover measured."""
     busy: dict[str, int] = {}
     mean: dict[str, int] = {}
-    journal = connect(str(plan.folder / "market.db"))
+    journal = connect(str(plan.folder / JOURNAL))
     first = next(journal.rows())
     for k, name in enumerate(cast.names):
         with opened(plan.folder / "provers" / f"{played.addresses[name]}.db", "0x" + first.hash.hex()) as shelf:
@@ -349,7 +370,7 @@ def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome
     run = run_of(journal.rows(), measured, scenario=plan.scenario.name, refused=refused)
     run = replace(run, seed=plan.scenario.seed)
     journal.close()
-    return Outcome(run, plan.folder / "market.db", busy, mean, played.asked, played.settlement, report)
+    return Outcome(run, plan.folder / JOURNAL, busy, mean, played.asked, played.settlement, report)
 
 
 def skips_of(journal: Path) -> dict[str, int]:

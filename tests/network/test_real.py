@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 from network import markets as m
 
+from proofyard.chain.devchain import free_port
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
 from proofyard.network.work import Task
@@ -26,6 +27,33 @@ SIZE, DEPTH = 4, 16
 WINDOWS = "min_window_ms=600000, max_window_ms=600000, initial_delay_ms=1000, cooldown_ms=50, open_window_ms=2000"
 PATIENT = f"staked_pool(min_capacity=1, seats=1, {WINDOWS})"  # as slow as the machine may be
 LOOK_S = 0.02
+ROOT = Path(__file__).parents[2]
+SCENARIO = f"""
+claim = "One prover proves what is asked."
+mechanism = "{PATIENT}"
+horizon = "3s"
+
+[workload]
+arrivals = "fixed"
+every = "2s"
+size = "fixed(1_000_000)"
+max_fee = "2.0"
+
+[[provers]]
+name = "only"
+hardware = "speed(setup='500ms', per_mgas='0s')"
+capacity = 1
+stake = "100"
+cash = "100"
+cost = {{ per_hour = "1 usd" }}
+"""
+SAMPLE = {"size": SIZE, "threads": 1, "witness_ms": 100, "proving_ms": 1_900, "verify_ms": 5, "cpu_ms": 2_000}
+PROFILE = {
+    "machine": "one that proves four transfers in two seconds", "cores": 1, "memory_mib": 1_000, "backend": "noir",
+    "secure_srs": False, "setup_ms": 500.0, "ms_per_transfer": 375.0, "error": 0.0, "join_ms": 40_000,
+    "join_threads": 1, "join_alone_ms": 40_000, "best_size": SIZE, "concurrency": 1, "beside": 1.0,
+    "samples": [SAMPLE | {"peak_mib": 200}],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +149,52 @@ def test_a_prover_killed_while_it_proves_takes_bb_along_and_goes_on_from_its_wit
             assert (await requester.market())["money_difference_gwei"] == 0
 
     asyncio.run(story())
+
+
+def proofyard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "proofyard.cli", *map(str, arguments), "--port", str(free_port())]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    file = tmp_path / "one.toml"
+    file.write_text(SCENARIO)
+    return file
+
+
+def test_a_trial_proves_settles_on_the_chain_and_says_how_far_off_it_was(scenario: Path, tmp_path: Path) -> None:
+    profile, out = tmp_path / "profile.json", tmp_path / "trial"
+    profile.write_text(json.dumps(PROFILE))
+    options = ("--backend", "noir", "--transfers", f"{SIZE}", "--seeds", "2", "--profile", profile, "--out", out)
+    done = proofyard("trial", scenario, *options)
+    assert done.returncode == 0, done.stderr
+    assert f"takes 2.0 s here, by the profile {profile}" in done.stderr
+    assert "1 proofs verified by the contract and settled" in done.stdout
+    told = json.loads((out / "trial.json").read_text())
+    assert told["reality"]["proofs"]["settled"] == told["prediction"]["proofs"]["settled"] == 1
+    assert told["prediction"]["time_to_proof_ms"]["p50"] >= 2_000  # what the profile says, not the scenario's 500 ms
+    assert told["audit"]["ok"]
+    assert told["settlements"]["chain"]["payments"] == told["audit"]["proofs"] == 1
+    assert told["verdict"] in (out / "trial.html").read_text()
+
+
+def test_a_live_market_of_stand_ins_says_so_and_is_not_started_over_another(scenario: Path, tmp_path: Path) -> None:
+    options = ("live", scenario, "--transfers", f"{SIZE}", "--out", tmp_path / "live")
+    done = proofyard(*options, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["backend"], told["proofs"]["settled"], told["settlements"]["chain"]["payments"]) == (
+        "calibrated",
+        1,
+        1,
+    )
+    before = (tmp_path / "live" / "market.db").stat()
+    again = proofyard(*options)
+    assert again.returncode == 2
+    assert "which holds one; --replace removes it" in again.stderr
+    typo = proofyard(*options, "--replace", "--kep")
+    assert typo.returncode == 2
+    foreign = proofyard("live", scenario, "--replace", "--out", tmp_path)
+    assert "--out: wanted a new folder or one of an earlier run to replace" in foreign.stderr
+    assert (tmp_path / "live" / "market.db").stat() == before
