@@ -134,6 +134,10 @@ CASES: tuple[Case, ...] = (
         why="the proofs of the faster one arrive later", changes={"horizon": "1h"},
     ),
     Case(
+        "the favourite of whoever keeps the order, in an auction", "succinct-auction", "favourite", "data centre",
+        pays=True, why="proofs of the cheaper ones are late, and they are suspended", changes=_DAY,
+    ),
+    Case(
         "eight names outside the pool's seats become one", "taiko-pool-32", "merge", "rank 33", pays=True,
         why="names race each other for each expired block, one name makes its proof once; the rule is not gamed",
         changes={"horizon": "6h"},

@@ -311,8 +311,8 @@ ATTACKS: tuple[Attack, ...] = (
     ),
     Attack(
         "favourite", "has whoever keeps the order of events hold up the proofs of all others", _favourite,
-        {"hold_ms": Range(100, 120_000, log=True, whole=True)},
-        "one coordinator is trusted for order: decision 4", rules=OPEN,
+        {"hold_ms": Range(100, 3_600_000, log=True, whole=True)},
+        "one coordinator is trusted for order: decision 4", first=({"hold_ms": 600_000},),
     ),
     Attack(
         "overload_rival", "delegates to a rival, which is drawn for more than it can prove and slashed", _overload,
