@@ -83,9 +83,9 @@ class Client:
         """Send, and wait until it is on the chain. Raises as `Outbox.send` and `wait`."""
         return self.outbox.wait(self.send(contract, function, *arguments, name=name))
 
-    def read(self, contract: str, function: str, *arguments: Any) -> Any:
-        """Call a view; a single value comes alone, several as a tuple. Raises Reverted, Fault."""
-        answer = self.ask(contract, function, *arguments)
+    def read(self, contract: str, function: str, *arguments: Any, block: str = "latest") -> Any:
+        """Call a view as of a block; a single value comes alone, several as a tuple. Raises Reverted, Fault."""
+        answer = self.ask(contract, function, *arguments, block=block)
         if not answer:
             raise Fault(
                 f"{contract}: wanted a contract at {self.at(contract)}, there is none: did the chain forget it?"
@@ -93,10 +93,10 @@ class Client:
         values = decode([type_of(part) for part in abi_of(contract, function)["outputs"]], answer)
         return values[0] if len(values) == 1 else values
 
-    def ask(self, contract: str, function: str, *arguments: Any) -> bytes:
+    def ask(self, contract: str, function: str, *arguments: Any, block: str = "latest") -> bytes:
         """Call without a transaction, for the answer as it comes. Raises Reverted, Fault."""
         call = {"from": self.address, "to": self.at(contract), "data": calldata(contract, function, *arguments)}
-        return self.chain.call(call, f"{contract}.{function}")
+        return self.chain.call(call, f"{contract}.{function}", block)
 
     def at(self, contract: str) -> str:
         """Address of a contract. Raises BadInput if the market has none of that name."""

@@ -5,6 +5,7 @@ and the chain takes it once. One that waits too long is sent again with a higher
 reorganisation dropped is sent again as it was.
 """
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -186,7 +187,34 @@ class Outbox:
                     raise Fault(f"{self.chain.url}: {BACKLOG} transactions wait, and none was mined in {WAIT_S:g} s.")
                 time.sleep(self.chain.profile.block_s / 2)
 
+    def resume(self) -> None:
+        """Send again, in order, whatever was signed and is not on the chain; wait until it is, refused or not.
+
+        After a crash, and where a chain forgot blocks. Raises Fault as `send` and `wait`.
+        """
+        chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
+        with self._lock:
+            rows = self._db.execute(
+                "select name from sent where account = ? and chain = ? and nonce >= ? order by nonce",
+                (self.sender, self.chain.profile.chain_id, chain),
+            ).fetchall()
+            for (name,) in rows:
+                self._in_flight.add(name)
+                self._broadcast(name)
+        for (name,) in rows:
+            with contextlib.suppress(Reverted):  # whoever waits for it is told
+                self.wait(name)
+
     # Waiting.
+
+    def failed(self, name: str) -> bool:
+        """Say whether a transaction is on the chain and the contract refused it. Raises Fault."""
+        try:
+            if self.knows(name):
+                self._receipt(name)
+        except Reverted:
+            return True
+        return False
 
     def look(self) -> None:
         """Note which transactions in flight are on the chain by now."""

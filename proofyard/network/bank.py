@@ -5,6 +5,7 @@ Everything here waits for the chain's node; call it from a thread.
 
 import threading
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from proofyard.network.orders import words
 from proofyard.proofs.statement import Proof
 
 FOREVER = 2**62  # s since 1970
+AWAY_S = 5.0  # s the chain's node may be away before messages are refused
 
 
 class Block(NamedTuple):
@@ -58,7 +60,7 @@ class Bank:
     def __init__(
         self, url: str, deployment: Deployment, signer: Signer, outbox: Path | str = ":memory:", profile: str = "anvil"
     ) -> None:
-        self.chain = Chain(profiles.read(profile), url)
+        self.chain = Chain(profiles.read(profile), url, patience_s=AWAY_S)
         self.client = Client(self.chain, deployment, signer.account(), outbox)
         self.client.check_coordinator()
         self.deployment = deployment
@@ -94,9 +96,16 @@ class Bank:
         """Return the hash of the row up to which the chain has settled; zeros at first."""
         return self.client.read("Settlement", "head")
 
+    def reconcile(self) -> bytes:
+        """Send again, in order, what the chain does not have of all that was signed; then return its head."""
+        with self._paying:
+            self.client.outbox.resume()
+            return self.head()
+
     def mandate_left(self, address: str) -> int:
-        """Return how many gwei of an account's mandate are left; 0 when it has ended."""
-        limit, used, until = self.client.read("Settlement", "granted", address)
+        """Return how many gwei of an account's mandate, as far as it counts, are left; 0 when it has ended."""
+        deep = max(0, self.chain.block_number() - self.chain.profile.confirmations)
+        limit, used, until = self.client.read("Settlement", "granted", address, block=hex(deep))
         return limit - used if until > self.now() else 0
 
     def is_used(self, order: Order) -> bool:
@@ -115,7 +124,9 @@ class Bank:
             return str(error)
         return ""
 
-    def settle(self, batch: Batch, payments: list[Payment], changes: Mapping[str, int], name: str) -> Receipt:
-        """Settle a part of the journal. Raises Reverted, Fault, BadInput."""
+    def settle(self, batch: Batch, payments: list[Payment], changes: Mapping[str, int]) -> Receipt:
+        """Settle a batch, once; anew if it was refused on the chain before. Raises Reverted, Fault, BadInput."""
         with self._paying:
+            tries = (f"settle {batch.previous.hex()} {batch.head.hex()} {turn}" for turn in count())
+            name = next(each for each in tries if not self.client.outbox.failed(each))
             return self.client.settle(batch, payments, changes, name=name)

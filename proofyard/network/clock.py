@@ -30,10 +30,20 @@ class Clock:
         self._monotonic, self._wall = monotonic, wall
         self._offset = start - monotonic() // NS_PER_MS
         self._floor = floor
+        self._held: int | None = None  # ms of market time while it stands still
 
     def now(self) -> int:
         """Return ms of market time."""
-        return self._monotonic() // NS_PER_MS + self._offset
+        return self._monotonic() // NS_PER_MS + self._offset if self._held is None else self._held
+
+    def hold(self) -> None:
+        """Stand still; once is enough."""
+        self._held = self.now()
+
+    def go_on(self) -> None:
+        """Go on from where it stands, if it does."""
+        if self._held is not None:
+            self._offset, self._held = self._held - self._monotonic() // NS_PER_MS, None
 
     def unix(self) -> int:
         """Return ms since 1970; never less than before, so what expired stays expired."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from proofyard.chain import Chain, ChainEvent, Deployment, Indexer, profiles, signing
 from proofyard.core.errors import BadInput
+from proofyard.network.books import Books, Part, Places
 from proofyard.network.journal import Journal
 from proofyard.network.orders import order_in
 from proofyard.network.owned import owned
 from proofyard.network.records import FIRST, Record, Row
-from proofyard.network.settlement import Books, Part
 
 
 class Witness:
@@ -37,9 +37,11 @@ class Witness:
         self._settled: dict[str, ChainEvent] = {}  # by transaction
         self._by_head: dict[str, list[ChainEvent]] = {}
         self._within: dict[str, list[ChainEvent]] = {}  # what else happened, by transaction
+        places = Places()
         for event in Indexer(self._chain, deployment, confirmations=0).poll():
+            place = places.of(event)
             if event.name in ("Deposited", "Leaving"):
-                self._came[f"{event.transaction} {event.block}/{event.place}"] = event
+                self._came[place] = event
             elif event.name == "Settled":
                 self._settled[event.transaction] = event
                 self._by_head.setdefault(event.arguments["head"][2:], []).append(event)
@@ -48,12 +50,15 @@ class Witness:
         self._books: Books | None = None
         self._journal: Journal | None = None
         self._jobs: list[int] = []
+        self._last: dict[int, int] = {}  # row that says so, by batch
         self.counts = {"deposits": 0, "withdrawals": 0, "batches": 0, "payments": 0, "blocks": 0}
 
     def begin(self, journal: Journal) -> str:
         """Begin with a journal; say why it is not this chain's, "" if it is."""
         self._journal = journal
         self._books = Books(journal, FIRST)
+        # A batch that the chain took back, and that came again by another transaction, has another row then.
+        self._last = {row.amount: row.seq for row in journal.rows() if row.kind == Record.SETTLEMENT}
         genesis, contract = self._books.market.genesis, self._deployment.addresses["Settlement"].lower()
         if (genesis.chain_id, genesis.contract) != (self._deployment.chain_id, contract):
             return f"its money is in contract {genesis.contract} on chain {genesis.chain_id}, not in {contract}"
@@ -70,17 +75,19 @@ class Witness:
         books = self._books
         if books is None:
             raise BadInput("witness", "a journal to begin with", "none")
-        self._jobs += books.follow(row)
+        jobs = books.follow(row)
+        self._jobs += jobs
         wrong = self._record(row, body) if row.kind < 0 else ""
-        events = self._by_head.pop(row.hash.hex(), None)
-        return wrong or (self._part(books, row, events) if events else "")
+        found = [self._by_head.pop(head.hex(), []) for head in Part(row, jobs, {}).heads]
+        events = [event for each in found for event in each]
+        return wrong or (self._part(books, row, events) if found[-1] else "")  # else it is under way
 
     def _record(self, row: Row, body: dict[str, Any]) -> str:
         if row.kind == Record.DEPOSIT:
             return self._came_in(row, body, "Deposited", row.amount, "deposits")
         if row.kind == Record.WITHDRAWAL and "verb" not in body:
             return self._came_in(row, body, "Leaving", int(body["asked"]), "withdrawals")
-        if row.kind == Record.SETTLEMENT:
+        if row.kind == Record.SETTLEMENT and self._last.get(row.amount) == row.seq:
             event = self._settled.pop(str(body["transaction"]), None)
             if event is None:
                 return f"transaction {body['transaction']} settled nothing on the chain, or stands in two rows"

@@ -6,124 +6,25 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from network import markets as m
+from network.yard import BROUGHT, CEILING, DELAY_S, Yard, ask, entered, prove_all, rows_of, settled, yards
 
-from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
-from proofyard.network.audit import Report, audit
-from proofyard.network.bank import Bank
-from proofyard.network.circuits import circuits_for
-from proofyard.network.client import AsyncMarket
-from proofyard.network.coordinator import Coordinator
-from proofyard.network.journal import connect
-from proofyard.network.purse import Place, Purse, enter
+from proofyard.network.purse import enter
 from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
 from proofyard.network.refusals import Refused
 from proofyard.network.requester import Rollup
-from proofyard.network.settlement import Settler
-from proofyard.network.witness import Witness
 from proofyard.proofs.calibrated import Calibrated
-
-CEILING = 2 * m.TOKEN
-BROUGHT = 300 * m.TOKEN
-DELAY_S = 60
-BLOCK_S = 0.2
-
-
-class Yard(NamedTuple):
-    """A chain with a market's contracts."""
-
-    chain: Chain
-    place: Place
-    deployment: Deployment
-    folder: Path
-
-    def purse(self, who: Any) -> Purse:
-        return Purse(self.place, who, self.folder / f"{who.address}.db")
-
-    def bank(self) -> Bank:
-        return Bank(self.place.url, self.deployment, m.WRITER, self.folder / "market.outbox.db")
-
-    def coordinator(self, journal: Path, backend: Calibrated | None = None) -> Coordinator:
-        settler = Settler(self.bank())
-        more = {"grant_gwei": 0, "chain_id": self.deployment.chain_id, "contract": settler.bank.contract}
-        return Coordinator(connect(str(journal)), m.WRITER, backend or m.backend(), m.genesis(**more), settler=settler)
-
-    def audit(self, journal: Path) -> Report:
-        opened = connect(str(journal))
-        try:
-            return audit(opened, m.backend(), Witness(self.place.url, self.deployment))
-        finally:
-            opened.close()
 
 
 @pytest.fixture(scope="module")
 def make_yard(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[], Yard]]:
-    """One chain, on which each test deploys contracts of its own."""
-    with devchain.running(block_s=BLOCK_S) as node:
-        chain = Chain(profiles.read("anvil"), node.url)
-        for who in (m.WRITER, m.REQUESTER, m.PROVER):
-            chain.rpc("anvil_setBalance", who.address, hex(10**21))
-        count = iter(range(100))
-
-        def make() -> Yard:
-            folder = tmp_path_factory.mktemp("yard")
-            writer = str(Account.from_key((1).to_bytes(32)).address)
-            owner = Outbox(chain, devchain.account(0))
-            circuits = circuits_for(m.backend(), [4], print)
-            deployment = deploy(owner, writer, circuits, terms=Terms(delay=DELAY_S), label=f"deploy {next(count)}")
-            deployment.save(folder / "deployment.json")
-            return Yard(chain, Place(node.url, folder / "deployment.json"), deployment, folder)
-
+    with yards(tmp_path_factory.mktemp("yards")) as make:
         yield make
-
-
-@asynccontextmanager
-async def entered(yard: Yard, coordinator: Coordinator) -> AsyncGenerator[tuple[AsyncMarket, AsyncMarket]]:
-    """A requester and a prover with a seat, their money in the vault."""
-    async with m.running(coordinator) as client:
-        requester, prover = client(m.REQUESTER, 60), client(m.PROVER, 60)
-        await enter(requester, yard.purse(m.REQUESTER), "rollup", BROUGHT)
-        await enter(prover, yard.purse(m.PROVER), "prover", BROUGHT)
-        if not (await prover.actor())["stake"]:
-            await prover.offer(10, 1)
-            await prover.stake(100 * m.TOKEN)
-        yield requester, prover
-
-
-async def ask(yard: Yard, requester: AsyncMarket, task: m.Task, ceiling: int = CEILING) -> int:
-    payload = await asyncio.to_thread(yard.purse(m.REQUESTER).payload, task, ceiling, "calibrated")
-    return (await requester.request(payload, CEILING, 1_000)).job
-
-
-async def prove_all(yard: Yard, requester: AsyncMarket, prover: AsyncMarket, tasks: list[m.Task]) -> None:
-    for task in tasks:
-        job = await ask(yard, requester, task)
-        await prover.prove(job, m.proof_of(task, m.PROVER))
-
-
-async def settled(market: AsyncMarket) -> dict[str, Any]:
-    """Wait until everything is final and on the chain."""
-
-    async def done() -> bool:
-        told = await market.market()
-        chain = told["settlement"]
-        return not await market.jobs(unfinished=True) and chain["idle"] and chain["followed_seq"] == told["seq"]
-
-    await m.until(done, wanted=True)
-    return (await market.market())["settlement"]
-
-
-def rows_of(path: Path) -> list[Row]:
-    journal = connect(str(path))
-    rows = list(journal.rows())
-    journal.close()
-    return rows
 
 
 def forged(path: Path, out: Path, seq: int, change: Callable[[Row], Row]) -> Path:
