@@ -49,6 +49,7 @@ NAMES = (
     "scan_state",
     "tendermint",
     "slash_votes",
+    "escape_hatch",
     "state_updates",
 )
 

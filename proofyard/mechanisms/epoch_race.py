@@ -44,10 +44,10 @@ Simplified
     Provers prove after the epoch's end, on chain also during it. Nobody misses a slot; mana is spread evenly. Prices of
     gas and ETH stand still. Sequencers of an epoch are one actor, its requester, who also pays what users pay. Prizes
     are paid, not claimed, and their dust is burnt (on chain it stays for ever). The slash is at once, without the vote
-    (65 of 128 slots, 28 rounds later: `slash_votes`) and its veto. No committee is drawn from the seats, no escape
-    hatch. What was built on a pruned epoch and is already open waits for its own timer. The congestion multiplier is
-    exact to 1e-9. At most MAX_PROOFS proofs await their deadline; more are FULL. Which era ended the slash is our
-    reading.
+    (65 of 128 slots, 28 rounds later: `slash_votes`) and its veto. No committee is drawn from the seats; the escape
+    hatch is a rule of its own, `escape_hatch`. What was built on a pruned epoch and is already open waits for its own
+    timer. The congestion multiplier is exact to 1e-9. At most MAX_PROOFS proofs await their deadline; more are FULL.
+    Which era ended the slash is our reading.
 
 Failure modes
     Waiting: a proof of one checkpoint more takes the whole prize, so nobody proves early and all prove everything.
