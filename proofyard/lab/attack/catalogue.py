@@ -260,7 +260,7 @@ ATTACKS: tuple[Attack, ...] = (
         "mechanisms of rollups, 3.1: k^(1 - alpha) in contests", first=({"k": 4},),
     ),
     Attack(
-        "merge", "k provers show themselves as one", _merge,
+        "merge", "shows k provers of its own as one", _merge,
         {"k": Range(2, 8, whole=True)},
         "mechanisms of rollups, 3.1: for alpha > 1", first=({"k": 4},),
     ),
@@ -269,16 +269,16 @@ ATTACKS: tuple[Attack, ...] = (
         "mechanisms of rollups, 1.3: rank 33", rules=("staked_pool", "operator_pool"),
     ),
     Attack(
-        "ring_2", "two agree that one bids and the other stays high",
+        "ring_2", "agrees with another that one bids and one stays high",
         by_policy(lambda v: f"ring(high={v['high']:.4g})", 2), {"high": Range(1.1, 20, log=True)},
         "mechanisms of rollups, 2.4: costs (1, 2, 4), the pair gains 2", needs=2,
     ),
     Attack(
-        "dummy_rival", "a second name with a high ask sets the price of all", _dummy_rival, {"ask": Range(0.1, 1)},
+        "dummy_rival", "sets the price of all by a second name with a high ask", _dummy_rival, {"ask": Range(0.1, 1)},
         "mechanisms of rollups, 2.3: profit 5 becomes 81", rules=("proo_phi", "sealed_bid"), first=({"ask": 0.999},),
     ),
     Attack(
-        "lock_and_rescue", "wins cheaply and lets expire, its friend rescues for a reward", _lock_and_rescue,
+        "lock_and_rescue", "wins cheaply and lets expire, and a friend rescues for a reward", _lock_and_rescue,
         {"share": Range(0.1, 1), "price": Range(0.01, 1, log=True)}, "mechanisms of markets, 1.7: cost K/2 a job",
         first=({"share": 1.0, "price": 0.5},),
     ),
@@ -290,11 +290,11 @@ ATTACKS: tuple[Attack, ...] = (
         first=({"price": 0.01, "x": 16.0},),
     ),
     Attack(
-        "short_lock", "a requester gives too little time and its prover rescues", _short_lock,
+        "short_lock", "has its requester give too little time, and rescues", _short_lock,
         {"lock_ms": Range(1_000, 240_000, log=True, whole=True)}, "mechanisms of markets, 1.6", rules=("dutch",),
     ),
     Attack(
-        "prover_killer", "a requester's jobs take longer than they look, its prover rescues what others miss", killer,
+        "prover_killer", "has its requester post jobs that take longer than they look, and rescues them", killer,
         {"work": Range(1.5, 40, log=True)}, "mechanisms of markets, 1.6: cheap to count, slow to prove",
         first=({"work": 8.0},),
     ),

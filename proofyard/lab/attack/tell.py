@@ -81,8 +81,7 @@ def _finite(value: float) -> float | None:
 def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
     """Build a row per attack: what it earns, who pays."""
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
-    for name in ("attack", "by"):
-        shown.add_column(name, overflow="fold")
+    shown.add_column("attack, by", no_wrap=True)
     for name in ("gain, tokens", f"{CONFIDENCE:.0%} interval", "of honest\nprofit"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("who pays", overflow="fold")
@@ -94,8 +93,8 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
         shown.add_column("time to\nproof", justify="right")
     for find in finds:
         cells = [
-            Text(policy(find), style="bold red" if find.pays else "red" if find.hurts else ""),
-            Text(find.target),
+            Text(policy(find), style="bold red" if find.pays else "red" if find.hurts else "")
+            + Text(f"\n  {find.target}"),
             *_money(find),
             payer(find) if find.pays or find.hurts else table.NONE,
         ]

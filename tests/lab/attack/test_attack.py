@@ -127,7 +127,7 @@ def test_page_and_json_of_attacks(tmp_path: Path) -> None:
     assert found["payer"] == "requesters"
     page = tell.page("a pair", [find], "")
     assert "ring_2: gain by high" in page
-    assert tell.in_words([find]).startswith("cheap two agree that one bids")
+    assert tell.in_words([find]).startswith("cheap agrees with another that one bids")
 
 
 def test_the_same_search_twice_finds_the_same() -> None:
