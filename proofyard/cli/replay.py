@@ -52,7 +52,7 @@ def replay(
     known = Measured([each.name for each in provers], work_ms=[each.mean_ms for each in provers])
     happened = run_of(opened.rows(), known, scenario=story.market.genesis.scenario)
     opened.close()
-    own, other = (counterfactual.replay(story, text) for text in (story.market.rule.text, mechanism))
+    own, other = (counterfactual.replay(story, text) for text in (story.market.rule.call, mechanism))
     same, would = (counterfactual.measured(story, rerun) for rerun in (own, other))
     kept = story.market.jobs - len(counterfactual.moved(story, happened, own, same))
     rows, moved = counterfactual.changes(happened, would), counterfactual.moved(story, happened, other, would)

@@ -49,11 +49,20 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The rule as a user writes it: `name(key=value, …)` with every value that is not the default."""
+        """The rule as a page names it: `name(key=value, …)` with every value that is not the default."""
+        return self._written(self.name)
+
+    @property
+    def call(self) -> str:
+        """The rule as any process on this machine reads it again: a user's file by its whole path."""
+        shipped = self.module.__name__.startswith("proofyard.")
+        return self._written(self.name if shipped else str(Path(str(self.module.__file__)).resolve()))
+
+    def _written(self, name: str) -> str:
         defaults = type(self.params)()
         pairs = zip(self.params._fields, self.params, defaults, strict=True)
         changed = ", ".join(f"{key}={value}" for key, value, default in pairs if value != default)
-        return f"{self.name}({changed})" if changed else self.name
+        return f"{name}({changed})" if changed else name
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -50,7 +50,7 @@ class Rerun:
 
     def __init__(self, story: Story, rule: Rule) -> None:
         self._story, self._rule = story, rule
-        genesis = story.market.genesis.model_copy(update={"mechanism": rule.text, "source": ""})
+        genesis = story.market.genesis.model_copy(update={"mechanism": rule.call, "source": ""})
         first = make_row(None, story.first.at, story.first[2:9], genesis.model_dump_json().encode())
         self.market = Market(first)
         self.rows, self.jobs, self.refused = [first], list[int](), list[int]()

@@ -15,6 +15,7 @@ import tomli_w
 from network import markets as m
 
 from proofyard.chain.devchain import free_port
+from proofyard.lab import skeleton
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
 from proofyard.network.work import Task
@@ -151,9 +152,10 @@ def test_a_prover_killed_while_it_proves_takes_bb_along_and_goes_on_from_its_wit
     asyncio.run(story())
 
 
-def proofyard(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "proofyard.cli", *map(str, arguments), "--port", str(free_port())]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+def proofyard(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    port = ("--port", str(free_port())) if arguments[0] in ("live", "trial") else ()
+    command = [sys.executable, "-m", "proofyard.cli", *map(str, arguments), *port]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
 @pytest.fixture
@@ -198,3 +200,16 @@ def test_a_live_market_of_stand_ins_says_so_and_is_not_started_over_another(scen
     foreign = proofyard("live", scenario, "--replace", "--out", tmp_path)
     assert "--out: wanted a new folder or one of an earlier run to replace" in foreign.stderr
     assert (tmp_path / "live" / "market.db").stat() == before
+
+
+def test_a_rule_of_ones_own_runs_live_and_is_found_again_from_anywhere(scenario: Path, tmp_path: Path) -> None:
+    skeleton.write("mine", tmp_path)
+    scenario.write_text(SCENARIO.replace(PATIENT, "mine.py(window_ms=500000)"))
+    done = proofyard("live", scenario.name, "--no-chain", "--transfers", f"{SIZE}", "--out", "live", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mine(window_ms=500000)" in done.stdout
+    journal = tmp_path / "live" / "market.db"
+    held = proofyard("audit", journal)
+    assert "holds" in held.stdout, held.stderr
+    again = proofyard("replay", journal, "-m", "race")
+    assert "Its own rule replayed: 1 of 1 jobs end as in the journal." in again.stdout, again.stderr
