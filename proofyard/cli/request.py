@@ -122,9 +122,9 @@ async def _run(
     market: "AsyncMarket", purse: "Purse | None", wanted: Wanted, how: "Again", cancel: int | None, *, quiet: bool
 ) -> list[dict[str, Any]]:
     """Join, with money where that is on a chain; then ask for all that is wanted, or cancel."""
-    from proofyard.network.purse import enter
+    from proofyard.network.purse import enter, kept
 
-    async with market as client:
+    async with market as client, kept(purse):
         if purse is None:
             await client.join("requester")
         else:

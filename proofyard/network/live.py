@@ -27,7 +27,7 @@ from proofyard.network.devnet import Devnet
 from proofyard.network.journal import connect
 from proofyard.network.messages import Signer
 from proofyard.network.processes import Processes, processes_in
-from proofyard.network.purse import Purse, enter
+from proofyard.network.purse import Purse, enter, kept
 from proofyard.network.recorded import Measured, run_of
 from proofyard.network.requester import Asked, Rollup, ask_on
 from proofyard.network.server import backend_of
@@ -243,9 +243,11 @@ async def _play(
     """Wait for everybody, ask for proofs until the horizon, wait until all is final and settled."""
     scenario = plan.scenario
     signer = Signer(keys["rollup"])
-    async with AsyncMarket(f"http://127.0.0.1:{plan.port}", signer, patience_s=START_S) as market:
+    async with contextlib.AsyncExitStack() as stack:
+        market = AsyncMarket(f"http://127.0.0.1:{plan.port}", signer, patience_s=START_S)
+        await stack.enter_async_context(market)
         await _gathered(market, cast, processes)
-        payload_of = await _join_rollup(plan, market, signer, net)
+        payload_of = await _join_rollup(plan, market, signer, net, stack)
         tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         requests = requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
@@ -268,14 +270,15 @@ async def _play(
 
 
 async def _join_rollup(
-    plan: Plan, market: AsyncMarket, signer: Signer, net: Devnet | None
+    plan: Plan, market: AsyncMarket, signer: Signer, net: Devnet | None, stack: contextlib.AsyncExitStack
 ) -> Callable[[Task, int], bytes]:
-    """Let the rollup join, with its money; return what writes its payloads."""
+    """Let the rollup join, with its money, looked after until `stack` ends; return what writes its payloads."""
     if net is None:
         await market.join("rollup")
         return lambda task, _: task.to_bytes()
     purse = await asyncio.to_thread(Purse, net.place, signer)
     await enter(market, purse, "rollup", _purse(plan))
+    await stack.enter_async_context(kept(purse))
     return lambda task, ceiling: purse.payload(task, ceiling, plan.backend)
 
 

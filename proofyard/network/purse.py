@@ -1,20 +1,30 @@
-"""An actor's side of the chain: is it the market's chain, put money in, let the rule move it, sign orders."""
+"""An actor's side of the chain: is it the market's chain, put money in, let the rule move it, sign orders.
+
+The rule takes by a mandate, which is used up and ends. It is renewed while its owner is in the market: `keep`.
+"""
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proofyard.chain import Chain, Client, Deployment, Mandate, profiles
-from proofyard.core.errors import BadInput, Fault
+from proofyard.core.errors import BadInput, Fault, MarketError
 from proofyard.network.client import AsyncMarket
 from proofyard.network.messages import Signer
 from proofyard.network.orders import ordered
+from proofyard.network.watching import tell
 from proofyard.network.work import Task
 
 LASTS_S = 30 * 86_400  # s a mandate is good for
-TIMES = 4  # how often what was put in may be taken by the rule, while it also comes back
+TIMES = 4  # how often what is in the vault may be taken by the rule, while it also comes back
+LEAST = 2  # times what is in the vault: with less left the mandate is raised
 CREDIT_S = 120.0  # s until a deposit is in the journal
 LOOK_S = 0.1
+KEEP_S = 10.0  # between looks at the mandate
+log = logging.getLogger("proofyard.purse")
 
 
 class Place(NamedTuple):
@@ -54,26 +64,35 @@ class Purse:
                 raise BadInput(f"market.{name}", f"{wanted}, as deployed", told[name])
 
     def fill(self, gwei: int) -> None:
-        """Put money into the vault in test tokens and give the mandate, each once, whatever happens in between."""
+        """Put money into the vault in test tokens, once, whatever happens in between, and give the mandate."""
         client, outbox = self.client, self.client.outbox
         if gwei and not outbox.knows("deposit"):
             client.mint(gwei, name="mint")
             client.deposit(gwei, name="deposit")
-        if not outbox.knows("mandate"):
-            header = client.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
-            until = int(header["timestamp"], 16) + LASTS_S
-            client.grant(Mandate(client.address, TIMES * gwei, until), name="mandate")
-        for name in ("deposit", "mandate"):
-            if outbox.knows(name):
-                outbox.wait(name)
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Send again what the chain does not have of all that was sent; renew the mandate if little of it is left."""
+        client = self.client
+        client.outbox.resume()
+        held, now = client.free(), self._now()
+        limit, used, until = client.read("Settlement", "granted", client.address)
+        if now > until:
+            limit = used = 0
+        if limit - used >= LEAST * held and until - now >= LASTS_S // 2:
+            return
+        raised = Mandate(client.address, max(limit, used + TIMES * held), max(until, now + LASTS_S))
+        client.grant(raised, name=f"mandate {raised.limit} {raised.until}")
+
+    def _now(self) -> int:
+        header = self.client.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+        return int(header["timestamp"], 16)
 
     def payload(self, task: Task, ceiling: int, backend: str) -> bytes:
         """Write a request's payload with an order for it that pays `ceiling` gwei at most."""
-        header = self.client.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
         contract = self.deployment.addresses["Settlement"]
-        now = int(header["timestamp"], 16)
         return ordered(self.client.account, task, ceiling, backend=backend, chain_id=self.deployment.chain_id,
-                       contract=contract, now=now)  # fmt: skip
+                       contract=contract, now=self._now())  # fmt: skip
 
 
 async def enter(market: AsyncMarket, purse: Purse, name: str, gwei: int) -> None:
@@ -84,10 +103,34 @@ async def enter(market: AsyncMarket, purse: Purse, name: str, gwei: int) -> None
     loop = asyncio.get_running_loop()
     ends = loop.time() + CREDIT_S
     address = purse.client.address.lower()
-    while gwei and not await _credited(market, address):
-        if loop.time() > ends:
-            raise Fault(f"{name}: wanted the deposit of {gwei} gwei in the journal within {CREDIT_S:g} s, it is not.")
-        await asyncio.sleep(LOOK_S)
+    async with kept(purse):
+        while gwei and not await _credited(market, address):
+            if loop.time() > ends:
+                wanted = f"wanted the deposit of {gwei} gwei in the journal within {CREDIT_S:g} s"
+                raise Fault(f"{name}: {wanted}, it is not.")
+            await asyncio.sleep(LOOK_S)
+
+
+async def keep(purse: Purse) -> None:
+    """Keep a purse's mandate up, and what it sent on the chain, for ever."""
+    while True:
+        await asyncio.sleep(KEEP_S)
+        try:
+            await asyncio.to_thread(purse.keep_up)
+        except MarketError as error:
+            tell(log, "could not renew the mandate", logging.WARNING, why=str(error))
+
+
+@contextlib.asynccontextmanager
+async def kept(purse: Purse | None) -> AsyncGenerator[None]:
+    """Keep a purse, if there is one, within an `async with` block."""
+    keeping = asyncio.create_task(keep(purse)) if purse is not None else None
+    try:
+        yield
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait([keeping])
 
 
 async def _credited(market: AsyncMarket, address: str) -> bool:

@@ -1,6 +1,7 @@
 """Run the roles as processes: a market behind a port, a prover node until it is told to stop."""
 
 import asyncio
+import contextlib
 import resource
 import signal
 import socket
@@ -116,9 +117,11 @@ async def _until_told(server: Server, coordinator: Coordinator, listening: socke
     writing.cancel()
 
 
-async def _enter(market: AsyncMarket, signer: Signer, settings: Settings, state: Path) -> None:
-    """Look at the chain before anything else: is it the market's, is our money there."""
-    from proofyard.network.purse import Place, Purse, enter  # noqa: PLC0415 - slow to load; play money needs no chain
+async def _enter(
+    market: AsyncMarket, signer: Signer, settings: Settings, state: Path, stack: contextlib.AsyncExitStack
+) -> None:
+    """Look at the chain before anything else: is it the market's, is our money there; keep the purse until the end."""
+    from proofyard.network.purse import Place, Purse, enter, kept  # noqa: PLC0415 - slow; play money needs no chain
 
     if not settings.chain or not settings.deployment:
         raise BadInput(
@@ -131,18 +134,19 @@ async def _enter(market: AsyncMarket, signer: Signer, settings: Settings, state:
 
     purse = await asyncio.to_thread(make)
     await enter(market, purse, settings.name, settings.deposit_gwei)
+    await stack.enter_async_context(kept(purse))
 
 
 async def prove_until_told(
     signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, transfers: int = 0, metrics_port: int = 0
 ) -> Node:
     """Run a prover node; SIGTERM and SIGINT let it finish what it has."""
-    async with AsyncMarket(settings.now.market, signer) as market:
+    async with AsyncMarket(settings.now.market, signer) as market, contextlib.AsyncExitStack() as stack:
         told = await market.market()
         if told["backend"] != backend.name:
             raise BadInput("backend", f"{told['backend']}, the market's", backend.name)
         if told["chain_id"]:
-            await _enter(market, signer, settings.now, state)
+            await _enter(market, signer, settings.now, state, stack)
         with opened(state / f"{signer.address}.db", told["market"]) as shelf:
             node = Node(market, backend, shelf, settings, transfers=transfers)
             if metrics_port:

@@ -9,9 +9,11 @@ import pytest
 from network import markets as m
 from network.yard import BROUGHT, Yard, ask, entered, rows_of, settled, yards
 
+from proofyard.chain import Batch
 from proofyard.core.errors import Fault
 from proofyard.network.clock import Clock
 from proofyard.network.coordinator import Coordinator
+from proofyard.network.purse import LASTS_S, LEAST, TIMES, kept
 from proofyard.network.records import Record, unpack
 from proofyard.network.refusals import Refused
 from proofyard.network.settlement import Settler
@@ -183,6 +185,48 @@ def test_a_deposit_that_the_chain_takes_back_is_waited_for(make_yard: Callable[[
     assert report.ok, report.first_failure
     assert report.chain is not None
     assert report.chain["deposits"] == 3  # it came twice, and counts once
+
+
+def test_a_mandate_is_renewed_before_it_is_used_up_and_before_it_ends(
+    make_yard: Callable[[], Yard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yard, writer = make_yard(), m.WRITER.address
+    taker, purse = yard.bank(), yard.purse(m.PROVER)
+    taker.open_house(0)
+    purse.fill(BROUGHT)
+    given = taker.client.read("Settlement", "granted", purse.client.address)
+    purse.keep_up()
+    assert taker.client.read("Settlement", "granted", purse.client.address) == given  # enough is left
+    monkeypatch.setattr("proofyard.network.purse.KEEP_S", 0.1)
+
+    def left() -> int:
+        limit, used, _ = taker.client.read("Settlement", "granted", purse.client.address)
+        return limit - used
+
+    async def use_up() -> None:
+        """Take and give back until twice what is there is not left, as a rule's slashes and refunds would."""
+        async with kept(purse):
+            for turn in range(3):
+                for sign in (-1, 1):
+                    moved = {purse.client.address: sign * BROUGHT, writer: -sign * BROUGHT}
+                    previous = await asyncio.to_thread(taker.head)
+                    batch = Batch(previous, bytes([turn + 1, 1 + sign]) * 16)
+                    await asyncio.to_thread(taker.settle, batch, [], moved)
+
+                async def enough() -> bool:
+                    return await asyncio.to_thread(left) >= LEAST * BROUGHT
+
+                await m.until(enough, wanted=True)
+
+    asyncio.run(use_up())
+    _, used, until = taker.client.read("Settlement", "granted", purse.client.address)
+    assert used == 3 * BROUGHT
+    yard.chain.rpc("evm_increaseTime", LASTS_S + 60)
+    yard.chain.rpc("evm_mine")
+    purse.keep_up()  # it has ended, and begins anew
+    limit, used, later = taker.client.read("Settlement", "granted", purse.client.address)
+    assert (limit, used) == (TIMES * BROUGHT, 0)
+    assert later > until
 
 
 def test_a_clock_that_was_held_goes_on_where_it_stood() -> None:
