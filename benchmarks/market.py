@@ -115,7 +115,7 @@ async def warmed(coordinator: Coordinator, signer: Signer, at_once: int) -> None
     for _ in range(100):
         waiting = iter(offers(signer, coordinator, 4 * at_once))
         await asyncio.gather(*(send_on(coordinator, waiting, []) for _ in range(at_once)))
-        if at_once < FEW or coordinator.desk.signatures.beside:
+        if at_once < FEW or coordinator.intake.signatures.beside:
             return
         await asyncio.sleep(0.1)
 

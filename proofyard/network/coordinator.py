@@ -1,8 +1,9 @@
 """The coordinator: the one writer. It puts commands in order, gives them a time and a word, and makes them durable.
 
 A command goes through three places: `admit` checks all that needs no order (form, time, signature, proof); the writer's
-loop takes whatever waits, asks the rule, and appends one group to the journal; only then is anybody told. When the
-database refuses a group, nobody is told anything but that, and the state is rebuilt from the journal.
+loop takes whatever waits and asks the rule, while the group before is appended to the journal; only when its own group
+is there is anybody told. When the database refuses a group, those in it and after it are told just that, and the state
+is rebuilt from the journal.
 """
 
 import asyncio
@@ -17,14 +18,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from proofyard.core import Event, Fault, Kind, Verdict
 from proofyard.network.beacon import DRAWN, Beacon, shown_number, timer_digest, word_from
 from proofyard.network.clock import Clock
-from proofyard.network.commands import Command, Receipt
+from proofyard.network.commands import Command, Group, Receipt
 from proofyard.network.desk import Desk
+from proofyard.network.intake import Intake
 from proofyard.network.journal import Journal, JournalError, connect
 from proofyard.network.market import Market, first_row, timer_kind
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
-from proofyard.network.snapshot import Frozen, restored
+from proofyard.network.snapshot import Snapshots
 from proofyard.network.stream import Streams
 from proofyard.network.watching import MarketMetrics, span, tell
 from proofyard.proofs.backend import ProofBackend
@@ -32,10 +34,9 @@ from proofyard.proofs.backend import ProofBackend
 if TYPE_CHECKING:
     from proofyard.network.settlement import Settler  # brings the chain along, which a market may do without
 
-SNAPSHOT = 50_000  # rows between snapshots
-WORTH = 1_000  # rows at the end that are worth one
 GROUP = 256  # commands to a group at most
-WAITING = 10_000  # commands that may wait
+LINGER = 0.5  # of a commit's time that a group waits at most for messages whose signatures are being checked
+RECENT = 8  # commits that a mean is about
 PATIENCE_MS = 20  # between looks at a job whose proof is being verified
 BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
 T = TypeVar("T")
@@ -73,16 +74,17 @@ class Coordinator:
         self.clock = Clock(0)
         self._genesis = genesis
         self._beacon = Beacon(signer.secret_for, b"")
-        self._waiting: asyncio.Queue[Command] = asyncio.Queue(WAITING)
+        self._writing: asyncio.Task[None] | None = None  # of the newest group
+        self._commit_s = 0.0  # of late
         self._timers: list[tuple[int, int, int]] = []  # (when to look, deadline, job)
-        self._kept = -1  # row of the newest snapshot
-        self._keeping: asyncio.Task[None] | None = None
+        self._snapshots = Snapshots(journal, self.on_disk, self.read)
         self._beaten = 0.0  # s, monotonic, when the clock was last noted
         self._disk = ThreadPoolExecutor(1, "journal")
         self._verifiers = ThreadPoolExecutor(verifiers, "verify")
         self._reader = connect(journal.url)  # of its own, so that whoever reads does not keep the writer waiting
         self._reading = ThreadPoolExecutor(1, "read")
         self.desk = Desk(self)
+        self.intake = Intake(self)
         self._writer: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()
 
@@ -104,13 +106,11 @@ class Coordinator:
             await asyncio.wait([self._writer])  # what ended it, `failed` raises
             if not self._writer.cancelled():
                 self.trouble = self.trouble or "ended"
-        self._refuse_waiting("STANDBY")
+        await self._finish()
+        self.intake.refuse_waiting("STANDBY")
         self.streams.close()
-        await self.desk.signatures.close()
-        if self._keeping is not None:
-            await self._keeping
-        if not self.trouble and self.ready().last.seq - self._kept >= WORTH:
-            await self._keep_snapshot(Frozen(self.ready()))
+        await self.intake.signatures.close()
+        await self._snapshots.end(None if self.trouble else self.market)
         await self.on_disk(self.journal.close)
         await self.read(lambda journal: journal.close())
         for threads in (self._disk, self._reading):
@@ -147,16 +147,15 @@ class Coordinator:
                 await self._begin()
                 while True:
                     await self._turn()
-                    if self.ready().last.seq - self._kept >= SNAPSHOT:
-                        self._kept = self.ready().last.seq
-                        self._keeping = asyncio.create_task(self._keep_snapshot(Frozen(self.ready())))
+                    self._snapshots.look(self.ready())
             except JournalError as error:
                 self.metrics.failures.inc()
                 self.metrics.writing.set(0)
+                await self._finish()
                 self.market = None  # it may be ahead of the journal
                 self.trouble = f"journal: {error}"
                 tell(log, "the journal failed; the state will be rebuilt from it", logging.ERROR, error=str(error))
-                self._refuse_waiting("JOURNAL")
+                self.intake.refuse_waiting("JOURNAL")
                 await asyncio.sleep(BEAT_S)
 
     async def _begin(self) -> None:
@@ -164,7 +163,7 @@ class Coordinator:
         began = time.monotonic()
         if await self.on_disk(self.journal.last) is None:
             await self.on_disk(self.journal.append, [first_row(self._genesis, self.signer, self.clock.unix())])
-        self.market, self._kept = await self.on_disk(restored, self.journal)
+        self.market = await self._snapshots.restored()
         market = self.ready()
         if market.genesis.coordinator != self.signer.address:
             raise Fault(f"journal: wanted the key of {market.genesis.coordinator}, got that of {self.signer.address}.")
@@ -183,63 +182,107 @@ class Coordinator:
             (Record.RESUME, self.clock.now(), 0, NO_JOB, unix, 0, 0), pack({"coordinator": self.signer.address})
         )
         await self._keep([resumed], [])
+        market.take(resumed)
         self.trouble = ""
         self.metrics.writing.set(1)
         took = round(1000 * (time.monotonic() - began))
         name = market.domain.market.hex()
-        tell(log, "writing", seq=market.last.seq, jobs=market.jobs, snapshot=self._kept, rebuilt_ms=took, market=name)
-
-    async def _keep_snapshot(self, frozen: Frozen) -> None:
-        """Keep the state for a quick restart; written by the thread that reads: it may take a while."""
-        try:
-            data = await asyncio.get_running_loop().run_in_executor(self._reading, frozen.to_bytes)
-            await self.on_disk(self.journal.keep_snapshot, frozen.seq, data)
-        except JournalError as error:
-            tell(log, "no snapshot could be kept", logging.WARNING, error=str(error))
+        tell(
+            log,
+            "writing",
+            seq=market.last.seq,
+            jobs=market.jobs,
+            snapshot=self._snapshots.kept,
+            rebuilt_ms=took,
+            market=name,
+        )
 
     # One group.
 
     async def _turn(self) -> None:
-        """Take what waits, or the timers that are due; write one group; tell everybody."""
-        commands = await self._gather()
-        market = self.ready()
-        rows: list[Row] = []
-        blobs: list[Blob] = []
-        answers: list[tuple[Command, Row]] = []
-        if self._beacon.left <= len(commands) + len(self._timers):
+        """Make a group of what waits while the one before is written; then hand it over."""
+        await self._something()
+        group = Group()
+        try:
+            self._renew(group, 0)
+            group.rows += [*self._ring(), *(self.settler.rows() if self.settler is not None else ())]
+            self._decide_waiting(group)
+            began = time.monotonic()
+            while (seconds := self._patience(group, began)) > 0:
+                await self.intake.bell.wait(seconds)
+                self._decide_waiting(group)
+            await self._written()
+        except BaseException as error:
+            self.trouble = self.trouble or "ended"  # the state is ahead of the journal now
+            self._refuse(group, error)
+            self.streams.noted()
+            raise
+        if group.rows:
+            group.told = self.streams.noted()
+            self._writing = asyncio.create_task(self._write(group))
+            self._writing.add_done_callback(lambda _: self.intake.bell.ring())
+
+    async def _something(self) -> None:
+        """Wait for a command, for a timer, or for a group to be written; note now and then how far the clock is."""
+        wait = BEAT_S
+        if self._timers:
+            wait = min(wait, (self._timers[0][0] + 1 - self.clock.now()) / 1000)
+        if wait > 0 and not self.intake.waiting and (self._writing is None or not self._writing.done()):
+            await self.intake.bell.wait(wait)
+        if not self.intake.waiting and time.monotonic() - self._beaten >= BEAT_S:
+            self._beaten = time.monotonic()
+            await self.on_disk(self.journal.beat, self.clock.now())
+
+    def _patience(self, group: Group, began: float) -> float:
+        """Say how long the next command may join a group, s.
+
+        Until the one before is written; or, while signatures are checked, a part of a commit's time: one costs less
+        than two.
+        """
+        if len(group.answers) >= GROUP:
+            return 0.0
+        if self._writing is not None and not self._writing.done():
+            return BEAT_S
+        if not group.rows or not self.intake.signatures.unchecked:
+            return 0.0
+        return began + self._commit_s * LINGER - time.monotonic()
+
+    async def _written(self) -> None:
+        """Wait until the newest group is durable. Raises JournalError if it is not."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
+
+    async def _finish(self) -> None:
+        """Let the newest group end, however it does: its senders are told."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+            self._writing = None
+
+    def _renew(self, group: Group, count: int) -> None:
+        """Commit to new words before commands and timers use up those that are left."""
+        if self._beacon.left <= count + len(self._timers):
+            market = self.ready()
             body = pack({"commitment": self._beacon.begin(market.round + 1).hex()})
-            rows.append(self._row((Record.BEACON, self.clock.now(), 0, NO_JOB, 0, 0, 0), body))
-            market.take(rows[-1])
-        rows += self._ring() + (self.settler.rows() if self.settler is not None else [])
-        for command in commands:
+            group.rows.append(self._row((Record.BEACON, self.clock.now(), 0, NO_JOB, 0, 0, 0), body))
+            market.take(group.rows[-1])
+
+    def _decide_waiting(self, group: Group) -> None:
+        """Decide all that waits, up to a full group."""
+        count = min(len(self.intake.waiting), GROUP - len(group.answers))
+        self._renew(group, count)
+        for _ in range(count):
+            command = self.intake.waiting.popleft()
             try:
                 made = self._decide(command)
             except Refused as refusal:
-                if not command.answer.done():
-                    command.answer.set_exception(refusal)
+                self.intake.refuse(command.answer, refusal)
                 continue
-            rows += made
-            answers.append((command, made[-1]))
+            group.rows += made
+            group.answers.append((command, made[-1]))
             if command.signed.payload:
-                blobs.append(Blob(digest(command.signed.payload), command.signed.payload))
-        await self._write(rows, blobs, answers)
-
-    async def _gather(self) -> list[Command]:
-        """Wait for a command, a timer or a beat; then take all there is, up to a group."""
-        wait = BEAT_S
-        if self._timers:
-            wait = min(wait, max(0.0, (self._timers[0][0] + 1 - self.clock.now()) / 1000))
-        commands: list[Command] = []
-        try:
-            commands.append(await asyncio.wait_for(self._waiting.get(), wait))
-        except TimeoutError:
-            if time.monotonic() - self._beaten >= BEAT_S:
-                self._beaten = time.monotonic()
-                await self.on_disk(self.journal.beat, self.clock.now())
-        while len(commands) < GROUP and not self._waiting.empty():
-            commands.append(self._waiting.get_nowait())
-        self.metrics.waiting.set(self._waiting.qsize())
-        return commands
+                group.blobs.append(Blob(digest(command.signed.payload), command.signed.payload))
+        self.metrics.waiting.set(len(self.intake.waiting))
 
     def _ring(self) -> list[Row]:
         """Let all timers ring that are due. A timer the rule refuses is a fault of the rule: it is told and left."""
@@ -274,17 +317,20 @@ class Coordinator:
         rows = self.desk.record(signed)
         if rows:
             return rows
-        event = self.desk.event(signed, command.word)
-        came = command.now if event.kind == Kind.PROVE else self.clock.now()  # verifying is not the prover's time
-        return [self._apply(event._replace(time=came), command.signed_hash, command.body, signed.message)]
+        now = command.now if signed.verb == "prove" else self.clock.now()  # verifying is not the prover's time
+        event = self.desk.event(signed, now, command.word)
+        return [self._apply(event, command.signed_hash, command.body, signed.message)]
 
     def _apply(self, event: Event, signed_hash: bytes, body: bytes, message: dict[str, Any] | None = None) -> Row:
         """Let the rule answer an event at its time or now, whichever is later; return its row. Raises Refused."""
         market = self.ready()
         number = self._beacon.next() if event.kind in DRAWN else b""
         block = self.settler.block if self.settler is not None and number else None
-        word = word_from(number, signed_hash, bytes.fromhex(block.hash[2:]) if block else b"") if number else event.word
-        event = event._replace(time=max(event.time, market.last.time), word=word)
+        if number:
+            word = word_from(number, signed_hash, bytes.fromhex(block.hash[2:]) if block else b"")
+            event = event._replace(word=word)
+        if event.time < market.last.time:
+            event = event._replace(time=market.last.time)
         verdict = market.answer(event)
         if verdict != Verdict.OK:
             raise self.desk.refusal(verdict, event)
@@ -312,36 +358,31 @@ class Coordinator:
         return row
 
     def _row(self, event: tuple[int, ...], body: bytes) -> Row:
-        market = self.market
-        if market is None:
-            raise Fault("coordinator: wanted a market before a row, got none.")
-        return make_row(market.last, self.clock.unix(), event, body)
+        return make_row(self.ready().last, self.clock.unix(), event, body)
 
-    async def _write(self, rows: list[Row], blobs: list[Blob], answers: list[tuple[Command, Row]]) -> None:
+    async def _write(self, group: Group) -> None:
         """Make a group durable; then answer."""
-        if not rows:
-            return
+        began = time.monotonic()
         try:
-            await self._keep(rows, blobs, taken=True)
+            await self._keep(group.rows, group.blobs)
         except JournalError as error:
-            for command, _ in answers:
-                if not command.answer.done():
-                    command.answer.set_exception(Refused("JOURNAL", "journal", "a durable row", error))
-            self.streams.forget()
+            self._refuse(group, error)
             raise
         now = time.monotonic()
-        for command, row in answers:
+        self._commit_s += (now - began - self._commit_s) / RECENT
+        for command, _ in group.answers:
             self.metrics.accept.labels(command.signed.verb).observe(now - command.came)
-            if not command.answer.done():
-                command.answer.set_result(Receipt(row.seq, row.time, row.job, row.actor, row.hash.hex()))
-        self.streams.publish()
+        group.accept()
+        self.streams.publish(group.told)
 
-    async def _keep(self, rows: list[Row], blobs: list[Blob], *, taken: bool = False) -> None:
+    def _refuse(self, group: Group, error: BaseException) -> None:
+        """Tell all senders that a group did not become durable."""
+        for command, _ in group.answers:
+            self.intake.refuse(command.answer, Refused("JOURNAL", "journal", "a durable row", error))
+
+    async def _keep(self, rows: list[Row], blobs: list[Blob]) -> None:
         with self.metrics.commit.time(), span("commit", rows=len(rows)):
             await self.on_disk(self.journal.append, rows, blobs)
-        for row in rows:
-            if not taken:
-                self.ready().take(row)
         for kind, count in Counter(row.kind for row in rows).items():
             self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
         self.metrics.group.observe(len(rows))
@@ -355,34 +396,4 @@ class Coordinator:
 
     async def submit(self, signed: Signed) -> Receipt:
         """Take a message; returns once it is durable. Raises Refused."""
-        came = time.monotonic()
-        with span("submit", verb=signed.verb):
-            try:
-                return await self._submit(signed, came)
-            except Refused as refusal:
-                self.metrics.refusals.labels(refusal.reason).inc()
-                raise
-
-    async def _submit(self, signed: Signed, came: float) -> Receipt:
-        if self.trouble:
-            reason = "STANDBY" if self.trouble in ("standby", "starting") else "JOURNAL"
-            raise Refused(reason, "coordinator", "the writer, with a journal that takes rows", self.trouble)
-        now = self.clock.now()
-        signed_hash, body = await self.desk.check_in_turn(signed)
-        with self.desk.holding(signed):
-            if self.settler is not None:
-                await self.settler.admit(signed)
-            word = await self.desk.admit(signed)
-            answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-            command = Command(signed, signed_hash, came, now, word, body, answer)
-            try:
-                self._waiting.put_nowait(command)
-            except asyncio.QueueFull:
-                raise Refused("BUSY", "coordinator", f"fewer than {WAITING} commands waiting", "more") from None
-            return await command.answer
-
-    def _refuse_waiting(self, reason: str) -> None:
-        while not self._waiting.empty():
-            answer = self._waiting.get_nowait().answer
-            if not answer.done():
-                answer.set_exception(Refused(reason, "coordinator", "a writer", self.trouble))
+        return await self.intake.submit(signed)

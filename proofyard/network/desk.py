@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from proofyard.core import Event, Kind, Phase, Verdict
 from proofyard.core.errors import BadInput
@@ -11,17 +12,37 @@ from proofyard.network import messages
 from proofyard.network.journal import Journal
 from proofyard.network.market import FINAL
 from proofyard.network.messages import VERBS, Signed
-from proofyard.network.records import Record, Row, digest, pack, unpack
+from proofyard.network.records import Record, Row, digest, unpack
 from proofyard.network.refusals import Refused, refused
-from proofyard.network.signatures import Signatures, check_body
 from proofyard.network.work import Task, why_not
 
 if TYPE_CHECKING:
     from proofyard.network.coordinator import Coordinator
 
 KEPT_TASKS = 256
-WAITING = 10_000  # signatures that may wait to be checked
 SKIPS = ("too late", "no capacity", "too cheap", "unknown work", "draining", "resting", "policy", "backend")
+
+
+class _Becomes(NamedTuple):
+    """Which event a verb's message becomes, and which of its fields the event's columns are, "" for none."""
+
+    kind: Kind
+    amount: str
+    detail: str
+    peer: str  # somebody else, whose number is the detail
+
+
+@cache
+def _becomes(verb: str) -> _Becomes | None:
+    kind, names = VERBS[verb].kind, [name for name, _ in VERBS[verb].fields]
+
+    def field(*wanted: str) -> str:
+        return next((name for name in names if name in wanted), "")
+
+    if kind is None:
+        return None
+    detail, peer = field("capacity", "size", "tier", "ballot"), field("prover", "payee")
+    return _Becomes(kind, field("amount", "price", "ceiling"), detail, peer)
 
 
 class Desk:
@@ -31,41 +52,26 @@ class Desk:
         self._coordinator = coordinator
         self._verifying: Counter[int] = Counter()
         self._tasks: dict[int, Task] = {}
-        self.signatures = Signatures()
 
     # Before the order.
 
     def check(self, signed: Signed) -> bytes:
         """Check form, time and signature at once; return the signed hash. Raises Refused."""
-        self._check_form(signed)
+        self.check_form(signed)
         signed_hash = messages.check_signature(signed, self._coordinator.ready().domain)
-        self._check_sender(signed)
+        self.check_sender(signed)
         return signed_hash
 
-    async def check_in_turn(self, signed: Signed) -> tuple[bytes, bytes]:
-        """Check form, time and signature, in order; return the signed hash and the body of the row. Raises Refused.
-
-        A proof has no time to wait in line: its deadline is looked at when it has been checked.
-        """
-        domain = self._coordinator.ready().domain
-        self._check_form(signed)
-        messages.check_market(signed, domain)
-        body = pack(signed.body())
-        if self.signatures.waiting >= WAITING:
-            raise Refused("BUSY", "coordinator", f"fewer than {WAITING} signatures to check", "more")
-        checked = check_body(body, domain) if signed.verb == "prove" else await self.signatures.check(body, domain)
-        messages.check_signer(signed, checked.signer)
-        self._check_sender(signed)
-        return checked.signed_hash, body
-
-    def _check_form(self, signed: Signed) -> None:
+    def check_form(self, signed: Signed) -> None:
+        """Check form and time, and that it is new. Raises Refused."""
         messages.check_form(signed.verb, signed.message)
         known = self.seen(signed)
         if known is not None:
             raise known
         messages.check_time(signed.message, self._coordinator.clock.unix())
 
-    def _check_sender(self, signed: Signed) -> None:
+    def check_sender(self, signed: Signed) -> None:
+        """Check that its sender is one of the market's. Raises Refused."""
         if signed.sender not in self._coordinator.ready().numbers and signed.verb not in ("join", "skip"):
             raise Refused("UNKNOWN_SENDER", "message.sender", "somebody who has joined", signed.sender)
 
@@ -163,6 +169,8 @@ class Desk:
         make = self._coordinator.record
         if signed.verb == "join":
             return self._join(signed)
+        if VERBS[signed.verb].kind is not None:
+            return []
         actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
         if signed.verb == "cancel":
             cancelled = int(signed.message["cancelled"])
@@ -198,26 +206,20 @@ class Desk:
             raise Refused("POOR", "message.amount", f"1 to {free} gwei", amount)
         return self._coordinator.record(Record.WITHDRAWAL, actor, amount, signed.body())
 
-    def event(self, signed: Signed, word: int) -> Event:
-        """Say which event a message is; its time and word come later. Raises Refused."""
-        market, message = self._coordinator.ready(), signed.message
-        kind = VERBS[signed.verb].kind
-        if kind is None:
+    def event(self, signed: Signed, now: int, word: int) -> Event:
+        """Say which event a message is, at `now` ms. Raises Refused."""
+        market, message, becomes = self._coordinator.ready(), signed.message, _becomes(signed.verb)
+        if becomes is None:
             raise Refused("MALFORMED", "verb", "one that the market keeps", signed.verb)
         actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
-        amount = int(message.get("amount", message.get("price", message.get("ceiling", 0))))
-        job = self._job(signed) if "job" in message else 0
-        if kind == Kind.REQUEST:
-            job = market.jobs
-        detail = 0
-        for name in ("capacity", "size", "tier", "ballot"):
-            detail = int(message.get(name, detail))
-        for name in ("prover", "payee"):
-            if name in message:
-                detail = self._number(str(message[name]), f"message.{name}", "UNKNOWN_ACTOR")
-        if kind == Kind.VOTE:
+        amount = int(message[becomes.amount]) if becomes.amount else 0
+        job = market.jobs if becomes.kind == Kind.REQUEST else self._job(signed) if "job" in message else 0
+        detail = int(message[becomes.detail]) if becomes.detail else 0
+        if becomes.peer:
+            detail = self._number(str(message[becomes.peer]), f"message.{becomes.peer}", "UNKNOWN_ACTOR")
+        if becomes.kind == Kind.VOTE:
             word = int(message["choice"])
-        return Event(kind, 0, actor, job, amount, detail, word)
+        return Event(becomes.kind, now, actor, job, amount, detail, word)
 
     def _job(self, signed: Signed) -> int:
         job, jobs = int(signed.message["job"]), self._coordinator.ready().jobs

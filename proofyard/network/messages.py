@@ -4,17 +4,27 @@ Amounts gwei, times ms since 1970. The domain holds the chain, the contract that
 the hash of the journal's first row as salt: nothing signed for one market means anything in another.
 """
 
-import json
 import time
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import coincurve
-from eth_hash.auto import keccak
+import msgspec
 
 from proofyard.core.book import MAX_GWEI
 from proofyard.core.event import Kind
 from proofyard.network.refusals import Refused
+
+try:
+    from sha3 import keccak_256
+except ImportError:  # where it has no wheel: the same in ten times the time
+    from eth_hash.auto import keccak
+else:
+
+    def keccak(preimage: bytes) -> bytes:
+        """Hash."""
+        return keccak_256(preimage).digest()
+
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -101,7 +111,7 @@ class Signed(NamedTuple):
         body = {**head, "signature": "0x" + self.signature.hex(), "market": "0x" + self.market.hex()}
         if self.payload:
             body["payload"] = self.payload.decode()
-        return json.dumps(body).encode()
+        return msgspec.json.encode(body)
 
     def body(self) -> dict[str, Any]:
         """Say what a row keeps of it."""

@@ -15,16 +15,18 @@ A row with `kind` >= 0 is an `Event` that the rule accepted. Below 0 it is a rec
 """
 
 import hashlib
-import json
 import struct
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from proofyard.core.event import Event
 
 FIRST = b"\0" * 32  # what stands for the hash before the first row
 _NUMBERS = struct.Struct(">9q")
+_encoder, _decoder = msgspec.json.Encoder(), msgspec.json.Decoder()
 NO_JOB = -1  # `job` of a row that is about none
 
 
@@ -92,12 +94,12 @@ def make_row(before: "Row | None", at: int, event: tuple[int, ...], body: bytes)
 
 def pack(body: dict[str, Any]) -> bytes:
     """Write a body: JSON without spaces, keys in the order given."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return _encoder.encode(body)
 
 
 def unpack(body: bytes) -> dict[str, Any]:
     """Read a body."""
-    return json.loads(body) if body else {}
+    return _decoder.decode(body) if body else {}
 
 
 def first_broken(rows: Iterable[Row], before: bytes = FIRST, seq: int = 0) -> int:

@@ -5,25 +5,33 @@ row it was taken after. One that is damaged, of another format or rule, or whose
 away, and the whole journal is read instead.
 """
 
+import asyncio
 import hashlib
 import io
 import json
+import logging
 import zipfile
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 
 from proofyard.core import shape
-from proofyard.network.journal import Journal
+from proofyard.network.journal import Journal, JournalError
 from proofyard.network.market import Market
 from proofyard.network.records import Row
+from proofyard.network.watching import tell
 
 FORMAT = 1
+EVERY = 50_000  # rows between snapshots
+WORTH = 1_000  # rows at the end that are worth one
 HASH = 32  # bytes
 KEPT = ("addresses", "names", "jobs", "put_in", "round", "reveals")  # as JSON; the others need words of their own
 OTHERS = ("state", "last", "numbers", "asked", "asks", "used", "revealed", "forget_at")
 PASSING = ("also", "_first")  # found again as the market goes on
 FIXED = ("genesis", "domain", "rule", "minted")  # follow from the journal's first row
+
+log = logging.getLogger("proofyard.coordinator")
 
 
 class Frozen:
@@ -58,6 +66,53 @@ class Frozen:
         np.savez(buffer, **arrays)
         data = buffer.getvalue()
         return hashlib.sha256(data).digest() + data
+
+
+class Snapshots:
+    """Keeps snapshots of a coordinator's state while it goes on.
+
+    Parameters
+    ----------
+    journal : keeps them
+    on_disk, beside : do something in the thread that writes the journal, and in another one
+    """
+
+    def __init__(
+        self, journal: Journal, on_disk: Callable[..., Awaitable[Any]], beside: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._journal, self._on_disk, self._beside = journal, on_disk, beside
+        self._keeping: asyncio.Task[None] | None = None
+        self.kept = -1  # row of the newest one
+
+    async def restored(self) -> Market:
+        """Return the market after the journal's last row. Raises Fault, JournalError."""
+        market, self.kept = await self._on_disk(restored, self._journal)
+        return market
+
+    def look(self, market: Market) -> None:
+        """Begin to keep one if it is time."""
+        if market.last.seq - self.kept >= EVERY:
+            self.kept = market.last.seq
+            self._keeping = asyncio.create_task(self._keep(Frozen(market)))
+
+    async def end(self, market: Market | None) -> None:
+        """Finish the one under way, and keep a last one of `market`."""
+        if self._keeping is not None:
+            await self._keeping
+        if market is not None and market.last.seq - self.kept >= WORTH:
+            await self._keep(Frozen(market))
+
+    async def _keep(self, frozen: Frozen) -> None:
+        """Write it in the thread that reads: it may take a while."""
+
+        def made(_: Journal) -> bytes:
+            return frozen.to_bytes()
+
+        try:
+            data = await self._beside(made)
+            await self._on_disk(self._journal.keep_snapshot, frozen.seq, data)
+        except JournalError as error:
+            tell(log, "no snapshot could be kept", logging.WARNING, error=str(error))
 
 
 def restored(journal: Journal) -> tuple[Market, int]:

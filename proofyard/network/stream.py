@@ -86,20 +86,20 @@ class Streams:
         if about_job or None in self._by_actor or row.actor in self._by_actor:
             self._noted.append(told_of(market, row))
 
-    def forget(self) -> None:
-        """Forget rows that did not become durable."""
-        self._noted.clear()
+    def noted(self) -> list[Told]:
+        """Take what was noted since the last time: to publish once it is durable, to forget otherwise."""
+        noted, self._noted = self._noted, []
+        return noted
 
-    def publish(self) -> None:
+    def publish(self, durable: list[Told]) -> None:
         """Tell everybody who wants to know."""
-        for told in self._noted:
+        for told in durable:
             for listener in self._audience(told):
                 if not listener.push(told):
                     self.leave(listener)
                     while not listener.queue.empty():
                         listener.queue.get_nowait()
                     listener.push(None)
-        self._noted.clear()
 
     def _audience(self, told: Told) -> list[Listener]:
         whose = self._by_actor if told.everybody else {None, *told.actors}

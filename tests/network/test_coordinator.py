@@ -14,7 +14,7 @@ from proofyard.core import Fault, Phase
 from proofyard.network import coordinator as coordinators
 from proofyard.network import market as market_module
 from proofyard.network.clock import Clock
-from proofyard.network.journal import SqliteJournal, connect
+from proofyard.network.journal import JournalError, SqliteJournal, connect
 from proofyard.network.market import source_of
 from proofyard.network.refusals import Refused
 from proofyard.proofs.calibrated import Calibrated
@@ -332,6 +332,48 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path: Path
             assert job == 0
             assert (await prover.actor())["cash"] == cash
             assert m.same_state(m.rebuilt(tmp_path / "market.db").state, coordinator.ready().state)
+
+    run(play())
+
+
+def test_what_was_decided_while_a_group_failed_is_refused_with_it(tmp_path: Path) -> None:
+    class Failing(SqliteJournal):
+        """Takes its time with a group, and fails then."""
+
+        fails = False
+        begun, go = threading.Event(), threading.Event()
+
+        def append(self, rows: Any, blobs: Any = ()) -> None:
+            if self.fails:
+                self.fails = False
+                self.begun.set()
+                assert self.go.wait(60)
+                message = "no room"
+                raise JournalError(message)
+            super().append(rows, blobs)
+
+    async def play() -> None:
+        journal = Failing(tmp_path / "market.db")
+        coordinator = coordinators.Coordinator(journal, m.WRITER, m.backend(), m.genesis())
+        async with m.running(coordinator) as client:
+            await m.staked(client)
+            durable = coordinator.ready().last.seq
+            domain = coordinator.ready().domain
+            journal.fails = True
+            first = asyncio.create_task(coordinator.submit(m.PROVER.sign("offer", domain, price=20, capacity=1)))
+            await asyncio.to_thread(journal.begun.wait)
+            second = asyncio.create_task(coordinator.submit(m.PROVER.sign("offer", domain, price=30, capacity=1)))
+
+            async def decided() -> int:
+                return coordinator.ready().last.seq
+
+            await m.until(decided, durable + 2)  # while the first is being written
+            journal.go.set()
+            assert {(await refusal(asyncio.wait_for(each, 60))).reason for each in (first, second)} == {"JOURNAL"}
+            await m.trouble(coordinator, "")
+            assert (await client(m.PROVER).actor())["price"] == 10
+            await client(m.PROVER).offer(40, 1)
+            assert m.rebuilt(tmp_path / "market.db").state.price[1] == 40
 
     run(play())
 

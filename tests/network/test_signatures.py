@@ -52,7 +52,7 @@ def test_the_process_beside_says_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         here = [check_body(body, DOMAIN) for body in made]
         assert [each.signer for each in here] == signers
         await beside(checker)
-        monkeypatch.setattr(signatures, "check_body", None)  # from here on only the other process can
+        monkeypatch.setattr(signatures, "check_body", None)  # from here on only helpers can
         order: list[int] = []
 
         async def one(k: int) -> Checked:
@@ -74,11 +74,9 @@ def test_all_are_answered_when_the_process_beside_is_killed() -> None:
         checker = Signatures()
         made, signers = bodies(300)
         await beside(checker)
-        process = checker._process
-        assert process is not None
         asking = [asyncio.create_task(checker.check(body, DOMAIN)) for body in made]
         await asyncio.sleep(0)
-        process.kill()
+        checker._helpers[-1].process.kill()
         assert [each.signer for each in await asyncio.gather(*asking)] == signers
         assert not checker.beside
         assert (await checker.check(made[0], DOMAIN)).signer == signers[0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from network import markets as m
 
-from proofyard.network import coordinator as coordinators
+from proofyard.network import snapshot
 from proofyard.network.journal import Journal, connect
 from proofyard.network.market import Market
 from proofyard.network.snapshot import FIXED, HASH, KEPT, OTHERS, PASSING, Frozen, restored
@@ -48,7 +48,7 @@ def opened(url: str) -> Journal:
 
 
 def test_snapshot_and_tail_are_the_whole_journal(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coordinators, "WORTH", 1)  # rows that are worth a snapshot when the market ends
+    monkeypatch.setattr(snapshot, "WORTH", 1)  # rows that are worth a snapshot when the market ends
     run(write(url, 3))
     journal = connect(url)
     at = journal.last()
@@ -57,7 +57,7 @@ def test_snapshot_and_tail_are_the_whole_journal(url: str, monkeypatch: pytest.M
     assert seq == at.seq
     assert same(market, Market.rebuild(journal.rows()))
     journal.close()
-    monkeypatch.setattr(coordinators, "WORTH", 2**62)
+    monkeypatch.setattr(snapshot, "WORTH", 2**62)
     run(write(url, 2, seed=2))  # it began from the snapshot, and none was kept since
     journal = connect(url)
     market, seq = restored(journal)
@@ -70,7 +70,7 @@ def test_snapshot_and_tail_are_the_whole_journal(url: str, monkeypatch: pytest.M
 
 def test_a_busy_market_keeps_one_now_and_then(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
-        monkeypatch.setattr(coordinators, "SNAPSHOT", 5)
+        monkeypatch.setattr(snapshot, "EVERY", 5)
         coordinator = m.coordinator(tmp_path / "market.db")
         async with m.running(coordinator) as client:
             _, prover = await m.staked(client)
