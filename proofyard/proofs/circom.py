@@ -89,9 +89,13 @@ class Tools:
 
     def start(self) -> Lines:
         """Start the script that drives them."""
+        return Lines([self.node, f"--max-old-space-size={HEAP_MIB}", self.script / SCRIPT])
+
+    @property
+    def script(self) -> Path:
+        """Folder of the script, kept beside the packages it imports."""
         key = digest((SOURCES / SCRIPT).read_bytes(), str(self.modules))
-        place = kept(f"npm/scripts-{key}", self._link)
-        return Lines([self.node, f"--max-old-space-size={HEAP_MIB}", place / SCRIPT])
+        return kept(f"npm/scripts-{key}", self._link)
 
     def _link(self, draft: Path) -> None:
         (draft / SCRIPT).write_bytes((SOURCES / SCRIPT).read_bytes())

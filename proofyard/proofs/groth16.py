@@ -105,8 +105,12 @@ class Groth16:
                 self._running = self._tools.start()
             try:
                 return self._running.ask(question)
-            except Died:
+            except Died as died:
                 self.close()
+                if died.crashed:
+                    circuits = self._circuits.values()
+                    folders = [place for each in circuits for place in (each.program.parent, each.proving_key.parent)]
+                    check_intact(self._tools.modules.parent, self._tools.script, *folders)
                 raise
 
     def join(self, proofs: Sequence[Proof], *, last: bool = False) -> Proof:

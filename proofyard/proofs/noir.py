@@ -16,13 +16,14 @@ from proofyard.proofs import build
 from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.build import Circuit, Target
 from proofyard.proofs.inputs import leaf_inputs, node_inputs
-from proofyard.proofs.process import Died, Lines
+from proofyard.proofs.process import Died, Lines, Used
 from proofyard.proofs.statement import Proof, Statement, difference, state_joined, state_of
 from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
 from proofyard.rollup.ledger import DEPTH
 from proofyard.tools.cache import Tell, check_intact, digest
 
 JOINED = 2
+WITNESS = "witness.mjs"
 # Bytes of a proof: fixed for joining; towards the EVM it grows with the logarithm of the circuit's size.
 RECURSIVE_BYTES = 410 * 32
 EVM_BYTES = range(4_096, 16_384)
@@ -135,8 +136,8 @@ class Noir:
         with tempfile.TemporaryDirectory(prefix="proofyard-") as place:
             folder = Path(place)
             witness, witness_ms, witness_cpu_ms = self._found_or_made(circuit, inputs, folder)
-            code, said, used = self.tools.run_bb(
-                "prove", "-b", circuit.program, "-w", witness, "-k", circuit.key, "-o", folder,
+            code, said, used = self._bb(
+                circuit, "prove", "-b", circuit.program, "-w", witness, "-k", circuit.key, "-o", folder,
                 "-t", TARGETS[circuit.target], threads=self.threads,
             )  # fmt: skip
             witness.unlink()  # kept only where bb was killed, which raises
@@ -152,17 +153,25 @@ class Noir:
             raise Fault(f"{circuit.name}: bb made an invalid proof, which was thrown away")
         return proof
 
+    def _bb(self, circuit: Circuit, *arguments: str | Path, threads: int) -> tuple[int, str, Used]:
+        """Run `bb`; where it crashes, raise Fault if a damaged file is why."""
+        try:
+            return self.tools.run_bb(*arguments, threads=threads)
+        except Died as died:
+            if died.crashed:
+                self._check_cache(circuit)
+            raise
+
     def _check_cache(self, circuit: Circuit) -> None:
         """Something failed: raise Fault if a damaged file is why."""
         tools = self.tools
-        check_intact(
-            circuit.program.parent, circuit.key.parent, tools.srs.folder, tools.bb.parent, tools.modules.parent
-        )
+        folders = (tools.srs.folder, tools.bb.parent, tools.modules.parent, tools.place_of(WITNESS))
+        check_intact(circuit.program.parent, circuit.key.parent, *folders)
 
     def _verify_files(self, circuit: Circuit, folder: Path) -> tuple[bool, int, int, bytes]:
         """Verify `proof` and `public_inputs` in a folder: verdict, ms, CPU ms, the public inputs."""
-        code, _, used = self.tools.run_bb(
-            "verify", "-k", circuit.key, "-p", folder / "proof", "-i", folder / "public_inputs",
+        code, _, used = self._bb(
+            circuit, "verify", "-k", circuit.key, "-p", folder / "proof", "-i", folder / "public_inputs",
             "-t", TARGETS[circuit.target], threads=1,
         )  # fmt: skip
         return code == 0, used.wall_ms, used.cpu_ms, (folder / "public_inputs").read_bytes()
@@ -183,12 +192,14 @@ class Noir:
     def _witness(self, circuit: Circuit, inputs: dict[str, Any], out: Path) -> tuple[int, int]:
         """Make a witness; return wall and CPU ms."""
         if self._maker is None:
-            self._maker = self.tools.script("witness.mjs")
+            self._maker = self.tools.script(WITNESS)
         try:
             with self._asking:
                 answer = self._maker.ask({"program": str(circuit.program), "inputs": inputs, "out": str(out)})
-        except Died:
+        except Died as died:
             self.close()
+            if died.crashed:
+                self._check_cache(circuit)
             raise
         if not answer["ok"]:
             self._check_cache(circuit)

@@ -33,7 +33,16 @@ class Used(NamedTuple):
 
 
 class Died(Fault):
-    """A program was killed or crashed, which may be the machine's fault: worth another try."""
+    """A program was killed or crashed, which may be the machine's fault: worth another try.
+
+    Attributes
+    ----------
+    crashed : it was not killed: one of its files may be damaged
+    """
+
+    def __init__(self, message: str, *, crashed: bool = False) -> None:
+        super().__init__(message)
+        self.crashed = crashed
 
 
 @atexit.register
@@ -122,8 +131,9 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], *, limit_
     name = Path(command[0]).name
     if process.returncode < 0:
         why = f"took longer than {limit_s:.0f} s" if used.wall_ms >= 1000 * limit_s else "was killed"
-        signal_name = signal.Signals(-process.returncode).name
-        raise Died(f"{name} {why} ({signal_name}) after {used.wall_ms / 1000:.1f} s and {used.peak_mib} MiB")
+        number = signal.Signals(-process.returncode)
+        said = f"{name} {why} ({number.name}) after {used.wall_ms / 1000:.1f} s and {used.peak_mib} MiB"
+        raise Died(said, crashed=number != signal.SIGKILL)
     return process.returncode, text, used
 
 
@@ -149,7 +159,9 @@ class Lines:
         except BrokenPipeError:
             line = b""
         if not line:
-            raise Died("the witness maker (node) was killed")
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            killed = ended is not None and (ended.si_code, ended.si_status) == (os.CLD_KILLED, signal.SIGKILL)
+            raise Died(f"the witness maker (node) {'was killed' if killed else 'ended'}", crashed=not killed)
         return json.loads(line)
 
     def close(self) -> Used:

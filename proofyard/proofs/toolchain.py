@@ -53,7 +53,13 @@ class Toolchain:
         environment = {"CRS_PATH": str(self.srs.folder)}
         if threads:
             environment["HARDWARE_CONCURRENCY"] = str(threads)
-        return process.run([self.bb, *arguments], environment, limit_s=LIMIT_S)
+        try:
+            return process.run([self.bb, *arguments], environment, limit_s=LIMIT_S)
+        except OSError as error:
+            raise Fault(
+                f"{self.bb}: wanted the prover, got: {error.strerror}. The cache is damaged; mend it with"
+                f" rm -r '{self.bb.parent}' and run again."
+            ) from None
 
     def bb_or_fault(self, *arguments: str | Path) -> None:
         """Run `bb` and raise Fault with its last line if it fails."""
@@ -62,12 +68,14 @@ class Toolchain:
             raise Fault(f"bb {arguments[0]} failed (exit code {code}): {last_line(said)}")
 
     def script(self, name: str) -> process.Lines:
-        """Start one of our scripts, kept beside the packages it imports."""
+        """Start one of our scripts."""
+        return process.Lines([self.node, *FLAGS.get(name, ()), self.place_of(name) / name])
+
+    def place_of(self, name: str) -> Path:
+        """Return the folder of one of our scripts, kept beside the packages it imports."""
         source = PACKAGE / "circuits" / name
-        place = kept(
-            f"npm/scripts-{digest(source.read_bytes(), str(self.modules))}", lambda draft: self._link(draft, name)
-        )
-        return process.Lines([self.node, *FLAGS.get(name, ()), place / name])
+        key = digest(source.read_bytes(), str(self.modules))
+        return kept(f"npm/scripts-{key}", lambda draft: self._link(draft, name))
 
     def _link(self, draft: Path, name: str) -> None:
         (draft / name).write_bytes((PACKAGE / "circuits" / name).read_bytes())

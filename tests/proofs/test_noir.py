@@ -155,6 +155,39 @@ def test_a_witness_outlives_the_death_of_its_prover(tools: Toolchain, proof: Pro
         assert noir.verify(another.prove(job))
 
 
+def test_a_prover_that_crashes_or_is_gone_says_what_mends_it(tools: Toolchain, proof: Proof, tmp_path: Path) -> None:
+    broken = tmp_path / "bb" / "bb"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    broken.chmod(0o755)
+    (tmp_path / "bb.sums").write_text('{"bb": "another"}')
+    with Noir(replace(tools, bb=broken), silent) as backend:
+        with pytest.raises(
+            Fault, match=rf"bb: the cache is damaged; mend it with rm -r '{broken.parent}' and run again"
+        ):
+            backend.verify(proof)
+        broken.unlink()
+        with pytest.raises(
+            Fault, match=rf"wanted the prover, got: No such file .* mend it with rm -r '{broken.parent}'"
+        ):
+            backend.verify(proof)
+
+
+def test_a_damaged_script_says_what_mends_it(
+    tools: Toolchain, noir: Noir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noir.circuit(SIZE, "evm")
+    monkeypatch.setenv("PROOFYARD_CACHE", str(tmp_path))  # the rest stays where it is
+    place = tools.place_of("witness.mjs")
+    (place / "witness.mjs").write_text("no script")
+    with Noir(tools, silent) as backend:
+        backend._circuits = noir._circuits
+        with pytest.raises(
+            Fault, match=rf"witness.mjs: the cache is damaged; mend it with rm -r '{place}' and run again"
+        ):
+            backend.prove(Job(batches(1)[0], SIZE, PAYOUT, last=True))
+
+
 def test_a_prover_that_hangs_is_ended() -> None:
     with pytest.raises(Died, match=r"sleep took longer than 0 s \(SIGKILL\)"):
         process.run(["sleep", "60"], {}, limit_s=0.2)
