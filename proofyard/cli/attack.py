@@ -93,7 +93,7 @@ def attack(
         if both:
             raise BadInput(names[0], f"either {names[0]} or {names[1]}", "both")
     world = scenarios.read(scenario, changes(settings), mechanism)
-    tree = scenarios.tree_of(scenario, changes(settings), mechanism) | {"mechanism": world.mechanism}
+    tree = scenarios.tree_of(scenario, changes(settings), mechanism)
     picked = [(a, catalogue.targets(a, tree, by)) for a in catalogue.chosen(attack)]
     picked = [(a, places) for a, places in picked if places]
     if not picked:

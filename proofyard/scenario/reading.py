@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from proofyard.core.errors import BadInput
+from proofyard.scenario import files
 from proofyard.scenario.people import delegator_policy, policy
 from proofyard.scenario.quantities import STORED
 from proofyard.scenario.sentences import bad_input
@@ -40,20 +41,23 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
 
 def read(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> Scenario:
     """Read and check the scenario at `path`, with `--set` changes and another mechanism. Raises BadInput."""
-    return check(tree_of(path, changes, mechanism), str(path), path.parent)
+    return check(tree_of(path, changes, mechanism), str(path))
 
 
 def tree_of(path: Path, changes: dict[str, str] | None = None, mechanism: str | None = None) -> dict[str, Any]:
-    """Read the scenario at `path` as nested dictionaries, not checked yet. Raises BadInput."""
+    """Read the scenario at `path` as nested dictionaries, not checked yet; its files are found from here.
+
+    Raises BadInput.
+    """
     if not path.is_file():
-        raise BadInput(
-            "scenario", "a TOML file", f"{path}, which {'is a folder' if path.is_dir() else 'does not exist'}"
-        )
+        got = "is a folder" if path.is_dir() else "does not exist"
+        raise BadInput("scenario", "a TOML file", f"{path}, which {got}")
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(str(path), "valid TOML", error) from None
     tree.setdefault("name", path.stem)
+    files.found(tree, path.parent)
     of_rule = {key: value for key, value in (changes or {}).items() if key.startswith("mechanism.")}
     for key, value in (changes or {}).items():
         if key not in of_rule:
@@ -62,6 +66,7 @@ def tree_of(path: Path, changes: dict[str, str] | None = None, mechanism: str | 
         tree["mechanism"] = mechanism
     if of_rule and isinstance(tree.get("mechanism"), str):  # `--set mechanism.window_ms=60000` changes one parameter
         tree["mechanism"] = with_values_set(tree["mechanism"], of_rule)
+    files.found_here(tree, path.parent)
     return tree
 
 
@@ -81,8 +86,8 @@ def read_variants(
     return [(base.called, base), *others]
 
 
-def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = None) -> Scenario:
-    """Check a scenario given as nested dictionaries; files it names are sought beside it too. Raises BadInput."""
+def check(tree: dict[str, Any], where: str = "scenario") -> Scenario:
+    """Check a scenario given as nested dictionaries. Raises BadInput."""
     try:
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
@@ -100,7 +105,7 @@ def check(tree: dict[str, Any], where: str = "scenario", folder: Path | None = N
         _check_twin(scenario, group, f"{where}: provers[{k}].twin")
     if scenario.delegators:
         delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")
-    return _with_paths(scenario, folder)
+    return scenario
 
 
 def restored(tree: dict[str, Any]) -> Scenario:
@@ -118,16 +123,3 @@ def _check_twin(scenario: Scenario, group: ProverClass, field: str) -> None:
         raise unknown(field, group.twin, list(counts), kind="class")
     if group.twin and counts[group.twin] != group.count:
         raise BadInput(field, f"a class of {group.count} provers", f"{group.twin}, which has {counts[group.twin]}")
-
-
-def _with_paths(scenario: Scenario, folder: Path | None) -> Scenario:
-    """Make files beside the scenario found from anywhere: the trace, the layer before, and a rule file."""
-    workload, mechanism = scenario.workload, scenario.mechanism
-    if folder is not None:
-        for key, file in (("trace", workload.trace), ("after", workload.after)):
-            if file and not Path(file).exists() and (folder / file).exists():
-                workload = workload.model_copy(update={key: str(folder / file)})
-        name = mechanism.split("(", 1)[0].strip()
-        if name.endswith(".py") and not Path(name).exists() and (folder / name).exists():
-            mechanism = mechanism.replace(name, str(folder / name), 1)
-    return scenario.model_copy(update={"workload": workload, "mechanism": mechanism})

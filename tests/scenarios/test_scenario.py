@@ -1,5 +1,6 @@
 """Scenario files: everything shipped is valid, and every mistake is one sentence that names the key."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from proofyard import scenario
 from proofyard.core import BadInput
 from proofyard.engine.world import rule_of
+from proofyard.lab import skeleton
+from proofyard.policies import honest
+from proofyard.scenario import files
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
 
@@ -116,3 +120,26 @@ def test_amounts_are_exact_integers() -> None:
     assert chosen.gwei(stake, "stake") == 10_000_000
     with pytest.raises(BadInput, match="less than"):
         chosen.gwei(scenario.amount("1e15"), "stake")
+
+
+def test_files_beside_a_scenario_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule, a policy and measurements; what the command line names is sought here first."""
+    far = tmp_path / "far"
+    far.mkdir()
+    skeleton.write("mine", far)
+    shutil.copy(str(honest.__file__), far / "mine_too.py")
+    text = (far / "mine.toml").read_text().replace('name = "slow"', 'name = "slow"\npolicy = "mine_too.py"', 1)
+    (far / "mine.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    read = scenario.read(Path("far/mine.toml"))
+    assert read.mechanism == "far/mine.py(window_ms = 60_000)"
+    assert [group.policy for group in read.provers] == ["honest", "honest", "far/mine_too.py"]
+    tree = scenario.tree_of(Path("far/mine.toml"))
+    files.seen_from(tree, tmp_path / "attacks")
+    assert (tree["mechanism"], tree["provers"][2]["policy"]) == (
+        "../far/mine.py(window_ms = 60_000)",
+        "../far/mine_too.py",
+    )
+    shutil.copy(far / "mine.py", "mine.py")
+    assert scenario.read(Path("far/mine.toml")).mechanism.startswith("far/")
+    assert scenario.read(Path("far/mine.toml"), mechanism="mine.py").mechanism == "mine.py"

@@ -1,5 +1,6 @@
 """What a search for attacks shows: a table, a page, JSON, and files that replay."""
 
+import copy
 import html
 import re
 from collections.abc import Sequence
@@ -16,18 +17,18 @@ from rich.text import Text
 from proofyard.core.errors import BadInput
 from proofyard.lab import report, table
 from proofyard.lab.attack.deviate import COALITION, Tree
-from proofyard.lab.attack.search import CONFIDENCE, Find
+from proofyard.lab.attack.search import CONFIDENCE, Find, called
 from proofyard.lab.report import Figure
 from proofyard.lab.sweep_page import data
 from proofyard.lab.words import digits, duration
+from proofyard.scenario import files
 
 FIGURE_GWEI = 10**9
 
 
 def policy(find: Find) -> str:
     """Write what the coalition does: `overstate(x=8)`."""
-    values = ", ".join(f"{key}={value:g}" for key, value in find.values.items())
-    return f"{find.attack.name}({values})" if values else find.attack.name
+    return called(find.attack, find.values)
 
 
 def file_name(find: Find) -> str:
@@ -176,27 +177,18 @@ def note(finds: Sequence[Find]) -> str:
 
 def page(scenario: str, finds: Sequence[Find], claim: str = "") -> str:
     """Write the page: gains with intervals, how the gain depends on the parameter, the figures."""
-    head = [
-        "by",
-        "gain, tokens",
-        "interval",
-        "of honest profit",
-        "who pays",
-        "damage per coin",
-        "seen by an observer",
-        "settled",
-        "time to proof",
-        "known",
-    ]
-    rows = [
-        [
-            policy(find), find.target, *_money(find), payer(find), per_coin(find),
-            table.percent(find.detect), settled(find), waited(find), find.attack.seen,
-        ]
+    earned = [[policy(find), find.target, *_money(find), payer(find)] for find in finds]
+    done = [
+        [policy(find), per_coin(find), table.percent(find.detect), settled(find), waited(find), find.attack.seen]
         for find in finds
-    ]  # fmt: skip
+    ]
     parts: list[Figure | str] = [_bars(finds), *(_curve(find) for find in finds if len(find.curve) > 1 and find.pays)]
-    parts.append(report.section("The attacks", table.html_rows("attack", head, rows)))
+    heads = (
+        ["by", "gain, tokens", "interval", "of honest profit", "who pays"],
+        ["damage per coin", "seen by an observer", "settled", "time to proof", "known from"],
+    )
+    parts.append(report.section("What they earn", table.html_rows("attack", heads[0], earned)))
+    parts.append(report.section("What they do to the market", table.html_rows("attack", heads[1], done)))
     rule = finds[0].honest_tree["mechanism"] if finds else ""
     under = f"Rule <code>{html.escape(rule)}</code> · {html.escape(note(finds))}"
     return report.page(f"{scenario}: attacks", under, html.escape(in_words(finds)), claim, parts)
@@ -245,10 +237,10 @@ def write(finds: Sequence[Find], folder: Path) -> dict[str, Path]:
         place = folder / file_name(find)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            place.write_text(_toml(find, find.deviant_tree, _claim(find)), encoding="utf-8")
+            place.write_text(_toml(find, find.deviant_tree, _claim(find), folder), encoding="utf-8")
             beside = place.with_name(f"{place.stem}-honest.toml")
             told = f"The world of {place.name} with an honest coalition: {find.honest_money} gwei on this seed."
-            beside.write_text(_toml(find, find.honest_tree, told), encoding="utf-8")
+            beside.write_text(_toml(find, find.honest_tree, told, folder), encoding="utf-8")
         except OSError as error:
             raise BadInput("--out", "a folder that can be written", f"{folder} ({error.strerror})") from None
         files[find.attack.name] = place
@@ -264,7 +256,9 @@ def _claim(find: Find) -> str:
     )
 
 
-def _toml(find: Find, tree: Tree, claim: str) -> str:
+def _toml(find: Find, tree: Tree, claim: str, folder: Path) -> str:
+    tree = copy.deepcopy(tree)
+    files.seen_from(tree, folder)
     told = {"claim": claim, "source": find.attack.seen, "seed": find.seed}
     first = {key: tree[key] for key in ("name", "mechanism", "horizon") if key in tree}
     rest = {key: value for key, value in tree.items() if key not in {*first, *told}}
