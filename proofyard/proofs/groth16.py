@@ -16,7 +16,7 @@ from proofyard.proofs import circom
 from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.circom import MOST, Circuit, Tools
 from proofyard.proofs.inputs import empty_slot, public_inputs, slot_of
-from proofyard.proofs.process import Died, Lines
+from proofyard.proofs.process import Died, Lines, check_written
 from proofyard.proofs.statement import Proof, Statement, difference, state_of
 from proofyard.rollup.batch import Batch
 from proofyard.rollup.ledger import DEPTH
@@ -82,6 +82,7 @@ class Groth16:
             made = self._ask({"do": "witness", "wasm": str(circuit.program), "inputs": inputs, "out": out})
             if not made["ok"]:
                 check_intact(circuit.program.parent)
+                check_written(made, Path(out))
                 why = circom.refused_by(made["error"])
                 raise Fault(f"{circuit.name}: no witness, the statement is false: {why}")
             question = {"do": "prove", "zkey": str(circuit.proving_key), "witness": out, "threads": self.threads}

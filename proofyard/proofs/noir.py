@@ -16,7 +16,7 @@ from proofyard.proofs import build
 from proofyard.proofs.backend import Job, Spent
 from proofyard.proofs.build import Circuit, Target
 from proofyard.proofs.inputs import leaf_inputs, node_inputs
-from proofyard.proofs.process import Died, Lines, Used
+from proofyard.proofs.process import Died, Lines, Used, check_written
 from proofyard.proofs.statement import Proof, Statement, difference, state_joined, state_of
 from proofyard.proofs.toolchain import TARGETS, Toolchain, last_line
 from proofyard.rollup.ledger import DEPTH
@@ -203,6 +203,7 @@ class Noir:
             raise
         if not answer["ok"]:
             self._check_cache(circuit)
+            check_written(answer, out)
             raise Fault(f"{circuit.name}: no witness, the statement is false: {answer['error']}")
         return answer["ms"], answer["cpu_ms"]
 

@@ -137,6 +137,13 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str], *, limit_
     return process.returncode, text, used
 
 
+def check_written(answer: Mapping[str, Any], file: Path) -> None:
+    """Raise Fault if a script's answer is that the system would not let it write a file."""
+    if answer.get("system"):
+        wanted = "free some space, or set TMPDIR to a folder on a larger disk"
+        raise Fault(f"{file}: wanted to write it, got: {answer['error']}; {wanted}.")
+
+
 class Lines:
     """A program that answers one line of JSON with one line of JSON."""
 

@@ -18,7 +18,7 @@ from proofyard.proofs.inputs import leaf_inputs, node_inputs
 from proofyard.proofs.noir import Noir
 from proofyard.proofs.parallel import Progress, Result, expected, prove_all
 from proofyard.proofs.process import Died
-from proofyard.proofs.statement import Proof, state_joined
+from proofyard.proofs.statement import Proof, state_joined, state_of
 from proofyard.proofs.toolchain import Toolchain
 from proofyard.proofs.tree import Store
 from proofyard.proofs.workers import LocalWorkers
@@ -186,6 +186,13 @@ def test_a_damaged_script_says_what_mends_it(
             Fault, match=rf"witness.mjs: the cache is damaged; mend it with rm -r '{place}' and run again"
         ):
             backend.prove(Job(batches(1)[0], SIZE, PAYOUT, last=True))
+
+
+def test_a_full_disk_is_no_false_statement(noir: Noir) -> None:
+    batch = batches(1)[0]
+    inputs = leaf_inputs(batch, state_of(batch, PAYOUT, 0), SIZE)
+    with pytest.raises(Fault, match=r"/dev/full: wanted to write it, got: ENOSPC: .*; free some space, or set TMPDIR"):
+        noir._witness(noir.circuit(SIZE, "evm"), inputs, Path("/dev/full"))
 
 
 def test_a_prover_that_hangs_is_ended() -> None:

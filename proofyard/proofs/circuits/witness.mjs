@@ -1,4 +1,4 @@
-// Make witnesses: for each line {"program", "inputs", "out"} on standard input, one line {"ok", "error", "ms"} on standard output.
+// Make witnesses: for each line {"program", "inputs", "out"} on standard input, one line {"ok", "error", "system", "ms"} on standard output.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Noir } from "@noir-lang/noir_js";
@@ -18,7 +18,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     writeFileSync(out, witness);
     answer = { ok: true };
   } catch (error) {
-    answer = { ok: false, error: String(error.message).slice(0, 500) };
+    answer = { ok: false, error: String(error.message).slice(0, 500), system: Boolean(error.syscall) };
   }
   const { user, system } = process.cpuUsage(used);
   const times = { ms: Math.round(performance.now() - start), cpu_ms: Math.round((user + system) / 1000) };

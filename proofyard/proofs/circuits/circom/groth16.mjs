@@ -1,4 +1,4 @@
-// Groth16 with snarkjs: for each line {"do", …} on standard input, one line {"ok", "error", "ms", …} on standard output.
+// Groth16 with snarkjs: for each line {"do", …} on standard input, one line {"ok", "error", "system", "ms", …} on standard output.
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -44,7 +44,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     answer = { ok: true, ...(await doing[question.do](question)) };
   } catch (error) {
-    answer = { ok: false, error: String(error?.message ?? error).slice(0, 500) };
+    answer = { ok: false, error: String(error?.message ?? error).slice(0, 500), system: Boolean(error?.syscall) };
   }
   const { user, system } = process.cpuUsage(used);
   const mib = Math.round(process.resourceUsage().maxRSS / 1024);
