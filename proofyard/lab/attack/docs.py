@@ -105,7 +105,7 @@ def written(runner: Runner) -> str:
         "|---|---|---|---|",
     ]
     for attack in catalogue.ATTACKS:
-        limits = ", ".join(f"{key} {r.low:g}…{r.high:g}" for key, r in attack.parameters.items()) or table.NONE
+        limits = ", ".join(f"{key} {r.low:.7g}…{r.high:.7g}" for key, r in attack.parameters.items()) or table.NONE
         parts.append(f"| `{attack.name}` | {attack.about} | {limits} | {attack.seen} |")
     return "\n".join([*parts, ""])
 

@@ -6,7 +6,6 @@ is the first it tries, so that the front shows what better than it there is.
 """
 
 import importlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,7 @@ from proofyard.engine.world import rule_of
 from proofyard.lab import design, metrics
 from proofyard.lab.attack.catalogue import Attack, members
 from proofyard.lab.attack.deviate import Tree, fresh
-from proofyard.lab.attack.search import Budget, Lab, search
+from proofyard.lab.attack.search import Budget, Lab, called, search
 from proofyard.lab.design import Over
 from proofyard.lab.runner import Runner, name_of
 from proofyard.scenario import Scenario
@@ -109,7 +108,7 @@ def _try(
         for target in places:
             (values_of, gained), *_ = search(lab, tree, attack, target, few, seed)
             if gained > gain:
-                best, gain = f"{attack.name} {json.dumps(values_of)} by {members(attack, tree)[target]}", gained
+                best, gain = f"{called(attack, values_of)} by {members(attack, tree)[target]}", gained
     return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
 
 

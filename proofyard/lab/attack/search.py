@@ -72,7 +72,7 @@ class Find:
     settled: tuple[float, float]  # share of the requests, honest and deviating
     waits: tuple[float, float]  # mean time to proof of those, ms, honest and deviating
     saved: float  # of the gain: work the coalition no longer does, mean
-    curve: list[tuple[Values, float]] = field(default_factory=list[tuple[Values, float]])  # all settings tried
+    curve: list[tuple[Values, float]] = field(default_factory=list[tuple[Values, float]])  # all settings that it tried
     seed: int = 0  # the first fresh one
     honest_money: int = 0  # gwei, the coalition's payoff on that seed as results show it
     deviant_money: int = 0
@@ -235,6 +235,12 @@ def others(rows: Sequence[Row]) -> Floats:
     return np.array([sum(value for name, value in each.items() if name != PROTOCOL) for each in groups], np.float64)
 
 
+def called(attack: Attack, values: Values) -> str:
+    """Write what the coalition does: `overstate(x=8)`."""
+    told = ", ".join(f"{key}={value:g}" for key, value in values.items())
+    return f"{attack.name}({told})" if told else attack.name
+
+
 def _name(values: Values) -> str:
     return json.dumps(values, sort_keys=True)
 
@@ -289,17 +295,17 @@ def attack_all(
     refused: MarketError | None = None
     for attack, places in attacks:
         best: list[tuple[int, Values, float]] = []
-        curve: list[tuple[Values, float]] = []
+        curves: dict[int, list[tuple[Values, float]]] = {}
         for target in places:
             try:
                 found = search(lab, tree, attack, target, budget, seed)
             except BadInput as error:  # this attack makes no scenario of this rule
                 refused = error
                 continue
-            curve += [] if best else found
+            curves[target] = found
             best += [(target, values, gained) for values, gained in found[:FINALISTS]]
         best.sort(key=lambda item: -item[2])
-        shortlist += [(attack, target, values, curve) for target, values, _ in best[:FINALISTS]]
+        shortlist += [(attack, target, values, curves[target]) for target, values, _ in best[:FINALISTS]]
     if not shortlist:
         raise refused or BadInput("attack", "an attack that applies to this rule", tree["mechanism"])
     finds = [judge(lab, tree, *each, budget, len(shortlist)) for each in shortlist]

@@ -62,9 +62,9 @@ class Told:
 
 
 def _columns(*names: str) -> Table:
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     for k, name in enumerate(names):
-        shown.add_column(name, justify="right" if k else "left", overflow="fold")
+        shown.add_column(name, justify="right" if k else "left", no_wrap=name != "by", overflow="fold")
     return shown
 
 
@@ -139,12 +139,12 @@ def front(
 ) -> Told:
     """Search the rule's parameters and show the Pareto front. Raises BadInput, Fault."""
     points = fixes.front(runner, tree, fixes.read(texts), attacks, budget)
-    shown = _columns("rule", "", *(head for _, head, _ in SHOWN), "by")
+    shown = _columns("rule", *(head for _, head, _ in SHOWN), "by")
     for point in points:
         if point.front or point.default:
             cells = (how(point.objectives[name]) for name, _, how in SHOWN)
-            mark = MARKS[0] if point.default else ""
-            shown.add_row(Text(setting(point)), mark, *cells, point.attack.split(" ", 1)[0])
+            words = f"{setting(point)}, {MARKS[0]}" if point.default else setting(point)
+            shown.add_row(Text(words.replace(", ", "\n")), *cells, point.attack.partition(" by ")[0])
     rows = [
         {"mechanism": p.mechanism, **p.objectives, "attack": p.attack, "front": p.front, "default": p.default}
         for p in points

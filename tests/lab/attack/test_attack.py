@@ -85,6 +85,15 @@ def test_names_that_become_one_save_work_and_take_it_from_nobody() -> None:
     assert "most of it is work that it no longer does" in tell.in_words([find])
 
 
+def test_the_curve_is_that_of_the_class_the_attack_was_found_on() -> None:
+    tree = scenarios.tree_of(SCENARIOS / "taiko-pool-32.toml", {"horizon": "2h"})
+    attack = catalogue.chosen(["merge"])[0]
+    with Runner(workers=1) as runner:
+        (find,), _ = search.attack_all(runner, tree, [(attack, catalogue.targets(attack, tree))], TINY)
+    assert find.target == "rank 33"  # the second class; the first gains nothing
+    assert {values["k"]: gain for values, gain in find.curve}[find.values["k"]] > 0
+
+
 def test_splitting_gains_what_the_theory_says() -> None:
     """alpha = 1/2, k names: weights w = sqrt(b) become sqrt(k b); the shares follow."""
     tree = scenarios.tree_of(SCENARIOS / "proof-contest.toml", {"horizon": "40d"}, "contest(bids_to=1, alpha_den=2)")
