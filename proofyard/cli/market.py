@@ -69,7 +69,6 @@ def market(
     json
         Print what was started as JSON.
     """
-    import asyncio
     import sys
 
     from proofyard.core.errors import BadInput
@@ -79,7 +78,7 @@ def market(
     from proofyard.network.journal import connect
     from proofyard.network.keystore import signer_from
     from proofyard.network.market import source_of
-    from proofyard.network.server import backend_of, serve
+    from proofyard.network.server import backend_of, run, serve
     from proofyard.network.watching import log_to_stderr, trace_to
     from proofyard.scenario import amount
 
@@ -90,7 +89,7 @@ def market(
         rule = mechanisms.rule(mechanism)
         grant_gwei = int(amount(grant) * 10**9)
         source = source_of(rule.module.__file__)
-        genesis = {"mechanism": mechanism, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
+        genesis = {"mechanism": rule.call, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
         genesis |= {"source": source, "scenario": name}
         if chain:
             genesis |= {"grant_gwei": 0}
@@ -113,7 +112,7 @@ def market(
             flush=True,
         )
     coordinator = Coordinator(connect(journal), signer, verifier, genesis, settler=settler)
-    asyncio.run(serve(coordinator, host, port, pages))
+    run(serve(coordinator, host, port, pages))
     if spans is not None:
         spans.shutdown()
 
