@@ -15,7 +15,8 @@ Rules
     in anything, to `max_score`. Shares are `max_shares` at the top, else max(max_shares - curve (max_score - score)^2 /
     10^10, min_shares).
     Fee per mana: sequencer cost + proving cost, times exp(excess / (8.547 mana_target)); excess is what was used above
-    the target. All in wei of ETH, converted at `eth_per_token`, rounded up.
+    the target. All in wei of ETH, converted at `eth_per_token`, rounded up. Governance may move the proving cost to
+    `cost_goal`, by half as much again or a third less at most, once and then every 30 days.
     `staked` = 1: an epoch's sequencers are one actor with a seat. STAKE takes exactly `activation`; at most
     min(max(active / quotient, min), max) a calendar epoch come in from the queue. UNSTAKE ends the whole position,
     WITHDRAW pays it `exit_ms` later. `prune_slash` > 0: the sequencers of an epoch not proven in full lose so much,
@@ -102,6 +103,8 @@ MAX_MS = 2**40
 L1_GAS_PROPOSAL = 300_000  # of a checkpoint
 L1_GAS_PROOF = 3_600_000  # of an epoch
 BLOB_GAS = 3 * 131_072  # three blobs a checkpoint
+COST_UPDATE_MS = 2_592_000_000  # ms between updates of the proving cost, 30 d (PROVING_COST_UPDATE_INTERVAL)
+COST_UPDATES = 70  # after so many any goal is reached
 PRICE_UNIT = 10**12  # of `eth_per_token`
 MULTIPLIER_UNIT = 10**9  # a congestion multiplier of 1
 CONGESTION_TIMES, CONGESTION_OVER = 854_700_854, 10**8  # the target times this divides the excess in the exponent
@@ -129,6 +132,7 @@ class Params(NamedTuple):
     max_shares: int = 1_000_000  # `k`: at the top
     mana_target: int = 75_000_000  # mana a checkpoint; its limit is twice that; 0 = no transactions
     proving_cost: int = 12_500_000  # wei of ETH per mana
+    cost_goal: int = 0  # wei of ETH per mana that governance moves it to, as fast as it may; 0 = it stays
     l1_base_fee: int = 1_000_000_000  # wei per gas of L1
     blob_base_fee: int = 1  # wei per blob gas
     eth_per_token: int = 9_512_195  # 1e-12 ETH a token: 0.0156 / 1640 usd
@@ -155,6 +159,7 @@ class State(NamedTuple):
     scored: ByActor  # calendar epoch of the last submission
     earned: ByActor  # gwei paid to the actor for proofs (a record, not money)
     epoch: ByJob  # calendar epoch
+    cost: ByJob  # wei of ETH per mana, to prove it
     proven: ByJob  # checkpoints, longestProvenLength
     parent: ByJob  # the epoch it is built on, its job + 1; 0 = the proven tip of the time
     mana: ByJob
@@ -198,7 +203,8 @@ def validate(p: Params) -> tuple[str, str] | None:
         "checkpoints": (1, MAX_CHECKPOINTS), "proof_epochs": (0, 100), "sequencer_bips": (0, BIPS),
         "increment": (0, 2**31), "decay": (0, 2**31), "max_score": (1, 2**31), "curve": (0, 2**31),
         "min_shares": (1, p.max_shares), "max_shares": (1, 2**40), "mana_target": (0, 2**31 - 1),
-        "proving_cost": (0, 10**12), "l1_base_fee": (0, 10**11), "blob_base_fee": (0, 10**11),
+        "proving_cost": (2 if p.cost_goal > 0 else 0, 10**12), "cost_goal": (0, 10**12), "l1_base_fee": (0, 10**11),
+        "blob_base_fee": (0, 10**11),
         "eth_per_token": (100, 10**14), "staked": (0, 1), "activation": (1, MAX_GWEI), "ejection": (0, p.activation),
         "bootstrap": (0, 2**20), "bootstrap_flush": (1, 2**20), "flush_min": (1, 2**20), "flush_quotient": (1, 2**20),
         "flush_max": (1, 2**20), "committee": (1, 2**10), "silent_bips": (0, BIPS), "exit_ms": (0, MAX_MS),
@@ -243,18 +249,28 @@ def compute_multiplier(p: Params, excess: int) -> int:
 
 
 @spec
-def compute_costs(p: Params, excess: int) -> tuple[int, int, int]:
+def proving_cost_at(p: Params, time: int) -> int:
+    """Proving cost, wei of ETH per mana: one update at once, another every 30 days, each by half or a third at most."""
+    cost = p.proving_cost
+    if p.cost_goal > 0:
+        for _ in range(min(1 + time // COST_UPDATE_MS, COST_UPDATES)):
+            cost = max(min(p.cost_goal, cost * 3 // 2), (cost * 2 + 2) // 3)
+    return cost
+
+
+@spec
+def compute_costs(p: Params, proving: int, excess: int) -> tuple[int, int, int]:
     """Fee per mana of a checkpoint, wei of the token: sequencer, prover, congestion (getManaMinFeeComponentsAt)."""
     sequencer = share_up(L1_GAS_PROPOSAL * p.l1_base_fee + BLOB_GAS * p.blob_base_fee, p.mana_target)
     proof = share_up(share_up(L1_GAS_PROOF * p.l1_base_fee, p.checkpoints), p.mana_target)
-    prover = proof + p.proving_cost
+    prover = proof + proving
     total = sequencer + prover
     congested = mul_div(total, compute_multiplier(p, excess), MULTIPLIER_UNIT)
     return in_token(p, sequencer), in_token(p, prover), in_token(p, min(congested, MAX_COST) - total)
 
 
 @spec
-def compute_fees(p: Params, mana: int, pressure: int, start: int, end: int) -> tuple[int, int, int, int]:
+def compute_fees(p: Params, proving: int, mana: int, pressure: int, start: int, end: int) -> tuple[int, int, int, int]:
     """Of the checkpoints from `start` up to `end`: fee, burnt, to the provers, all gwei; and the pressure at `end`."""
     fee, burnt, prover = 0, 0, 0
     if p.mana_target == 0:
@@ -265,7 +281,7 @@ def compute_fees(p: Params, mana: int, pressure: int, start: int, end: int) -> t
         pressure = excess + used
         if k < start:
             continue
-        sequencer_cost, prover_cost, congestion_cost = compute_costs(p, excess)
+        sequencer_cost, prover_cost, congestion_cost = compute_costs(p, proving, excess)
         paid = min(MAX_FEE, mul_div(used, sequencer_cost + prover_cost + congestion_cost, 10**9))
         burn = min(paid, mul_div(used, congestion_cost, 10**9))
         fee += paid
@@ -323,14 +339,15 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.NO_PROVER
     pending = last >= 0 and not is_pruned(p, s, last, e.time)
     pressure = int(s.pressure_after[last]) if pending else int(s.tip_pressure[0])
-    fee, _, _, after = compute_fees(p, e.detail, pressure, 0, p.checkpoints)
+    cost = proving_cost_at(p, e.time)
+    fee, _, _, after = compute_fees(p, cost, e.detail, pressure, 0, p.checkpoints)
     if fee > e.amount:
         return Verdict.TOO_DEAR
     ask(b, e, fee)
     b.phase[job] = Phase.BIDDING
     b.prover[job] = ANYONE
     b.deadline[job] = (now + 1) * p.epoch_ms - 1
-    s.epoch[job], s.mana[job] = now, e.detail
+    s.epoch[job], s.cost[job], s.mana[job] = now, cost, e.detail
     s.pressure[job], s.pressure_after[job] = pressure, after
     s.parent[job] = last + 1 if pending else 0
     s.latest[0] = job + 1
@@ -415,7 +432,7 @@ def cover(p: Params, s: State, job: int, length: int) -> None:
     sequencers = bips_of(reward, p.sequencer_bips) // added * added  # evenly; the dust is the provers'
     move(b.reserve, 0, b.cash, b.requester[job], sequencers)
     move(b.reserve, 0, s.prize, job, reward - sequencers)
-    fee, burnt, prover, pressure = compute_fees(p, s.mana[job], s.pressure[job], s.proven[job], length)
+    fee, burnt, prover, pressure = compute_fees(p, s.cost[job], s.mana[job], s.pressure[job], s.proven[job], length)
     move(b.escrow, job, b.burnt, 0, burnt)
     move(b.escrow, job, s.prize, job, prover)
     move(b.escrow, job, b.cash, b.requester[job], fee - burnt - prover)
