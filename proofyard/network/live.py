@@ -30,7 +30,7 @@ from proofyard.network.processes import Processes, processes_in
 from proofyard.network.purse import Purse, enter, kept
 from proofyard.network.recorded import Measured, run_of
 from proofyard.network.requester import Asked, Rollup, ask_on
-from proofyard.network.server import backend_of
+from proofyard.network.server import backend_of, check_size
 from proofyard.network.shelf import opened
 from proofyard.network.witness import Witness
 from proofyard.network.work import Task
@@ -95,12 +95,7 @@ class Outcome(NamedTuple):
     audit: Report
 
 
-def run_live(
-    plan: Plan,
-    tell: Tell,
-    *,
-    until: asyncio.Event | None = None,
-) -> Outcome:
+def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> Outcome:
     """Run a scenario live. Raises BadInput for one that only the simulator can run, Fault if a process fails.
 
     Parameters
@@ -144,6 +139,7 @@ def check(plan: Plan) -> Cast:
         raise BadInput("scenario", "one without delegators and with one rollup's own requests", scenario.name)
     rule = rule_of(scenario)
     cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
+    check_size(plan.backend, plan.transfers)
     if cast.count > MOST:
         raise BadInput("provers", f"at most {MOST} to run live on one machine", cast.count)
     _check_place(plan)

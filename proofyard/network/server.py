@@ -5,9 +5,12 @@ import contextlib
 import resource
 import signal
 import socket
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from prometheus_client import start_http_server
 from typing_extensions import override
@@ -21,12 +24,15 @@ from proofyard.network.node import Node
 from proofyard.network.settings import TYPICAL, Settings, Watched
 from proofyard.network.shelf import opened
 from proofyard.proofs.backend import ProofBackend
+from proofyard.proofs.build import SIZES
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
+from proofyard.proofs.workers import PEAK_GROTH16_MIB
 from proofyard.tools.cache import Tell
 
 BACKENDS = ("calibrated", "noir", "groth16")
 PAGES = "/explorer"
 MOST_FILES = 65_536
+T = TypeVar("T")
 GRACE_S = 5  # for answers under way when the market is told to stop
 
 
@@ -43,6 +49,13 @@ def backend_of(name: str, tell: Tell, *, speed: float = 1.0, size: int = 0, part
     if size:
         backend.prepare(size, joins=False)
     return backend
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuse a size of batches whose circuit a market would not build. Raises BadInput."""
+    sizes = {"noir": SIZES, "groth16": tuple(PEAK_GROTH16_MIB)}.get(name)
+    if sizes is not None and size not in sizes:
+        raise BadInput("--transfers", f"one of {', '.join(map(str, sizes))} with --backend {name}", size)
 
 
 def _noir(tell: Tell, parts: Path | None) -> ProofBackend:
@@ -79,6 +92,12 @@ class Server(uvicorn.Server):
         if self._pages is not None:
             self._pages.state.close()
         await super().shutdown(sockets)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a role to its end, in a loop that costs less than asyncio's own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def room_for_connections() -> None:

@@ -14,15 +14,18 @@ from typing import Any, Self
 from proofyard.core.errors import BadInput, Fault
 from proofyard.proofs import circom
 from proofyard.proofs.backend import Job, Spent
-from proofyard.proofs.circom import MOST, Circuit, Tools
+from proofyard.proofs.circom import Circuit, Tools
 from proofyard.proofs.inputs import empty_slot, public_inputs, slot_of
 from proofyard.proofs.process import Died, Lines, check_written
 from proofyard.proofs.statement import Proof, Statement, difference, state_of
+from proofyard.proofs.workers import PEAK_GROTH16_MIB
 from proofyard.rollup.batch import Batch
 from proofyard.rollup.ledger import DEPTH
 from proofyard.tools.cache import Tell, check_intact
 
 WORDS, WORD = 8, 32  # A, B and C: two, four and two coordinates
+SIZES = tuple(PEAK_GROTH16_MIB)  # transfers in circuits that are built to verify a proof
+LONGEST_NAME = 40  # letters of a circuit's name in a sentence about it
 NO_JOINS = "proofs of groth16 can't be joined: they are not recursive"
 PLAIN = ("from", "to", "amount", "fee", "sender_path", "recipient_path")
 
@@ -140,14 +143,14 @@ class Groth16:
             return f"it is of backend {proof.backend}, not {self.name}"
         if proof.secure:
             return "it says it is secure, which no proof of this backend is"
-        if not 0 < self._size_of(proof) <= MOST:
-            return f"its circuit {proof.circuit} is none of ours, e.g. leaf4-d{self.depth}/groth16"
+        if not self._size_of(proof):
+            return f"its circuit {proof.circuit[:LONGEST_NAME]} is none of ours, e.g. leaf4-d{self.depth}/groth16"
         return difference(wanted, proof.statement) if wanted else ""
 
     def _size_of(self, proof: Proof) -> int:
-        """Read the size in the name of a circuit; 0 if it isn't one of ours."""
-        size = proof.circuit.removeprefix("leaf").removesuffix(f"-d{self.depth}/groth16")
-        return int(size) if size.isdecimal() and len(size) <= len(str(MOST)) else 0
+        """Read the size in the name of a circuit; 0 if it isn't one of ours: no other is built to verify a proof."""
+        sizes = {*SIZES, *self._circuits}
+        return next((size for size in sizes if proof.circuit == f"leaf{size}-d{self.depth}/groth16"), 0)
 
     def _verdict(self, circuit: Circuit, statement: Statement, data: bytes) -> dict[str, Any]:
         """Verify a proof; `valid` is in the answer unless the proof is no points at all."""

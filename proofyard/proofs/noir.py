@@ -24,6 +24,7 @@ from proofyard.tools.cache import Tell, check_intact, digest
 
 JOINED = 2
 WITNESS = "witness.mjs"
+LONGEST_NAME = 40  # letters of a circuit's name in a sentence about it
 # Bytes of a proof: fixed for joining; towards the EVM it grows with the logarithm of the circuit's size.
 RECURSIVE_BYTES = 410 * 32
 EVM_BYTES = range(4_096, 16_384)
@@ -120,17 +121,18 @@ class Noir:
         return self._prove(circuit, statement, node_inputs(statement, proofs, children))
 
     def _circuit_of(self, proof: Proof) -> Circuit:
-        """Find the circuit a proof names. Raises BadInput for one that isn't ours."""
-        name, _, target = proof.circuit.partition("/")
-        size, _, depth = name.removeprefix("leaf").partition("-d")
-        if target in TARGETS and depth == str(self.depth):
-            if size == "node":
-                return self.circuit(0, "evm" if target == "evm" else "recursive")
-            if size.isdecimal() and 0 < int(size) <= build.MOST:
-                return self.circuit(int(size), "evm" if target == "evm" else "recursive")
-        raise BadInput(
-            "proof.circuit", f"a circuit of depth {self.depth}, e.g. leaf16-d{self.depth}/evm", proof.circuit
-        )
+        """Find the circuit a proof names. Raises BadInput for one that isn't ours.
+
+        A proof may come from anybody, and building a large circuit takes minutes and gigabytes: only those of `SIZES`
+        are built to verify one, besides those that are there already.
+        """
+        for target in TARGETS:
+            ours: Target = "evm" if target == "evm" else "recursive"
+            for size in {0, *build.SIZES, *(size for size, _ in self._circuits)}:
+                if proof.circuit == f"{f'leaf{size}' if size else 'node'}-d{self.depth}/{ours}":
+                    return self.circuit(size, ours)
+        wanted = f"a circuit of depth {self.depth}, e.g. leaf16-d{self.depth}/evm"
+        raise BadInput("proof.circuit", wanted, proof.circuit[:LONGEST_NAME])
 
     def _prove(self, circuit: Circuit, statement: Statement, inputs: dict[str, Any]) -> Proof:
         with tempfile.TemporaryDirectory(prefix="proofyard-") as place:

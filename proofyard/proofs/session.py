@@ -128,7 +128,8 @@ def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
 
 def _groth16(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
     """Refuse what this backend can't do before anything is installed for it."""
-    from proofyard.proofs.groth16 import MOST, NO_JOINS, Groth16  # noqa: PLC0415 - optional, and slow to import
+    from proofyard.proofs.circom import MOST  # noqa: PLC0415 - optional, and slow to import
+    from proofyard.proofs.groth16 import NO_JOINS, Groth16  # noqa: PLC0415
 
     if wanted.batches > 1:
         raise BadInput("--batches", "1 with --backend groth16, or --backend noir", f"{wanted.batches}: {NO_JOINS}")

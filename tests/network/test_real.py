@@ -213,3 +213,12 @@ def test_a_rule_of_ones_own_runs_live_and_is_found_again_from_anywhere(scenario:
     assert "holds" in held.stdout, held.stderr
     again = proofyard("replay", journal, "-m", "race")
     assert "Its own rule replayed: 1 of 1 jobs end as in the journal." in again.stdout, again.stderr
+
+
+@pytest.mark.parametrize(("backend", "transfers", "sizes"), [("noir", "5", "4, 16, 64"), ("groth16", "64", "4, 16")])
+def test_sizes_nobody_has_a_circuit_for_are_refused_at_once(
+    scenario: Path, backend: str, transfers: str, sizes: str
+) -> None:
+    done = proofyard("live", scenario, "--backend", backend, "--transfers", transfers)
+    assert done.returncode == 2
+    assert f"--transfers: wanted one of {sizes} with --backend {backend}, got {transfers}." in done.stderr

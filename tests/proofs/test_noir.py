@@ -78,6 +78,8 @@ def test_a_proof_of_something_else_is_refused_with_the_reason(noir: Noir, proof:
         (replace(proof, version="0" * 16), None, "it is of version 0000000000000000 of leaf4-d16/evm, ours is"),
         (replace(proof, circuit="leaf4-d9/evm"), None, "proof.circuit: wanted a circuit of depth 16"),
         (replace(proof, circuit="leaf9999999-d16/evm"), None, "proof.circuit: wanted a circuit of depth 16"),
+        (replace(proof, circuit="leaf200-d16/evm"), None, "got leaf200-d16/evm"),  # nobody builds it for a stranger
+        (replace(proof, circuit=f"leaf{'9' * 9_000}-d16/evm"), None, f"got leaf{'9' * 36}."),
         (replace(proof, backend="calibrated"), None, "it is of backend calibrated, not noir"),
         (replace(proof, secure=True), None, "its SRS is real, ours is INSECURE development"),
     ]
