@@ -38,11 +38,10 @@ def prover(
     json
         Print what it did as JSON at the end.
     """
-    import asyncio
     import sys
 
     from proofyard.network.keystore import signer_from
-    from proofyard.network.server import backend_of, prove_until_told, speed_for
+    from proofyard.network.server import backend_of, prove_until_told, run, speed_for
     from proofyard.network.settings import Watched
     from proofyard.network.watching import log_to_stderr, trace_to
 
@@ -57,7 +56,7 @@ def prover(
     running = prove_until_told(
         signer, settings, backend, state, transfers=_fixed(now.backend, size), metrics_port=metrics
     )
-    node = asyncio.run(running)
+    node = run(running)
     backend.close()
     if spans is not None:
         spans.shutdown()

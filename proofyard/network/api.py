@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proofyard import __version__
 from proofyard.core import Phase
+from proofyard.network.commands import Receipt
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.desk import SKIPS
 from proofyard.network.journal import Journal
@@ -24,129 +21,28 @@ from proofyard.network.messages import Signed
 from proofyard.network.records import Row
 from proofyard.network.refusals import Refused
 from proofyard.network.stream import Listener, shown, told_of
-from proofyard.network.work import LONGEST
+from proofyard.network.watching import span
+from proofyard.network.wire import (
+    ONE,
+    PROBLEMS,
+    SEVERAL,
+    Accepted,
+    Envelope,
+    Envelopes,
+    Problem,
+    body_of,
+    guard,
+    problem_of,
+    read,
+    to_json,
+)
 
-MOST_BYTES = 4_000_000  # of a request's body
-BATCH = 64  # messages at once
 PAGE = 1_000  # rows at once
 ALIVE_S = 15.0  # s between signs of life on a silent stream
 
 Page = Annotated[int, Query(ge=1, le=PAGE)]
 After = Annotated[int, Query(ge=-1, le=2**62)]
 Number = Annotated[int, Path(ge=0, le=2**62)]
-
-
-class Envelope(BaseModel):
-    """A signed message; see the page of the client library for what is signed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    verb: str = Field(max_length=20, examples=["offer"])
-    message: dict[str, StrictInt | StrictStr]
-    signature: str = Field(pattern="^0x[0-9a-f]{130}$")
-    market: str = Field(pattern="^0x[0-9a-f]{64}$")
-    payload: str = Field(default="", max_length=LONGEST)
-
-    def signed(self) -> Signed:
-        """Return it as the coordinator takes it. Raises Refused."""
-        try:
-            payload = self.payload.encode()
-        except UnicodeEncodeError:
-            raise Refused("MALFORMED", "payload", "text that is valid Unicode", "a lone surrogate") from None
-        signature, market = bytes.fromhex(self.signature[2:]), bytes.fromhex(self.market[2:])
-        return Signed(self.verb, dict(self.message), signature, market, payload)
-
-
-class Accepted(BaseModel):
-    """Where a message is in the order."""
-
-    seq: int
-    time: int
-    job: int
-    actor: int
-    hash: str
-
-
-class Problem(BaseModel):
-    """Why not."""
-
-    reason: str
-    field: str
-    wanted: str
-    got: str
-    message: str
-    seq: int = -1
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": what}
-    for status, what in (
-        (400, "not JSON"),
-        (403, "not signed for this market at this time"),
-        (404, "not there"),
-        (409, "the rule or the journal says no"),
-        (413, "too large"),
-        (422, "malformed"),
-        (503, "no writer, or its journal takes no rows"),
-    )
-}
-
-
-class Limit:
-    """Refuse bodies that are too large before they are read."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what comes."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > MOST_BYTES:
-            await _problem(Refused("TOO_LARGE", "body", f"at most {MOST_BYTES} bytes", declared.decode("latin-1")))(
-                scope, receive, send
-            )
-            return
-        came = 0
-
-        async def counted() -> Message:
-            nonlocal came
-            message = await receive()
-            came += len(message.get("body", b""))
-            if came > MOST_BYTES:
-                raise Refused("TOO_LARGE", "body", f"at most {MOST_BYTES} bytes", "more")
-            return message
-
-        await self._app(scope, counted, send)
-
-
-def _problem(refusal: Refused) -> JSONResponse:
-    named = {name: str(getattr(refusal, name)) for name in ("reason", "field", "wanted", "got")}
-    return JSONResponse({**named, "message": str(refusal), "seq": refusal.seq}, refusal.status)
-
-
-def _malformed(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, RequestValidationError) and error.errors():
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return _problem(Refused("MALFORMED", place, first["msg"], repr(first.get("input"))[:80]))
-    return _problem(Refused("MALFORMED", "request", "a request as /openapi.json describes it", str(error)[:80]))
-
-
-def _other(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error.__cause__, Refused):  # a body that grew too large while it was read
-        return _problem(error.__cause__)
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    told = str(error.detail) if isinstance(error, HTTPException) else "an error of ours"
-    reason = {400: "MALFORMED", 404: "NOT_FOUND", 405: "NOT_ALLOWED"}.get(status, "REFUSED")
-    named = {"reason": reason, "field": "request", "wanted": "a path and method of /openapi.json", "got": told}
-    return JSONResponse({**named, "message": told, "seq": -1}, status, getattr(error, "headers", None))
-
-
-def _refused(_: Request, error: Exception) -> JSONResponse:
-    return _problem(error) if isinstance(error, Refused) else _other(_, error)
 
 
 def make_app(coordinator: Coordinator) -> FastAPI:
@@ -160,10 +56,7 @@ def make_app(coordinator: Coordinator) -> FastAPI:
 
     app = FastAPI(title="Proofyard market", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.coordinator = coordinator
-    app.add_middleware(Limit)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _other)
+    guard(app)
     _commands(app, coordinator)
     _queries(app, coordinator)
     _history(app, coordinator)
@@ -172,37 +65,36 @@ def make_app(coordinator: Coordinator) -> FastAPI:
 
 
 def _commands(app: FastAPI, coordinator: Coordinator) -> None:
-    @app.post("/v1/messages", responses=PROBLEMS)
-    async def send(envelope: Envelope) -> Accepted:
+    @app.post("/v1/messages", responses=PROBLEMS, response_model=Accepted, openapi_extra=body_of(Envelope))
+    async def send(request: Request) -> Response:
         """Hand in one signed message; the answer comes when it is durable."""
-        return await _take(coordinator, envelope)
+        envelope = await read(request, ONE)
+        with span("submit", verb=envelope.verb):
+            return to_json((await _take(coordinator, envelope))._asdict())
 
-    @app.post("/v1/batches", responses=PROBLEMS)
-    async def send_many(
-        envelopes: Annotated[list[Envelope], Field(min_length=1, max_length=BATCH)],
-    ) -> list[Accepted | Problem]:
+    @app.post(
+        "/v1/batches", responses=PROBLEMS, response_model=list[Accepted | Problem], openapi_extra=body_of(Envelopes)
+    )
+    async def send_many(request: Request) -> Response:
         """Hand in several messages, in order; each is answered for itself."""
-        answers = await asyncio.gather(*(_take(coordinator, each) for each in envelopes), return_exceptions=True)
-        told: list[Accepted | Problem] = []
-        for answer in answers:
+        taken = [_take(coordinator, each) for each in await read(request, SEVERAL)]
+        told: list[dict[str, Any]] = []
+        for answer in await asyncio.gather(*taken, return_exceptions=True):
             if isinstance(answer, Refused):
-                named = {name: str(getattr(answer, name)) for name in ("reason", "field", "wanted", "got")}
-                told.append(Problem(**named, message=str(answer), seq=answer.seq))
+                told.append(problem_of(answer))
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                told.append(answer)
-        return told
+                told.append(answer._asdict())
+        return to_json(told)
 
 
-async def _take(coordinator: Coordinator, envelope: Envelope) -> Accepted:
+def _take(coordinator: Coordinator, envelope: Envelope) -> Awaitable[Receipt]:
     signed = envelope.signed()
-    if signed.verb == "skip":
-        return await _skip(coordinator, signed)
-    return Accepted(**(await coordinator.submit(signed))._asdict())
+    return _skip(coordinator, signed) if signed.verb == "skip" else coordinator.intake.hand_in(signed)
 
 
-async def _skip(coordinator: Coordinator, signed: Signed) -> Accepted:
+async def _skip(coordinator: Coordinator, signed: Signed) -> Receipt:
     """Keep why a prover skipped a job; no part of the order."""
     market = coordinator.ready()
     coordinator.desk.check(signed)
@@ -213,7 +105,7 @@ async def _skip(coordinator: Coordinator, signed: Signed) -> Accepted:
     if job >= market.jobs or actor < 0:
         raise Refused("UNKNOWN_JOB", "message.job", f"a job below {market.jobs}, by somebody who has joined", job)
     await coordinator.on_disk(coordinator.journal.add_skips, [(coordinator.clock.unix(), job, actor, reason)])
-    return Accepted(seq=market.last.seq, time=coordinator.clock.now(), job=job, actor=actor, hash="")
+    return Receipt(market.last.seq, coordinator.clock.now(), job, actor, "")
 
 
 def _queries(app: FastAPI, coordinator: Coordinator) -> None:

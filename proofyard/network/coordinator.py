@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from proofyard.network.settlement import Settler  # brings the chain along, which a market may do without
 
 GROUP = 256  # commands to a group at most
-LINGER = 0.5  # of a commit's time that a group waits at most for messages whose signatures are being checked
+LINGER = 1.0  # of a commit's time that a group waits at most for messages whose signatures are being checked
 RECENT = 8  # commits that a mean is about
 PATIENCE_MS = 20  # between looks at a job whose proof is being verified
 BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
@@ -396,4 +396,4 @@ class Coordinator:
 
     async def submit(self, signed: Signed) -> Receipt:
         """Take a message; returns once it is durable. Raises Refused."""
-        return await self.intake.submit(signed)
+        return await self.intake.hand_in(signed)

@@ -11,7 +11,6 @@ from proofyard.network.messages import Signed, check_market, check_signer
 from proofyard.network.records import pack
 from proofyard.network.refusals import Refused
 from proofyard.network.signatures import Checked, Signatures, check_body
-from proofyard.network.watching import span
 
 if TYPE_CHECKING:
     from proofyard.network.coordinator import Coordinator
@@ -35,11 +34,6 @@ class Intake:
         self.waiting: deque[Command] = deque()
         self.bell = Bell()
         self.signatures = Signatures()
-
-    async def submit(self, signed: Signed) -> Receipt:
-        """Take a message; returns once it is durable. Raises Refused."""
-        with span("submit", verb=signed.verb):
-            return await self.hand_in(signed)
 
     def hand_in(self, signed: Signed) -> "asyncio.Future[Receipt]":
         """Take a message in the order of these calls; the answer comes, or raises Refused, once it is durable."""

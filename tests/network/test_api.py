@@ -96,6 +96,38 @@ def test_a_body_that_does_not_say_how_large_it_is_is_refused_when_it_is_too_larg
     assert answer.status_code == 413
 
 
+def test_each_message_of_a_batch_is_answered_for_itself_and_in_order(url: str) -> None:
+    domain = m.domain(httpx.get(f"{url}/v1/market").json())
+    offers = [m.PROVER.sign("offer", domain, price=price, capacity=1) for price in (10, 11, 12)]
+    strange = m.signer(99).sign("stake", domain, amount=1)
+    skip = m.PROVER.sign("skip", domain, job=0, reason="too late")
+    task = m.tasks()[0].to_bytes()
+    request = m.REQUESTER.sign("request", domain, task, ceiling=1, size=1, payload="0x" + m.digest_hex(task))
+    sent = [offers[0], offers[0], strange, request, skip, offers[1]._replace(signature=bytes(65)), offers[2]]
+    body = b"[" + b",".join(each.to_json() for each in sent) + b"]"
+    told = httpx.post(f"{url}/v1/batches", content=body, timeout=20).raise_for_status().json()
+    reasons = [each.get("reason", "") for each in told]
+    assert reasons[:3] == ["", "REPLAYED", "UNKNOWN_SENDER"]
+    assert reasons[3] in ("BAD_AMOUNT", "TOO_DEAR", "NO_PROVER")  # the rule's word on a ceiling of 1 gwei
+    assert reasons[4:] == ["", "BAD_SIGNATURE", ""]
+    assert told[0]["seq"] < told[6]["seq"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"nope", "body"),
+        (b'{"verb": "offer", "message": {"price": 1.5}, "signature": "", "market": ""}', "body.message[...]"),
+        (b'{"verb": "offer", "message": {}, "signature": "0x12", "market": ""}', "body.signature"),
+        (b'{"verb": "offer", "more": 1}', "body"),
+    ],
+)
+def test_a_malformed_message_is_refused_with_the_place(url: str, body: bytes, place: str) -> None:
+    answer = httpx.post(f"{url}/v1/messages", content=body, timeout=20)
+    assert answer.status_code == 422
+    assert (answer.json()["reason"], answer.json()["field"]) == ("MALFORMED", place)
+
+
 def test_a_stream_tells_all_from_where_it_is_asked(url: str) -> None:
     seen: list[int] = []
     with httpx.stream("GET", f"{url}/v1/events", params={"after": 1}, timeout=20) as answer:
