@@ -109,18 +109,21 @@ def _share(at: dict[str, float], name: str) -> str:
 
 def page(swept: Swept, figures: Sequence[str], summary: Summary | None, claim: str = "") -> str:
     """Write the page: what each parameter does to each figure, the indices, the points."""
-    drawn = [_effect(swept, figure, k) for figure in figures for k in range(len(swept.design.over))]
-    parts: list[Figure | str] = [*drawn]
+    means = {figure: swept.mean(figure) for figure in figures}
+    still = [figure for figure in figures if len(set(means[figure].values())) == 1]
+    moved = [figure for figure in figures if figure not in still]
+    parts: list[Figure | str] = [_effect(swept, figure, k) for figure in moved for k in range(len(swept.design.over))]
     if summary is not None:
         parts.insert(0, _bars(summary))
-    means = {figure: swept.mean(figure) for figure in figures}
     head = [*(o.key for o in swept.design.over[1:]), *map(title, figures)]
     rows = [[*point, *(said(f, means[f][point]) for f in figures)] for point in list(means[figures[0]])[: 10 * LISTED]]
     parts.append(report.section("The points", table.html_rows(swept.design.over[0].key, head, rows)))
     kind = "a sample of" if swept.design.sampled else "all of"
     under = f"{kind} {len(means[figures[0]]):,} points, {swept.seeds} seed{'s' * (swept.seeds > 1)} each"
-    keys = ", ".join(o.key for o in swept.design.over)
-    return report.page(f"{swept.scenario}: sweep", html.escape(under), html.escape(f"Over {keys}."), claim, parts)
+    words = f"Over {', '.join(o.key for o in swept.design.over)}."
+    if still:
+        words += f" The same at every point: {', '.join(map(title, still))}."
+    return report.page(f"{swept.scenario}: sweep", html.escape(under), html.escape(words), claim, parts)
 
 
 def _number(value: str) -> float | None:

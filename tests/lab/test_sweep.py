@@ -116,7 +116,7 @@ def test_a_point_that_makes_no_scenario_is_named_before_anything_runs(tmp_path: 
 def test_page_and_json_of_a_sweep(tmp_path: Path) -> None:
     with Runner(workers=1, folder=tmp_path) as runner:
         found = sweep.sweep(MINIMAL, OVER, runner, seeds=2)
-    shown = sweep.choose(found, ["time_to_proof_ms.p90", "concentration.hhi"])
+    shown = sweep.choose(found, ["time_to_proof_ms.p90", "concentration.hhi", "stake.slashed_gwei"])
     summary = found.indices(shown, 1)
     result = json.loads(output.as_json(sweep_page.as_json(found, shown, summary)))
     assert len(result["points"]) == 6
@@ -124,6 +124,8 @@ def test_page_and_json_of_a_sweep(tmp_path: Path) -> None:
     assert result["sensitivity"]["concentration.hhi"]["provers[0].count"]["total"] > 0.9
     page = sweep_page.page(found, shown, summary)
     assert "concentration hhi by provers[0].count" in page
+    assert "The same at every point: stake slashed." in page
+    assert "stake slashed by" not in page
     assert np.isfinite([row["seed"] for row in found.rows]).all()
     with pytest.raises(BadInput, match="--figure: wanted a known figure"):
         sweep.choose(found, ["concentration.hi"])

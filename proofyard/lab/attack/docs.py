@@ -29,7 +29,7 @@ of a token or of the honest profit counts as rounding.
 *Detectability* is the total variation between what anybody can count in the two worlds (events, verdicts, times to
 proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked,
 *time to proof* the mean over those. Who *waits* pays for it where the scenario says so (`wait_cost` of whoever asks, an
-hour). Where nobody pays because most of the gain is work that is no longer done, the table says so.
+hour). *Work saved*: most of the gain is work that is no longer done, and so nobody's loss.
 
 Each attack that pays is left as `attacks/RULE-ATTACK.toml`: `proofyard simulate` gives the coalition's payoff that its
 claim names, to the gwei. Beside it lies the same world with an honest coalition.

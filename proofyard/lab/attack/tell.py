@@ -85,7 +85,7 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
     shown.add_column("attack, by", no_wrap=True)
     for name in ("gain, tokens", f"{CONFIDENCE:.0%} interval", "of honest\nprofit"):
         shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("who pays", overflow="fold")
+    shown.add_column("who pays", overflow="fold", min_width=10)
     wide = width >= 100  # noqa: PLR2004 - columns of the terminal
     if wide:
         shown.add_column("damage\nper coin", justify="right")
@@ -104,6 +104,13 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
             cells += [table.percent(find.detect), settled(find), waited(find)]
         shown.add_row(*cells)
     return shown
+
+
+def _who(find: Find) -> Text:
+    """Name the attack, its parameters and who does it, a line each."""
+    name, _, values = policy(find).partition("(")
+    shown = Text(name, style="bold red" if find.pays else "red" if find.hurts else "")
+    return shown + Text("".join(f"\n  {line}" for line in (values.rstrip(")"), find.target) if line))
 
 
 def per_coin(find: Find) -> str:
@@ -125,7 +132,7 @@ def waited(find: Find) -> str:
 
 def payer(find: Find) -> str:
     """Say who loses most by it, and whether most of what it gains is work it no longer does."""
-    return f"{find.payer}; mostly work saved" if thrifty(find) else find.payer
+    return f"{find.payer}; work saved" if thrifty(find) else find.payer
 
 
 def thrifty(find: Find) -> bool:
@@ -178,17 +185,16 @@ def note(finds: Sequence[Find]) -> str:
 def page(scenario: str, finds: Sequence[Find], claim: str = "") -> str:
     """Write the page: gains with intervals, how the gain depends on the parameter, the figures."""
     earned = [[policy(find), find.target, *_money(find), payer(find)] for find in finds]
-    done = [
-        [policy(find), per_coin(find), table.percent(find.detect), settled(find), waited(find), find.attack.seen]
-        for find in finds
-    ]
+    done = [[policy(find), per_coin(find), table.percent(find.detect), settled(find), waited(find)] for find in finds]
     parts: list[Figure | str] = [_bars(finds), *(_curve(find) for find in finds if len(find.curve) > 1 and find.pays)]
     heads = (
         ["by", "gain, tokens", "interval", "of honest profit", "who pays"],
-        ["damage per coin", "seen by an observer", "settled", "time to proof", "known from"],
+        ["damage per coin", "seen by an observer", "settled", "time to proof"],
     )
     parts.append(report.section("What they earn", table.html_rows("attack", heads[0], earned)))
     parts.append(report.section("What they do to the market", table.html_rows("attack", heads[1], done)))
+    known = [f"<li><b>{f.attack.name}</b>: {html.escape(f'{f.attack.about} ({f.attack.seen})')}</li>" for f in finds]
+    parts.append(report.section("What they are", f"<ul>{''.join(known)}</ul>"))
     rule = finds[0].honest_tree["mechanism"] if finds else ""
     under = f"Rule <code>{html.escape(rule)}</code> · {html.escape(note(finds))}"
     return report.page(f"{scenario}: attacks", under, html.escape(in_words(finds)), claim, parts)
@@ -220,9 +226,13 @@ def _curve(find: Find) -> Figure:
     """Draw the gain against the attack's first parameter, as the search saw it."""
     key = next(iter(find.attack.parameters))
     rows = [{"x": float(values[key]), "gain": gain / FIGURE_GWEI} for values, gain in find.curve]
-    log = alt.Scale(type="log") if find.attack.parameters[key].log else alt.Scale(zero=False)
+    limits = find.attack.parameters[key]
+    log = alt.Scale(type="log") if limits.log else alt.Scale(zero=False)
+    axis = alt.Axis(tickMinStep=1, format="d") if limits.whole and not limits.log else alt.Axis()
     chart = data(sorted(rows, key=lambda row: row["x"])).encode(
-        alt.X("x:Q", title=key, scale=log), alt.Y("gain:Q", title="gain (tokens a run)"), tooltip=["x:Q", "gain:Q"]
+        alt.X("x:Q", title=key, scale=log, axis=axis),
+        alt.Y("gain:Q", title="gain (tokens a run)"),
+        tooltip=["x:Q", "gain:Q"],
     )
     drawn = alt.layer(chart.mark_line(opacity=0.5), chart.mark_point(filled=True, size=60, opacity=1))
     return Figure(f"{find.attack.name}: gain by {key}", "As the search saw it, on its few seeds.", drawn)
