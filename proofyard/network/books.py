@@ -166,9 +166,28 @@ class Books:
         return Payment(order, signature, prover, self.price(job)), Proof.from_json(proof)
 
 
-def places_in(rows: Iterable[Row]) -> set[str]:
-    """Name all events of the chain that rows stand for."""
-    return {place for row in rows if row.kind < 0 and (place := unpack(row.body).get("place"))}
+class Known(NamedTuple):
+    """What of the chain is in a journal.
+
+    Attributes
+    ----------
+    places : of all events that rows stand for
+    block : number of the last one in a word
+    """
+
+    places: set[str]
+    block: int
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Known":
+        """Read a journal."""
+        places, drawn = set[str](), b"{}"
+        for row in rows:
+            if row.kind < 0:
+                places |= {place} if (place := unpack(row.body).get("place")) else set()
+            elif row.body.startswith(b'{"reveal":') and b'"block":[' in row.body:
+                drawn = row.body
+        return cls(places, int(unpack(drawn).get("block", [0])[0]))
 
 
 class Places:

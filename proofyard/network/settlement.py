@@ -20,7 +20,7 @@ from proofyard.chain import ChainEvent, Reverted
 from proofyard.core import Fault
 from proofyard.core.errors import MarketError
 from proofyard.network.bank import Bank, Block
-from proofyard.network.books import Books, Part, Places, Sent, places_in
+from proofyard.network.books import Books, Known, Part, Places, Sent
 from proofyard.network.journal import Journal
 from proofyard.network.market import Market
 from proofyard.network.messages import Signed
@@ -62,6 +62,7 @@ class Settler:
         self._missing = ""  # what the chain took back
         self._refused = False  # the last batch
         self._newest = 0  # block
+        self._drawn = 0  # number of the newest block that may be in a word by now
         self._flushed = 0.0  # s, monotonic, when a batch was sent last
         self._books: Books | None = None
         self._of: Market | None = None  # the coordinator's market that the books were opened for
@@ -160,9 +161,15 @@ class Settler:
                 elif event.name == "Settled" and event.arguments["head"][2:] not in self._sent:
                     await self._find_part(books, event)
             self._look_for_missing(books)
-        self._newest, self.block = await self._in(self._watch, self.bank.newest)
+            await self._look_at_blocks()
         async with self._turned:
             self._turned.notify_all()
+
+    async def _look_at_blocks(self) -> None:
+        """Take the newest block that counts for words, but none before one that is in a word."""
+        self._newest, block = await self._in(self._watch, self.bank.newest)
+        if block.number >= self._drawn:
+            self.block, self._drawn = block, block.number
 
     def _count(self, place: str, event: ChainEvent) -> None:
         """Note an event that counts from now on, or one that was taken back though it counted."""
@@ -291,12 +298,13 @@ class Settler:
         await self._in(self._pay, self.bank.open_house, market.minted)
         head = await self._in(self._pay, self.bank.reconcile)
 
-        def read(journal: Journal) -> tuple[Books, set[str]]:
-            return Books(journal, head), places_in(journal.rows())
+        def read(journal: Journal) -> tuple[Books, Known]:
+            return Books(journal, head), Known.of(journal.rows())
 
-        books, places = await self.coordinator.read(read)
+        books, known = await self.coordinator.read(read)
         # What this process wrote for the same market may still be on its way to the journal.
-        self._written = places | (self._written if self._of is market else set())
+        self._written = known.places | (self._written if self._of is market else set())
+        self._drawn = max(self._drawn, known.block)
         self._pending = {place: event for place, event in self._there.items() if place not in self._written}
         self._books, self._of = books, market
         self.settled = seq = books.market.last.seq
