@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import soak
+from benchmarks import soak, soak_chain
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -17,3 +17,9 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed(
     assert told["holds"] == dict.fromkeys(told["holds"], True), told
     assert sum(told["jobs"].values()) > 3
     assert sum(told["killed"].values()) == 2
+
+
+def test_nothing_is_lost_or_paid_twice_when_coordinator_and_chain_are_killed_while_they_settle(tmp_path: Path) -> None:
+    told: dict[str, Any] = soak_chain.run(tmp_path, soak_chain.Plan(kills=2, pause_s=2.0, seed=3))
+    assert told["holds"] == dict.fromkeys(told["holds"], True), told
+    assert told["killed"] == {"market": 1, "chain": 1}
