@@ -195,26 +195,40 @@ def report_memory(report: Report, *, quick: bool) -> None:
 
 
 def report_many(report: Report, *, quick: bool) -> None:
-    """Print how many runs of a second spread over processes and over Ray."""
+    """Print how many runs of a second spread over processes and over Ray, beside what this machine can do at all."""
     runs = 16 if quick else 64
     table = report.table(f"{runs} runs of about a second", "where", "s on the clock", "against", "s of CPU", "against")
     found = many.times(runs)
-    one, two, ray = found.values()
     rows: dict[str, list[str]] = {name: [] for name in found}
     for k, what in enumerate(("by the clock", "by CPU time")):
-        gain, cost = one[k] / two[k], ray[k] / two[k]
-        against = (
-            "",
-            report.judge(f"two processes {what}", f"{gain:.2f} × one", f"≥ {many.BAR_TWO}", good=gain >= many.BAR_TWO),
-            report.judge(f"Ray {what}", f"{cost:.2f} × two processes", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY),
-        )
-        for (name, taken), text in zip(found.items(), against, strict=True):
-            rows[name] += [f"{taken[k]:.1f}", text]
+        against = _against(report, {name: taken[k] for name, taken in found.items()}, what)
+        for name, taken in found.items():
+            rows[name] += [f"{taken[k]:.1f}", against[name]]
     for name, cells in rows.items():
         table.add_row(name, *cells)
     report.console.print(table)
-    report.console.print("CPU: of the longest way through, this process and then the busiest worker.\n")
+    report.console.print(
+        "CPU: of the longest way through, this process and then the busiest worker. Two bare loops are the most that "
+        "two processes can\nreach here: the same runs in two plain processes, with no runner. All take turns.\n"
+    )
     report.figures["many_runs_s"] = {name: taken._asdict() for name, taken in found.items()}
+
+
+def _against(report: Report, taken: dict[str, float], what: str) -> dict[str, str]:
+    """Judge two processes and Ray; where the machine itself stays below the bar, by what is the machine's."""
+    ceiling, gain = (taken[many.ONE] / taken[name] for name in (many.BARE, many.TWO))
+    share, cost = taken[many.BARE] / taken[many.TWO], taken[many.RAY] / taken[many.TWO]
+    bar = min(many.BAR_TWO, many.BAR_RUNNER * ceiling)
+    wanted = f"≥ {many.BAR_TWO}, or {many.BAR_RUNNER:.0%} of what bare loops reach"
+    shown = f"{gain:.2f} × one, {share:.0%} of bare"
+    return {
+        many.ONE: "",
+        many.BARE: f"{ceiling:.2f} × one",
+        many.TWO: report.judge(f"two processes {what}", shown, wanted, good=gain >= bar),
+        many.RAY: report.judge(
+            f"Ray {what}", f"{cost:.2f} × two processes", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY
+        ),
+    }
 
 
 def report_attack(report: Report, *, quick: bool) -> None:

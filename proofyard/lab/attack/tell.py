@@ -94,8 +94,7 @@ def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
         shown.add_column("time to\nproof", justify="right")
     for find in finds:
         cells = [
-            Text(policy(find), style="bold red" if find.pays else "red" if find.hurts else "")
-            + Text(f"\n  {find.target}"),
+            _who(find),
             *_money(find),
             payer(find) if find.pays or find.hurts else table.NONE,
         ]

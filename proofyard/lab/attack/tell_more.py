@@ -121,7 +121,10 @@ def _settled_parts(found: Settled) -> tuple[Figure | str, ...]:
     axes = alt.X("other:N", sort=None, title="against"), alt.Y("mine:N", sort=None, title=None)
     game = data(cells).encode(*axes, tooltip=["mine:N", "other:N", "payoff:Q"])
     colour = alt.Color("payoff:Q", title="tokens a run", scale=alt.Scale(scheme="blues"))
-    drawn = alt.layer(game.mark_rect().encode(color=colour), game.mark_text(fontSize=12).encode(text="payoff:Q"))
+    low, high = float(found.payoffs.min()) / GWEI, float(found.payoffs.max()) / GWEI
+    on_dark = alt.condition(f"datum.payoff > {(low + high) / 2!r}", alt.value("white"), alt.value("#14171b"))
+    words = game.mark_text(fontSize=12).encode(text=alt.Text("payoff:Q", format=".3~g"), color=on_dark)
+    drawn = alt.layer(game.mark_rect().encode(color=colour), words)
     rows = [
         [name, f"{weight:.3f}", *(table.tokens(float(value)) for value in row)]
         for name, weight, row in zip(names, found.mixture, found.payoffs, strict=True)
