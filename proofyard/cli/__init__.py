@@ -35,6 +35,7 @@ VERBS = (
         "prove:prove",
         "Prove batches of a payments rollup side by side, join them into one proof and verify it.",
     ),
+    ("verify", "verify:verify", "Verify a proof that `prove` wrote; say why one is refused."),
     ("chain", "chain:chain", "Costs on chain, chains by name, a market's contracts: deploy, deposit, withdraw, watch."),
     ("sweep", "sweep:sweep", "Run a scenario over values or ranges of parameters; a table, a page, Parquet."),
     (

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from proofyard.cli.verify import verify
+from proofyard.core.errors import BadInput, Fault
 from proofyard.proofs.statement import Proof, Statement
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +42,40 @@ def test_prove_writes_a_proof_that_says_what_it_is_worth(tmp_path: Path) -> None
     names = {"verified", "proving_ms", "witness_ms", "cpu_seconds", "batches", "joins", "secure_srs"}
     assert names <= summary.keys()
     assert (summary["verified"], summary["secure_srs"], summary["joins"]) == (True, False, 0)
+    checked = proofyard("verify", out, "--chain-id", "31337")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.startswith("valid: leaf4-d16/evm of noir")
+    assert "INSECURE" in checked.stdout
+    refuses_what_is_altered(out / "proof.json", tmp_path / "altered.json")
     page = (out / "report.html").read_text()
     assert "INSECURE" in page
     assert 'id="chart-0"' in page
+
+
+def refuses_what_is_altered(good: Path, place: Path) -> None:
+    proof = Proof.from_json(good.read_bytes())
+    data = bytearray(proof.data)
+    data[len(data) // 2] ^= 1
+    refused: dict[str, Proof] = {
+        "refused: it doesn't verify": replace(proof, data=bytes(data)),
+        f"refused: its {len(proof.data) - 1} bytes are no proof": replace(proof, data=proof.data[:-1]),
+        "refused: it is of version 0 of leaf4-d16/evm, ours is": replace(proof, version="0"),
+        "refused: a stand-in of the calibrated backend": replace(proof, backend="calibrated"),
+    }
+    for reason, altered in refused.items():
+        place.write_text(altered.to_json())
+        with pytest.raises(Fault, match=reason):
+            verify(place, srs="development")
+    with pytest.raises(Fault, match="refused: chain_id is 0x7a69, not 0x1"):
+        verify(good, chain_id=1, srs="development")
+    with pytest.raises(Fault, match="refused: payout is 0x70997970c51812dc3a010c7d01b50e0d17dc79c8, not 0x7"):
+        verify(good, payout=f"{7:#042x}", srs="development")
+    for text in (good.read_text()[:-1], "x" * 10_000_000):
+        place.write_text(text)
+        with pytest.raises(BadInput, match=r"^proof: wanted "):
+            verify(place)
+    with pytest.raises(BadInput, match=r"got .*none.json \(No such file"):
+        verify(place.with_name("none.json"))
 
 
 def test_stand_ins_are_named_loudly_and_make_no_contract(tmp_path: Path) -> None:
