@@ -31,8 +31,9 @@ Literal or intended
     is above is a reconstruction. Derived for it: unit costs and values are reported truthfully, because a winner's
     report changes neither what it trades nor its price; and each user pays at least what its prover earns, with jobs
     of any sizes: valued below the marginal unit cost, a job would end beyond the room that is cheaper, whether the jobs
-    before it are the same or one that did not fit takes its place. Not shown, and not tested: group-strategyproofness.
-    Prices take more than linear time.
+    before it are the same or one that did not fit takes its place. With jobs of one size a search finds no group that
+    gains all together; with several sizes there are such groups: small jobs that push a large one out. So in this the
+    reconstruction is not the original, or the original's claim is another. Prices take more than linear time.
 
 Simplified
     One round is one market. Rounds, windows and shares of lost stake are ours. Stake is the prover's own, not

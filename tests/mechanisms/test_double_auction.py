@@ -240,6 +240,55 @@ def test_buyers_pay_what_sellers_receive_or_more(most_size: int, room: int) -> N
     assert (poor_jobs, poor, losers, users, provers) == (0, 0, 0, 0, 0)
 
 
+@numba.njit
+def search_groups(seed, markets, room, tries):  # noqa: ANN001, ANN201
+    """Count markets with trade, and joint lies about value and cost that gain for everybody in a group; jobs of 1."""
+    np.random.seed(seed)  # noqa: NPY002
+    trades = gaining = 0
+    for _ in range(markets):
+        n, m = np.random.randint(2, 8), np.random.randint(2, 7)  # noqa: NPY002
+        values, sizes = np.random.randint(1, 60, n), np.ones(n, np.int64)  # noqa: NPY002
+        costs, rooms = np.random.randint(1, 50, m), np.random.randint(1, room + 1, m)  # noqa: NPY002
+        found = outcome(values, sizes, costs, rooms)
+        honest = utilities(values, costs, sizes, found[0], found[1], found[2])
+        trades += found[0].max() != ANYONE
+        for _ in range(tries):
+            lying_values, lying_costs = values.copy(), costs.copy()
+            group = np.random.randint(0, 2, n + m)  # noqa: NPY002
+            for k in range(n + m):
+                if group[k] == 1 and k < n:
+                    lying_values[k] = np.random.randint(1, 70)  # noqa: NPY002
+                elif group[k] == 1:
+                    lying_costs[k - n] = np.random.randint(1, 70)  # noqa: NPY002
+            lie = outcome(lying_values, sizes, lying_costs, rooms)
+            gains = utilities(values, costs, sizes, lie[0], lie[1], lie[2])
+            worst = 0
+            for k in range(n + m):
+                worst = min(worst, group[k] * (gains[k] - honest[k] - 1))
+            gaining += worst == 0 and group.sum() > 0
+    return trades, gaining
+
+
+@pytest.mark.parametrize("room", [1, 5])
+def test_no_group_gains_all_together_with_jobs_of_one_size(room: int) -> None:
+    """3: weakly group-strategyproof, its authors claim; with equal jobs 160,000 joint lies find no counterexample."""
+    trades, gaining = search_groups(room, 2_000, room, 40)
+    assert trades > 500
+    assert gaining == 0
+
+
+def test_two_small_jobs_push_a_large_one_out_and_both_gain() -> None:
+    """3: with jobs of several sizes the reconstruction is not weakly group-strategyproof, whatever the original is.
+
+    The cheap prover has room for four. Both users say 54, as the user with the job of four does, and come first.
+    """
+    values, sizes = np.array([17, 52, 54]), np.array([3, 1, 4])
+    costs, rooms = np.array([13, 9]), np.array([5, 4])
+    honest = utilities(values, costs, sizes, *outcome(values, sizes, costs, rooms))
+    together = utilities(values, costs, sizes, *outcome(np.array([54, 54, 54]), sizes, costs, rooms))
+    assert (honest[:3].tolist(), together[:3].tolist()) == ([0, 0, 8], [12, 39, 0])
+
+
 def mcafee(values: Sequence[int], costs: Sequence[int]) -> tuple[int, int, int]:
     """McAfee's trade reduction for unit demand and supply: efficient trades k, and the prices of pair k."""
     pairs = list(zip(sorted(values, reverse=True), sorted(costs), strict=False))
