@@ -75,6 +75,10 @@ AZTEC = Params(
     weigh_by=EQUALLY, seats=10**6, min_self_gwei=200_000 * TOKEN, min_total_gwei=0, whole_exit=1, withdraw_epochs=150,
     reward_gwei=350 * TOKEN,
 )  # fmt: skip
+MINA = Params(
+    slot_ms=180_000, epoch_ms=7_140 * 180_000, freeze_ms=0, stake_lag=2, draw_by=BY_WORD, seats=10**6, min_self_gwei=1,
+    min_total_gwei=0, withdraw_epochs=0, reward_gwei=720 * TOKEN,
+)  # fmt: skip
 PLAIN = Params(min_self_gwei=1, min_total_gwei=1, draw_by=BY_WORD, epoch_ms=HOUR, freeze_ms=0, slot_ms=1_000)
 
 
@@ -218,6 +222,22 @@ def test_the_schedule_of_an_epoch_uses_stake_of_three_epochs_before() -> None:
         chain.block(epoch * p.epoch_ms)
         seen.append(chain.weights()[1:4])
     assert seen == [[100, 0, 0]] * 3 + [[100, 300, 0], [100, 300, 500]]
+
+
+def test_mina_counts_stake_two_epochs_late() -> None:
+    """3 and 6.1: slots of 180 s, 7 140 an epoch, two weeks; stake counts two epochs late, a block earns 720 MINA."""
+    assert round(MINA.epoch_ms / 86_400_000, 3) == pytest.approx(14.875)
+    chain = Chain(MINA)
+    chain.enter(100)
+    chain.block(0)
+    chain.ok(Kind.STAKE, MINA.epoch_ms - 1, MIDDLE, 300)
+    chain.ok(Kind.STAKE, MINA.epoch_ms, SMALL, 500)
+    seen = []
+    for epoch in range(1, 4):
+        chain.block(epoch * MINA.epoch_ms, word=2**61)
+        seen.append(chain.weights()[1:4])
+    assert seen == [[100, 0, 0], [100, 300, 0], [100, 300, 500]]
+    assert int(chain.b.reserve[0]) == MINA.mintable - 4 * 720 * TOKEN
 
 
 def test_the_schedule_of_an_epoch_uses_randomness_of_two_epochs_before() -> None:
