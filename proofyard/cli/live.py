@@ -111,7 +111,8 @@ def run(plan: "Plan", *, quiet: bool) -> tuple[Any, dict[str, Any]]:
 
     from proofyard.core.errors import Fault
     from proofyard.lab import metrics
-    from proofyard.network.live import run_live, skips_of
+    from proofyard.network.live import run_live
+    from proofyard.network.recorded import skips_of
 
     folder, began = plan.folder, time.monotonic()
     outcome = run_live(plan, lambda line: tell(line, quiet=quiet))
@@ -146,7 +147,8 @@ def settled(summary: dict[str, Any]) -> list[str]:
         batches, gas = summary["settlements"]["transactions"], summary["settlements"]["gas"]
         lines.append(
             f"on the chain: {chain['payments']} proofs verified by the contract and settled in {batches} batches "
-            f"({gas / max(1, batches):,.0f} gas each), {chain['deposits']} deposits"
+            f"({gas / max(1, batches):,.0f} gas each), {chain['deposits']} deposits; the rollup's root moved on by "
+            f"{chain['roots']} of them"
         )
     with_chain = "" if chain is None else f", every deposit, batch and {chain['blocks']} block hashes against the chain"
     lines.append(

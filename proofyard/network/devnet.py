@@ -8,8 +8,11 @@ from typing import NamedTuple
 from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
 from proofyard.network.circuits import circuits_for
 from proofyard.network.messages import Signer
+from proofyard.network.orders import circuit_of
 from proofyard.network.purse import Place
+from proofyard.network.requester import Rollup
 from proofyard.proofs.backend import ProofBackend
+from proofyard.rollup.load import CHAIN_ID
 from proofyard.tools.cache import Tell
 
 GAS_WEI = 10**21  # for everybody, of a coin that is worth nothing
@@ -34,9 +37,9 @@ class Devnet(NamedTuple):
 
 @contextmanager
 def running(
-    folder: Path, backend: ProofBackend, size: int, keys: Mapping[str, bytes], coordinator: str, tell: Tell
+    folder: Path, backend: ProofBackend, rollup: Rollup, keys: Mapping[str, bytes], coordinator: str, tell: Tell
 ) -> Generator[Devnet]:
-    """Start a chain with its state in `folder` and deploy a market for batches of `size`.
+    """Start a chain with its state in `folder` and deploy a market for a rollup's batches, and its contract of roots.
 
     Parameters
     ----------
@@ -44,12 +47,14 @@ def running(
     coordinator : the name among them of who settles
     """
     tell("starting a development chain, deploying the contracts")
-    circuits = circuits_for(backend, [size], tell)
+    circuits = circuits_for(backend, [rollup.size], tell)
+    terms = Terms(delay=DELAY_S, rollup_circuit=circuit_of(backend.name, rollup.size), rollup_chain=CHAIN_ID,
+                  rollup_genesis=rollup.root.to_bytes(32))  # fmt: skip
     with devchain.running(state=folder / STATE) as node:
         chain = Chain(profiles.read("anvil"), node.url)
         for key in keys.values():
             chain.rpc("anvil_setBalance", Signer(key).address, hex(GAS_WEI))
         writer = str(Account.from_key(keys[coordinator]).address)
-        deployment = deploy(Outbox(chain, devchain.account(0)), writer, circuits, terms=Terms(delay=DELAY_S))
+        deployment = deploy(Outbox(chain, devchain.account(0)), writer, circuits, terms=terms)
         deployment.save(folder / CONTRACTS)
         yield Devnet(Place(node.url, folder / CONTRACTS), deployment, node)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tomli_w
 
-from proofyard.core import Fault, Kind
+from proofyard.core import Fault
 from proofyard.core.errors import BadInput
 from proofyard.engine.cast import Cast, cast_of
 from proofyard.engine.requests import Requests, requests_of
@@ -29,7 +29,8 @@ from proofyard.network.messages import Signer
 from proofyard.network.processes import Processes, processes_in
 from proofyard.network.purse import Purse, enter, kept
 from proofyard.network.recorded import Measured, run_of
-from proofyard.network.requester import Asked, Rollup, ask_on
+from proofyard.network.requester import Asked, Requested, Rollup, ask_on
+from proofyard.network.roots import Roots
 from proofyard.network.server import backend_of, check_size
 from proofyard.network.shelf import opened
 from proofyard.network.witness import Witness
@@ -114,7 +115,7 @@ def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> O
         stack.callback(backend.close)
         net = None
         if plan.chain:
-            net = stack.enter_context(devnet.running(plan.folder, backend, plan.transfers, keys, "market", tell))
+            net = stack.enter_context(devnet.running(plan.folder, backend, _rollup(plan), keys, "market", tell))
         processes = stack.enter_context(processes_in(plan.folder))
         _start(plan, cast, processes, keys, net)
         played = asyncio.run(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
@@ -159,6 +160,10 @@ def _check_place(plan: Plan) -> None:
             probe.bind(("127.0.0.1", plan.port))
         except (OSError, OverflowError):
             raise BadInput("--port", "a free port of this machine", plan.port) from None
+
+
+def _rollup(plan: Plan) -> Rollup:
+    return Rollup(plan.scenario.seed, plan.transfers, accounts=ACCOUNTS, depth=DEPTH)
 
 
 def _purse(plan: Plan) -> int:
@@ -243,13 +248,12 @@ async def _play(
         market = AsyncMarket(f"http://127.0.0.1:{plan.port}", signer, patience_s=START_S)
         await stack.enter_async_context(market)
         await _gathered(market, cast, processes)
-        payload_of = await _join_rollup(plan, market, signer, net, stack)
+        rollup, payload_of = await _join_rollup(plan, market, signer, net, stack)
         tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         requests = requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
         units = _endless(requests)
-        rollup = Rollup(scenario.seed, plan.transfers, accounts=ACCOUNTS, depth=DEPTH)
         asking = asyncio.create_task(
             ask_on(market, rollup, _gaps(scenario, requests), lambda: fee, lambda: next(units), stop=until,
                    payload_of=payload_of)
@@ -262,20 +266,25 @@ async def _play(
         asked = asking.result()
         addresses = {actor["name"]: actor["address"] for actor in await market.actors()}
         settlement = await _until_settled(market, processes) if net is not None else {}
+        if isinstance(rollup, Roots):
+            await rollup.look()
+            settlement |= {"roots": rollup.height}
     return _Played(asked, addresses, settlement)
 
 
 async def _join_rollup(
     plan: Plan, market: AsyncMarket, signer: Signer, net: Devnet | None, stack: contextlib.AsyncExitStack
-) -> Callable[[Task, int], bytes]:
-    """Let the rollup join, with its money, looked after until `stack` ends; return what writes its payloads."""
+) -> tuple[Requested, Callable[[Task, int], bytes]]:
+    """Let the rollup join, money and roots looked after until `stack` ends; return it and what writes its payloads."""
     if net is None:
         await market.join("rollup")
-        return lambda task, _: task.to_bytes()
+        return _rollup(plan), lambda task, _: task.to_bytes()
     purse = await asyncio.to_thread(Purse, net.place, signer)
     await enter(market, purse, "rollup", _purse(plan))
     await stack.enter_async_context(kept(purse))
-    return lambda task, ceiling: purse.payload(task, ceiling, plan.backend)
+    roots = Roots(_rollup(plan), purse, market, plan.backend)
+    await stack.enter_async_context(roots.kept())
+    return roots, lambda task, ceiling: purse.payload(task, ceiling, plan.backend)
 
 
 async def _until_settled(market: AsyncMarket, processes: Processes) -> dict[str, Any]:
@@ -370,18 +379,6 @@ def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome
     run = replace(run, seed=plan.scenario.seed)
     journal.close()
     return Outcome(run, plan.folder / JOURNAL, busy, mean, played.asked, played.settlement, report)
-
-
-def skips_of(journal: Path) -> dict[str, int]:
-    """Count why provers skipped jobs."""
-    found: dict[str, int] = {}
-    opened_journal = connect(str(journal))
-    for row in opened_journal.rows():
-        if row.kind == Kind.REQUEST:
-            for _, _, _, reason in opened_journal.skips(row.job):
-                found[reason] = found.get(reason, 0) + 1
-    opened_journal.close()
-    return found
 
 
 def with_measured(scenario: Scenario, outcome: Outcome) -> Scenario:

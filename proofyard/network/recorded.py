@@ -1,6 +1,7 @@
 """What a journal says happened, in the engine's own columns: a live run is measured exactly as a simulated one."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from proofyard.core import FINAL, Kind, Phase, Verdict, shape
 from proofyard.core.book import Ints
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
+from proofyard.network.journal import connect
 from proofyard.network.market import Market
 from proofyard.network.records import Row
 
@@ -191,3 +193,15 @@ def _wins(jobs: Jobs, count: int, moment: int) -> Ints:
 
 
 __all__ = ["FINAL", "Measured", "run_of"]
+
+
+def skips_of(journal: Path) -> dict[str, int]:
+    """Count why provers skipped jobs."""
+    found: dict[str, int] = {}
+    opened_journal = connect(str(journal))
+    for row in opened_journal.rows():
+        if row.kind == Kind.REQUEST:
+            for _, _, _, reason in opened_journal.skips(row.job):
+                found[reason] = found.get(reason, 0) + 1
+    opened_journal.close()
+    return found

@@ -7,6 +7,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from typing_extensions import override
+
 from proofyard.core import Phase
 from proofyard.core.errors import BadInput
 from proofyard.network.client import Accepted, AsyncMarket
@@ -103,7 +105,18 @@ def why_untaken(view: dict[str, Any]) -> str:
     return ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items())) or "no prover gave a reason"
 
 
-class Rollup:
+class Requested:
+    """Something that wants proofs on and on."""
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield what to ask for next."""
+        raise NotImplementedError
+
+    def heard(self, task: Task, asked: Asked) -> None:
+        """Note what became of asking."""
+
+
+class Rollup(Requested):
     """The sample rollup: an endless load of transfers in batches, each of which wants a proof.
 
     Parameters
@@ -119,7 +132,9 @@ class Rollup:
         self._load = Load(seed=seed, accounts=accounts, depth=depth)
         self._transfers = self._load.transfers()
         self.size = size
+        self.root = self._load.ledger.root  # that it begins with
 
+    @override
     def tasks(self) -> Iterator[Task]:
         """Yield batch after batch; each follows the one before."""
         while True:
@@ -128,7 +143,7 @@ class Rollup:
 
 async def ask_on(
     market: AsyncMarket,
-    rollup: Rollup,
+    rollup: Requested,
     gaps_s: Iterator[float],
     ceiling: Callable[[], int],
     units: Callable[[], int],
@@ -154,6 +169,7 @@ async def ask_on(
             asked.append(await ask(market, partial(payload_of, task), ceiling(), units(), Again(times=0)))
         except Refused as refusal:
             asked.append(Asked(None, ceiling(), [str(refusal)]))
+        rollup.heard(task, asked[-1])
         if asked[-1].accepted is None:
             tell(log, "nobody took a request", logging.WARNING, why=asked[-1].why)
     return asked

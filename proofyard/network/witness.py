@@ -12,6 +12,7 @@ from proofyard.network.journal import Journal
 from proofyard.network.orders import order_in
 from proofyard.network.owned import owned
 from proofyard.network.records import FIRST, Record, Row
+from proofyard.network.work import Task
 
 
 class Witness:
@@ -36,12 +37,16 @@ class Witness:
         self._came: dict[str, ChainEvent] = {}  # deposits and leavings, by place
         self._settled: dict[str, ChainEvent] = {}  # by transaction
         self._by_head: dict[str, list[ChainEvent]] = {}
+        self._roots: list[ChainEvent] = []  # of the sample rollup, in order
+        self._proven: set[str] = set()  # roots that paid proofs lead to
         self._within: dict[str, list[ChainEvent]] = {}  # what else happened, by transaction
         places = Places()
         for event in Indexer(self._chain, deployment, confirmations=0).poll():
             place = places.of(event)
             if event.name in ("Deposited", "Leaving"):
                 self._came[place] = event
+            elif event.name == "Advanced":
+                self._roots.append(event)
             elif event.name == "Settled":
                 self._settled[event.transaction] = event
                 self._by_head.setdefault(event.arguments["head"][2:], []).append(event)
@@ -51,7 +56,7 @@ class Witness:
         self._journal: Journal | None = None
         self._jobs: list[int] = []
         self._last: dict[int, int] = {}  # row that says so, by batch
-        self.counts = {"deposits": 0, "withdrawals": 0, "batches": 0, "payments": 0, "blocks": 0}
+        self.counts = {"deposits": 0, "withdrawals": 0, "batches": 0, "payments": 0, "blocks": 0, "roots": 0}
 
     def begin(self, journal: Journal) -> str:
         """Begin with a journal; say why it is not this chain's, "" if it is."""
@@ -136,6 +141,7 @@ class Witness:
         """Write a payment as the chain's event has it: order, requester, prover, price."""
         payload = self._journal.blob(books.asked[job]) if self._journal is not None else None
         order = order_in(payload or b"").order
+        self._proven.add("0x" + Task.from_bytes(payload or b"").batch.new_root.to_bytes(32).hex())
         named = signing.hash_of(order, self._deployment.chain_id, self._deployment.addresses["Settlement"])
         return "0x" + named.hex(), *books.parties(job), str(books.price(job))
 
@@ -146,4 +152,8 @@ class Witness:
         if self._settled:
             event = next(iter(self._settled.values()))
             return f"batch {event.arguments['batch']} of the chain, {event.transaction}, is in no row of the journal"
+        for event in self._roots:
+            if event.arguments["root"] not in self._proven:
+                return f"step {event.arguments['height']} of the rollup leads to a root that no paid proof leads to"
+            self.counts["roots"] += 1
         return ""

@@ -191,6 +191,7 @@ def test_a_live_market_of_stand_ins_says_so_and_is_not_started_over_another(scen
         1,
         1,
     )
+    assert told["settlements"]["chain"]["roots"] == 1  # the rollup's contract moved on by the paid proof
     before = (tmp_path / "live" / "market.db").stat()
     again = proofyard(*options)
     assert again.returncode == 2

@@ -17,12 +17,13 @@ from network.yard import BROUGHT, CEILING, DELAY_S, Yard, ask, entered, prove_al
 from proofyard.network.purse import enter
 from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
 from proofyard.network.refusals import Refused
-from proofyard.network.requester import Rollup
+from proofyard.network.requester import Asked, Rollup
+from proofyard.network.roots import Roots
 from proofyard.proofs.calibrated import Calibrated
 
 
 @pytest.fixture(scope="module")
-def make_yard(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[], Yard]]:
+def make_yard(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[..., Yard]]:
     with yards(tmp_path_factory.mktemp("yards")) as make:
         yield make
 
@@ -43,7 +44,7 @@ def forged(path: Path, out: Path, seq: int, change: Callable[[Row], Row]) -> Pat
     return out
 
 
-def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
     yard, path = make_yard(), tmp_path / "market.db"
     told: list[bool] = []
 
@@ -76,7 +77,7 @@ def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable
 
 
 def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_against_it(
-    make_yard: Callable[[], Yard], tmp_path: Path
+    make_yard: Callable[..., Yard], tmp_path: Path
 ) -> None:
     yard, path = make_yard(), tmp_path / "market.db"
 
@@ -116,7 +117,7 @@ def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_agains
     assert (found.seq, "settled nothing on the chain" in found.why) == (batch.seq, True)
 
 
-def test_a_proof_that_the_chain_refuses_never_pays(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+def test_a_proof_that_the_chain_refuses_never_pays(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
     """The coordinator's own check takes stand-ins of another key than the contract's: the contract decides."""
     yard, path = make_yard(), tmp_path / "market.db"
     wrong = Calibrated(speed=m.SPEED, key=b"another key")
@@ -135,7 +136,7 @@ def test_a_proof_that_the_chain_refuses_never_pays(make_yard: Callable[[], Yard]
     assert m.rebuilt(path).state.book.paid.sum() == 0
 
 
-def test_a_request_brings_an_order_that_pays(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+def test_a_request_brings_an_order_that_pays(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
     yard = make_yard()
 
     async def play() -> list[str]:
@@ -162,7 +163,7 @@ def test_a_request_brings_an_order_that_pays(make_yard: Callable[[], Yard], tmp_
     assert told[3] == "BAD_PAYLOAD: its order is for another statement than its batch's"
 
 
-def test_money_leaves_the_market_and_the_vault(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+def test_money_leaves_the_market_and_the_vault(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
     yard, path = make_yard(), tmp_path / "market.db"
     told_first, silent = 50 * m.TOKEN, 20 * m.TOKEN
 
@@ -191,7 +192,7 @@ def test_money_leaves_the_market_and_the_vault(make_yard: Callable[[], Yard], tm
     assert report.chain["withdrawals"] == 2
 
 
-def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable[[], Yard], tmp_path: Path) -> None:
+def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
     yard, path = make_yard(), tmp_path / "market.db"
     arguments = ["--chain", yard.place.url, "--deployment", str(yard.place.deployment), "--deposit", "300",
                  "--ceiling", "0.000001", "--raise-percent", "1000000000", "--most", "2", "--transfers", "4",
@@ -225,3 +226,48 @@ def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable
     assert report.ok, report.first_failure
     assert report.chain is not None
     assert report.chain["payments"] == 1
+
+
+def test_the_rollups_root_moves_on_by_what_was_paid_and_a_lost_batch_is_asked_for_again(
+    make_yard: Callable[..., Yard], tmp_path: Path
+) -> None:
+    rollup = Rollup(1, 4, accounts=8, depth=4)
+    yard, path = make_yard(rollup.root), tmp_path / "market.db"
+
+    async def play() -> int:
+        async with entered(yard, yard.coordinator(path, rule="race(window_ms=6000)")) as (requester, prover):
+            purse = yard.purse(m.REQUESTER)
+            roots = Roots(rollup, purse, requester, "calibrated")
+            tasks = roots.tasks()
+
+            async def asked() -> tuple[m.Task, int]:
+                task = next(tasks)
+                payload = await asyncio.to_thread(purse.payload, task, CEILING, "calibrated")
+                accepted = await requester.request(payload, CEILING, 1_000)
+                roots.heard(task, Asked(accepted, CEILING, []))
+                return task, accepted.job
+
+            lost, job = await asked()  # nobody proves it
+
+            async def phase() -> str:
+                return await m.phase(requester, job)
+
+            await m.until(phase, "LOST")
+            await roots.look()
+            again, job = await asked()
+            assert again == lost
+            await prover.prove(job, m.proof_of(again, m.PROVER))
+            roots.heard(refused := next(tasks), Asked(None, CEILING, ["NO_PROVER"]))
+            task, job = await asked()
+            assert task == refused
+            await prover.prove(job, m.proof_of(task, m.PROVER))
+            await settled(requester)
+            await roots.look()
+            assert purse.client.read("Rollup", "root") == task.batch.new_root.to_bytes(32)
+            return roots.height
+
+    assert asyncio.run(play()) == 2
+    report = yard.audit(path)
+    assert report.ok, report.first_failure
+    assert report.chain is not None
+    assert report.chain["roots"] == report.chain["payments"] == 2

@@ -20,6 +20,7 @@ from proofyard.network.records import Row
 from proofyard.network.settlement import Settler
 from proofyard.network.witness import Witness
 from proofyard.proofs.calibrated import Calibrated
+from proofyard.rollup.load import CHAIN_ID
 
 CEILING = 2 * m.TOKEN
 BROUGHT = 300 * m.TOKEN
@@ -57,29 +58,31 @@ class Yard(NamedTuple):
 
 
 @contextmanager
-def yards(folder: Path) -> Generator[Callable[[], Yard]]:
+def yards(folder: Path) -> Generator[Callable[..., Yard]]:
     """One chain, on which each test deploys contracts of its own."""
     with devchain.running(block_s=BLOCK_S) as node:
         chain = Chain(profiles.read("anvil"), node.url)
         count = iter(range(100))
 
-        def make() -> Yard:
+        def make(root: int = 0) -> Yard:
             number = next(count)
             place = folder / f"yard{number}"
             place.mkdir()
-            return deployed(chain, node.url, place, f"deploy {number}")
+            return deployed(chain, node.url, place, f"deploy {number}", root)
 
         yield make
 
 
-def deployed(chain: Chain, url: str, folder: Path, label: str = "deploy") -> Yard:
-    """Put a market on a chain and give everybody gas."""
+def deployed(chain: Chain, url: str, folder: Path, label: str = "deploy", root: int = 0) -> Yard:
+    """Put a market on a chain, with a rollup that begins at `root`, and give everybody gas."""
     for who in (m.WRITER, m.REQUESTER, m.PROVER):
         chain.rpc("anvil_setBalance", who.address, hex(10**21))
     writer = str(Account.from_key((1).to_bytes(32)).address)
     circuits = circuits_for(m.backend(), [4], print)
     owner = Outbox(chain, devchain.account(0))
-    deployment = deploy(owner, writer, circuits, terms=Terms(delay=DELAY_S), label=label)
+    (circuit,) = circuits
+    terms = Terms(delay=DELAY_S, rollup_circuit=circuit, rollup_chain=CHAIN_ID, rollup_genesis=root.to_bytes(32))
+    deployment = deploy(owner, writer, circuits, terms=terms, label=label)
     deployment.save(folder / "deployment.json")
     return Yard(chain, Place(url, folder / "deployment.json"), deployment, folder)
 
