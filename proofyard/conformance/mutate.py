@@ -1,7 +1,7 @@
 """Does the suite notice money that is not moved? Delete every single money movement of a rule, one at a time.
 
-A mutant is the rule with one statement replaced by `pass`: a call of `move`, `pay`, `refund`, `slash`, `ask`, or of a
-function of the rule's own that moves money. It is killed when the golden playthroughs or the fuzzing find it out.
+A mutant is the rule with one statement replaced by `pass`: a call of a function of `core` that moves money (`move`,
+`pay`, `refund`, …), or of one of its own that does. It is killed when the golden playthroughs or the fuzzing notice it.
 """
 
 import ast
@@ -16,11 +16,11 @@ from typing import Any, cast
 from proofyard.conformance import playthrough
 from proofyard.conformance.fuzz import Fuzzer
 from proofyard.conformance.reach import missing
-from proofyard.core import book
+from proofyard.core import book, standing
 from proofyard.core.errors import BadInput
 from proofyard.core.rule import Rule, load, with_params
 
-MOVERS = ("move", "pay", "refund", "slash", "ask")
+CORE = (book, standing)  # modules of core with functions that move money
 TRACES = 60  # drawn against a mutant that the golden playthroughs did not find
 
 
@@ -47,7 +47,7 @@ def _called(node: ast.AST) -> set[str]:
     return {call.func.id for call in calls if isinstance(call.func, ast.Name)}
 
 
-def _moving(tree: ast.Module, movers: tuple[str, ...]) -> set[str]:
+def _moving(tree: ast.Module, movers: frozenset[str]) -> set[str]:
     """Names of functions that move money: `movers`, and the module's own that call one of those."""
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     moving = set(movers)
@@ -56,7 +56,14 @@ def _moving(tree: ast.Module, movers: tuple[str, ...]) -> set[str]:
     return moving
 
 
-def _sites(tree: ast.Module, movers: tuple[str, ...]) -> Iterator[tuple[list[ast.stmt], int]]:
+@cache
+def core_movers() -> frozenset[str]:
+    """Names of the functions of `core` that move money."""
+    trees = [ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")) for module in CORE]
+    return frozenset(name for tree in trees for name in _moving(tree, frozenset(("move",))))
+
+
+def _sites(tree: ast.Module, movers: frozenset[str]) -> Iterator[tuple[list[ast.stmt], int]]:
     """Find the statements that move money: the block each is in, and its place there."""
     moving = _moving(tree, movers)
     for node in ast.walk(tree):
@@ -69,13 +76,13 @@ def _sites(tree: ast.Module, movers: tuple[str, ...]) -> Iterator[tuple[list[ast
                     yield cast("list[ast.stmt]", block), k
 
 
-def _without(source: str, movers: tuple[str, ...] = MOVERS) -> Iterator[tuple[ast.Module, int, str]]:
+def _without(source: str) -> Iterator[tuple[ast.Module, int, str]]:
     """Yield the module once for each money movement, without it; `spec` is taken off, mutants are not compiled."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.decorator_list = [d for d in node.decorator_list if not (isinstance(d, ast.Name) and d.id == "spec")]
-    for block, k in list(_sites(tree, movers)):
+    for block, k in list(_sites(tree, core_movers())):
         statement = block[k]
         block[k] = ast.copy_location(ast.Pass(), statement)
         yield copy.deepcopy(tree), statement.lineno, ast.unparse(statement)
@@ -101,24 +108,25 @@ def of_rule(rule: Rule) -> list[Mutant]:
 
 
 def of_helpers(rule: Rule) -> list[Mutant]:
-    """Delete each money movement in the helpers of `core` that `rule` uses: ask, pay, refund, slash."""
-    source = Path(book.__file__).read_text(encoding="utf-8")
+    """Delete each money movement in the functions of `core` that `rule` uses."""
     own = ast.parse(Path(str(rule.module.__file__)).read_text(encoding="utf-8"))
     used = _called(own)
-    owner = {
-        line: node.name
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
     found: list[Mutant] = []
-    for tree, line, statement in _without(source, ("move",)):
-        name = owner[line]
-        if name in used:
-            module = _module(own, rule.module)
-            broken = getattr(_module(tree, book), name)
-            setattr(module, name, broken)
-            found.append(Mutant(Rule(rule.name, module, module.Params(*rule.params)), line, f"{name}: {statement}"))
+    for helpers in CORE:
+        source = Path(str(helpers.__file__)).read_text(encoding="utf-8")
+        owner = {
+            line: node.name
+            for node in ast.parse(source).body
+            if isinstance(node, ast.FunctionDef)
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        for tree, line, statement in _without(source):
+            name = owner[line]
+            if name in used:
+                module = _module(own, rule.module)
+                setattr(module, name, getattr(_module(tree, helpers), name))
+                mutant = Rule(rule.name, module, module.Params(*rule.params))
+                found.append(Mutant(mutant, line, f"{name}: {statement}"))
     return found
 
 

@@ -103,3 +103,16 @@ def bips_of(amount: int, bips: int) -> int:
 def ticket_of(word: int, total: int) -> int:
     """Map a die `word` in [0, 2**62) to a ticket in [0, total), every ticket equally likely up to total / 2**62."""
     return mul_shift(word, total, WORD_BITS)
+
+
+@spec
+def compute_root(a: int, b: int) -> int:
+    """Compute floor(sqrt(a * b)) by Newton's method, from above."""
+    if a == 0 or b == 0:
+        return 0
+    root = max(a, b)
+    better = (root + mul_div(a, b, root)) // 2
+    while better < root:
+        root = better
+        better = (root + mul_div(a, b, root)) // 2
+    return root

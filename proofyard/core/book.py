@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from proofyard.core.arith import bips_of
 from proofyard.core.event import Event, Phase
 from proofyard.core.spec import spec
 
@@ -70,6 +71,22 @@ def open_to_all(b: Book, job: int, deadline: int) -> None:
 
 
 @spec
+def open_bidding(b: Book, job: int, deadline: int) -> None:
+    """Let `job` wait for a prover; its timer may close the bidding after `deadline` (ms)."""
+    b.phase[job] = Phase.BIDDING
+    b.prover[job] = ANYONE
+    b.deadline[job] = deadline
+
+
+@spec
+def accept_proof(b: Book, job: int, prover: int, deadline: int) -> None:
+    """Take the proof of `job` as made by `prover`; its timer may settle it after `deadline` (ms)."""
+    b.phase[job] = Phase.PROVEN
+    b.prover[job] = prover
+    b.deadline[job] = deadline
+
+
+@spec
 def pay(b: Book, job: int, amount: int) -> None:
     """Pay `amount` gwei of the escrow to the prover of `job`."""
     move(b.escrow, job, b.cash, b.prover[job], amount)
@@ -87,3 +104,25 @@ def slash(b: Book, actor: int, src: Ints, i: int, dst: Ints, j: int, amount: int
     """Take `amount` gwei from `src[i]`, which belonged to `actor`, and move it to `dst[j]`."""
     move(src, i, dst, j, amount)
     b.slashed[actor] += amount
+
+
+@spec
+def forfeit_bond(b: Book, job: int, bond: GweiByJob, bips: int) -> None:
+    """Take the `bond` of the prover of `job`: so many `bips` of it to the requester, the rest burns."""
+    prover = b.prover[job]
+    slash(b, prover, bond, job, b.cash, b.requester[job], bips_of(bond[job], bips))
+    slash(b, prover, bond, job, b.burnt, 0, bond[job])
+
+
+@spec
+def settle_job(b: Book, job: int) -> None:
+    """Pay all of the escrow to the prover of `job`, which is SETTLED."""
+    pay(b, job, b.escrow[job])
+    b.phase[job] = Phase.SETTLED
+
+
+@spec
+def lose_job(b: Book, job: int) -> None:
+    """Return what is left of the escrow to the requester of `job`, which is LOST."""
+    refund(b, job)
+    b.phase[job] = Phase.LOST

@@ -4,9 +4,10 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
-from proofyard.core import Kind
+from proofyard.core import Kind, book, standing
 
 Functions = dict[str, ast.FunctionDef]
 Kinds = set[Kind]
@@ -35,14 +36,15 @@ def _is_generic(function: ast.FunctionDef) -> bool:
 
 
 def _moves(function: ast.FunctionDef, functions: Functions, on: Kinds) -> Iterator[tuple[Kinds, str, str, str]]:
-    """List what a function moves, and what the generic functions move that it calls: when, from, to, how much."""
+    """List what a function moves and what those it calls move for it, also those of `core`: when, from, to, gwei."""
     for kinds, call in _calls(function, on):
         name, given = ast.unparse(call.func), [ast.unparse(arg) for arg in call.args]
-        if name in functions and _is_generic(functions[name]):
-            names = dict(zip((arg.arg for arg in functions[name].args.args), given, strict=False))
-            for _, *inner in _moves(functions[name], functions, kinds):
+        called = functions.get(name) or _SHARED.get(name)
+        if called and (name not in functions or _is_generic(called)):
+            names = dict(zip((arg.arg for arg in called.args.args), given, strict=False))
+            for when, *inner in _moves(called, functions, kinds):
                 source, target, amount = (_renamed(text, names) for text in inner)
-                yield kinds, source, target, amount
+                yield when, source, target, amount
         elif name in _MOVES:
             yield kinds, *_MOVES[name](given)
 
@@ -64,6 +66,13 @@ _MOVES: dict[str, Callable[[list[str]], tuple[str, str, str]]] = {  # the core's
     "ask": lambda a: ("cash[e.actor]", "escrow[e.job]", a[2]),
     "pay": lambda a: (f"escrow[{a[1]}]", f"cash[prover[{a[1]}]]", a[2]),
     "refund": lambda a: (f"escrow[{a[1]}]", f"cash[requester[{a[1]}]]", f"escrow[{a[1]}]"),
+}
+
+_SHARED: Functions = {  # what else moves money in core, by these
+    node.name: node
+    for module in (book, standing)
+    for node in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and node.name not in _MOVES
 }
 
 

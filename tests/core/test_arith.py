@@ -1,11 +1,14 @@
 """Wide products: exact against Python's integers, the same compiled."""
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from proofyard.core.arith import BIPS, MAX_INT, bips_of, mul_div, mul_shift, ticket_of
+from proofyard.core.arith import BIPS, MAX_INT, bips_of, compute_root, mul_div, mul_shift, ticket_of
+from proofyard.core.dice import word_of
 
 AMOUNTS = st.integers(0, 2**63 - 1)
 WORDS = st.integers(0, 2**62 - 1)
@@ -56,3 +59,18 @@ def test_bips_never_take_more_than_there_is(amount: int, bips: int) -> None:
 
 def test_mul_shift_halves() -> None:
     assert mul_shift(2**62, 6, 63) == 3
+
+
+def test_roots_are_exact_beyond_64_bits() -> None:
+    small = [(x, 1) for x in (1, 2, 3, 4, 15, 16, 17, 10**18, 10**18 - 1, 2**62)]
+    wide = [(10**18, 10**16), (2**60, 2**60 - 1), (3, 5), (1, 2**61), (0, 0), (0, 9), (7, 7)]
+    for a, b in small + wide:
+        assert compute_root(a, b) == math.isqrt(a * b)
+
+
+def test_words_of_a_seed_are_spread_evenly_and_differ_by_seed() -> None:
+    words = [word_of(7, k) for k in range(4_000)]
+    eighths = [sum(word >> 59 == k for word in words) for k in range(8)]
+    assert len(set(words)) == len(words)
+    assert max(abs(count - 500) for count in eighths) < 4 * 21  # four standard errors
+    assert word_of(8, 0) not in words
