@@ -57,13 +57,15 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
     open_to_all,
-    refund,
+    out_of_range,
     spec,
 )
 
@@ -124,10 +126,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "proof_time_cap_s": (1, 2**24), "batch": (1, 2**20), "literal": (0, 1), "activation": (0, 1),
         "mint_supply": (0, 10**18), "window_ms": (1, MAX_TIME),
     }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, ranges)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -222,9 +221,7 @@ def prove(s: State, e: Event) -> Verdict:
     b = s.book
     if b.phase[e.job] != Phase.OPEN:
         return Verdict.WRONG_PHASE
-    b.prover[e.job] = e.actor
-    b.phase[e.job] = Phase.PROVEN
-    b.deadline[e.job] = e.time
+    accept_proof(b, e.job, e.actor, e.time)
     s.proven_at[e.job] = e.time
     return Verdict.OK
 
@@ -233,9 +230,8 @@ def prove(s: State, e: Event) -> Verdict:
 def lose(s: State, job: int) -> None:
     """Give up a block nobody proved: the deposit goes back."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.waiting[0] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec

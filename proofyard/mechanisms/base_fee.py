@@ -36,22 +36,24 @@ from typing import NamedTuple
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
     Event,
     Kind,
     Once,
-    Phase,
     Verdict,
     ask,
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
-    pay,
-    refund,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
     ticket_of,
 )
@@ -59,7 +61,6 @@ from proofyard.core import (
 SOURCE = "Strawman next to Prooφ, arXiv 2404.06495; base fee of EIP-1559; reconstructed"
 FAMILY = "assignment"
 
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no block and no window is longer, so sums of times cannot overflow
 MAX_TARGET = 2**20
 MAX_DENOMINATOR = 1_000
@@ -90,20 +91,12 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("block_ms", 1, MAX_MS),
-        ("target", 1, MAX_TARGET),
-        ("denominator", 1, MAX_DENOMINATOR),
-        ("least_gwei", 1, MAX_GWEI),
-        ("initial_gwei", p.least_gwei, MAX_GWEI),
-        ("tip_gwei", 0, MAX_GWEI),
-        ("burn_bips", 0, BIPS),
-        ("window_ms", 1, MAX_MS),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "block_ms": (1, MAX_MS), "target": (1, MAX_TARGET), "denominator": (1, MAX_DENOMINATOR),
+        "least_gwei": (1, MAX_GWEI), "initial_gwei": (p.least_gwei, MAX_GWEI), "tip_gwei": (0, MAX_GWEI),
+        "burn_bips": (0, BIPS), "window_ms": (1, MAX_MS),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -175,18 +168,16 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 def prove(s: State, job: int) -> None:
     """Pay what was not burnt."""
     b = s.book
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(s: State, job: int) -> None:
     """Refund what was not burnt."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -196,13 +187,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.PROVE:
+    if e.kind == Kind.PROVE:
         prove(s, e.job)
     elif e.kind == Kind.EXPIRE:
         expire(s, e.job)

@@ -64,16 +64,21 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
     open_to_all,
+    out_of_range,
+    post_offer,
     refund,
     slash,
     spec,
+    take_out,
 )
 
 SOURCE = "Taiko, never ran: taiko-mono LibAuction.sol @68c68de928 (2023-06) and docs/tokenomics_batch_auction.md"
@@ -150,11 +155,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "base_gas": (0, MAX_GAS), "patience_ms": (0, POLLS * p.auction_ms), "average_factor": (1, 2**20),
         "initial_fee": (1, MAX_FEE), "initial_window_s": (1, MAX_WINDOW_S), "supply": (0, MAX_GWEI // 2),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -354,8 +355,7 @@ def close(p: Params, s: State, e: Event) -> None:
     start_auctions(p, s, e.time)
     batch = int(s.number[job]) // p.batch
     if s.leader[batch] == 0 and e.time >= s.asked_at[job] + p.patience_ms:
-        refund(b, job)
-        b.phase[job] = Phase.LOST
+        lose_job(b, job)
         return
     wait(p, s, job, e.time)
 
@@ -366,9 +366,7 @@ def prove(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[e.actor] -= 1
-    b.prover[job] = e.actor
-    b.phase[job] = Phase.PROVEN
-    b.deadline[job] = e.time + p.cooldown_ms
+    accept_proof(b, job, e.actor, e.time + p.cooldown_ms)
     s.proven_at[job] = e.time
 
 
@@ -431,23 +429,16 @@ def settle(p: Params, s: State, e: Event) -> None:
 @spec
 def account(s: State, e: Event) -> Verdict:
     """State a limit, fill the balance, take from it."""
-    actor = e.actor
     if e.kind == Kind.OFFER:
         if e.amount > MAX_FEE:
             return Verdict.BAD_AMOUNT
-        if e.detail < 1 or e.detail > MAX_GAS:
-            return Verdict.BAD_DETAIL
-        s.price[actor] = e.amount
-        s.capacity[actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(s.book.cash, actor, s.stake, actor, e.amount)
-    elif e.kind == Kind.UNSTAKE or e.kind == Kind.WITHDRAW:
-        if s.stake[actor] == 0 or e.amount > s.stake[actor]:
-            return Verdict.POOR
-        move(s.stake, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.stake[actor])
-    else:
-        return Verdict.UNKNOWN
-    return Verdict.OK
+        return post_offer(s.price, s.capacity, e, 1, MAX_GAS)
+    if e.kind == Kind.STAKE:
+        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)
+        return Verdict.OK
+    if e.kind == Kind.UNSTAKE or e.kind == Kind.WITHDRAW:
+        return take_out(s.book, s.stake, e)
+    return Verdict.UNKNOWN
 
 
 @spec

@@ -54,10 +54,12 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    compute_root,
+    lose_job,
     move,
     mul_div,
+    out_of_range,
     pay,
-    refund,
     spec,
     ticket_of,
 )
@@ -121,11 +123,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "initial_wei": (1, p.max_wei), "min_wei": (1, p.max_wei), "max_wei": (1, MAX_WEI), "tip_wei": (0, MAX_WEI),
         "burn_bips": (0, BIPS), "mintable": (0, MAX_GWEI // 2),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -144,19 +142,6 @@ def compute_target(p: Params) -> int:
 
 
 @spec
-def compute_root(x: int) -> int:
-    """Compute floor(sqrt(x)) by Newton's method, from above."""
-    if x == 0:
-        return 0
-    root = x
-    better = (root + 1) // 2
-    while better < root:
-        root = better
-        better = (root + x // root) // 2
-    return root
-
-
-@spec
 def compute_growth(base: int, x: int) -> int:
     """Compute base * exp(x), x in [0, 1] in units of 2**-56, a few units too small at most."""
     total, term, k = base, base, 1
@@ -171,7 +156,7 @@ def compute_growth(base: int, x: int) -> int:
 def compute_monad(p: Params, s: State, change: int) -> int:
     """Compute the base fee after a block `change` gas above the target, by Monad's rule."""
     base, target = int(s.base[0]), compute_target(p)
-    spread = compute_root(max(0, int(s.moment[0]) - int(s.trend[0]) * int(s.trend[0])))
+    spread = compute_root(max(0, int(s.moment[0]) - int(s.trend[0]) * int(s.trend[0])), 1)
     x = mul_div(mul_div(abs(change), ONE, p.response * (p.gas_limit - target)), target, target + spread)
     grown = compute_growth(base, x)
     if change < 0:
@@ -266,9 +251,8 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
 def expire(s: State, e: Event) -> Verdict:
     """Give up a block nobody made; its users pay nothing."""
     b = s.book
-    refund(b, e.job)
+    lose_job(b, e.job)
     move(s.base_fees, e.job, b.cash, b.requester[e.job], s.base_fees[e.job])
-    b.phase[e.job] = Phase.LOST
     return Verdict.OK
 
 

@@ -26,7 +26,8 @@ Randomness
 
 Source
     taiko-mono, packages/protocol/contracts: L1/libs/LibProving.sol@b7e12e3c36, layer1/based/LibProving.sol@9f99099ac2,
-    tiers/TierProviderBase.sol at the commits named in `REGIMES`; Pacaya layer1/based/TaikoInbox.sol@3d85f7ce04.
+    tiers/TierProviderBase.sol at the commits that tests/mechanisms/taiko.py names, with its numbers by date; Pacaya
+    layer1/based/TaikoInbox.sol@3d85f7ce04.
 
 Literal or intended
     Divisions follow the contract: `amount * 7 >> 3`, then `>> 2` and times 3; remainders stay with the protocol.
@@ -55,14 +56,16 @@ from proofyard.core import (
     Kind,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     open_to_all,
-    pay,
-    refund,
+    out_of_range,
+    settle_job,
     slash,
     spec,
     ticket_of,
@@ -122,68 +125,14 @@ class State(NamedTuple):
     timestamp: ByJob  # ms of the standing proof or of its contest, whichever is later
 
 
-def _regime(
-    era: int,
-    liveness: int,
-    optimistic: tuple[int, int, int, int],
-    tee: tuple[int, int, int, int],
-    zk: tuple[int, int, int, int],
-    guardian: tuple[int, int],
-) -> Params:
-    """Build parameters from tokens, bips and minutes; per tier: validity, contest / validity, cooldown, window."""
-    values: list[int] = []
-    for bond, ratio, cooldown_minutes, window_minutes in (optimistic, tee, zk):
-        values += [bond * TOKEN, bond * TOKEN // BIPS * ratio, cooldown_minutes * MINUTE, window_minutes * MINUTE]
-    values += [guardian[0] * MINUTE, guardian[1] * MINUTE, WEEK, WEEK]
-    return Params._make([era, liveness * TOKEN, TEE, 0, 0, *values])
-
-
-# C / V = 21 / (32 r) for a contester's return r; r = 10 % gives the 65_625 bips of 2024-08-28. Windows of 2024-08-06 to
-# 2024-10-30 are 240 minutes longer, to wait for cheap gas; bonds are multiples of 75, in November of 50 tokens.
-_BATCH = (0, 0, 120, 120)  # Pacaya has no tiers: no bonds, two hours each
-REGIMES: dict[str, Params] = {
-    # cd51442551, mainnet genesis
-    "2024-05-15": _regime(
-        KEPT, 250, (250, 20_000, 1440, 30), (250, 65_600, 1440, 60), (500, 65_600, 1440, 240), (60, 2880)
-    ),
-    # c9b8d40724
-    "2024-06-18": _regime(
-        KEPT, 125, (125, 20_000, 1440, 15), (125, 65_600, 1440, 60), (250, 65_600, 1440, 240), (1440, 2880)
-    ),
-    # fe687b378f
-    "2024-08-06": _regime(
-        KEPT, 125, (125, 20_000, 1440, 255), (125, 65_600, 1440, 300), (250, 65_600, 1440, 480), (1440, 3120)
-    ),
-    # ee464caef6
-    "2024-08-28": _regime(
-        KEPT, 125, (75, 65_625, 1440, 255), (150, 65_625, 1440, 300), (225, 65_625, 1440, 420), (1440, 3120)
-    ),
-    # 63455f91d2
-    "2024-10-30": _regime(
-        SHARED, 125, (75, 65_625, 1440, 255), (150, 65_625, 240, 300), (225, 65_625, 240, 420), (240, 240)
-    ),
-    # fac5c16735, not seen on mainnet
-    "2024-11-04-dev": _regime(
-        SHARED, 125, (50, 65_625, 1440, 60), (100, 65_625, 240, 60), (150, 65_625, 240, 120), (480, 0)
-    ),
-    # as observed from outside in November 2024: the code of 2024-10-30
-    "mainnet-2024-11": Params(),
-    # 3d85f7ce04 and 9f70297914; 50 for whitelisted preconfers, 2025-04-03 to 05-15; 25 from 2025-07-21 (f56e2910ed)
-    "pacaya-125": _regime(PACAYA, 125, _BATCH, _BATCH, _BATCH, (120, 120)),
-    "pacaya-50": _regime(PACAYA, 50, _BATCH, _BATCH, _BATCH, (120, 120)),
-    "pacaya-25": _regime(PACAYA, 25, _BATCH, _BATCH, _BATCH, (120, 120)),
-}
-
-
 def validate(p: Params) -> tuple[str, str] | None:
     """First parameter that makes no sense, and what was wanted."""
     ranges = {"zk_rate": (0, BIPS), "fee_rate": (0, BIPS), "era": (KEPT, PACAYA), "min_tier": (OPTIMISTIC, GUARDIAN)}
+    bonds = {name: (0, MAX_BOND) for name in p._fields if name.endswith(("liveness", "_validity", "_contest"))}
+    complaint = out_of_range(p, bonds | ranges, (0, MAX_TIME))
+    if complaint:
+        return complaint
     values = p._asdict()
-    for name, value in values.items():
-        is_bond = name == "liveness" or name.endswith(("_validity", "_contest"))
-        low, high = ranges.get(name, (0, MAX_BOND if is_bond else MAX_TIME))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
     for tier in ("optimistic", "tee", "zk"):
         if p.era == PACAYA and values[f"{tier}_contest"] > 0:
             return f"{tier}_contest", "0 in the Pacaya era"
@@ -366,9 +315,7 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     else:
         judge(p, s, e)
     move(b.cash, e.actor, s.validity, job, validity_bond(p, tier))
-    b.phase[job] = Phase.PROVEN
-    b.prover[job] = record
-    b.deadline[job] = e.time + cooldown(p, tier)
+    accept_proof(b, job, record, e.time + cooldown(p, tier))
     s.tier[job] = tier
     s.transition[job] = e.word
     s.timestamp[job] = e.time
@@ -400,8 +347,7 @@ def expire(p: Params, s: State, e: Event) -> None:
         open_to_all(b, job, e.time + p.open_window)
         return
     slash(b, b.requester[job], s.bond, job, b.reserve, 0, s.bond[job])
-    refund(b, job)
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
 
 
 @spec
@@ -415,8 +361,7 @@ def settle(p: Params, s: State, e: Event) -> None:
         b.paid[job] += forfeit(b, proposer, s.bond, job, prover, s.bond[job] // 2)
         slash(b, proposer, s.bond, job, b.burnt, 0, s.bond[job])
     move(s.bond, job, b.cash, proposer, s.bond[job])
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
 
 
 @spec

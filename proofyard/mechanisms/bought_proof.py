@@ -56,6 +56,7 @@ from typing import NamedTuple
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     Book,
     ByActor,
     ByJob,
@@ -67,14 +68,18 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
     check,
     move,
+    move_stake,
     mul_div,
     open_to_all,
+    out_of_range,
     pay,
+    post_offer,
     slash,
     spec,
     ticket_of,
@@ -89,7 +94,6 @@ DAY = 1440 * MINUTE
 WEEK = 7 * DAY
 MAX_BOND = 10**18  # gwei, a billion tokens
 MAX_TIME = 2**50  # ms: no window is longer, so sums of times cannot overflow
-MAX_CAPACITY = 2**31  # jobs at once
 
 OPTIMISTIC, TEE, ZK, GUARDIAN = 1, 2, 3, 4  # tiers, in order of trust; TEE is SGX, ZK is SGX and ZK
 NOBODY = -1
@@ -175,12 +179,11 @@ def validate(p: Params) -> tuple[str, str] | None:
         "min_tier": (OPTIMISTIC, GUARDIAN), "top_tier": (p.min_tier, GUARDIAN), "reward_per_s": (0, MAX_BOND),
         "reward_max": (0, MAX_BOND), "mint_supply": (0, MAX_BOND), "liveness": (0, MAX_BOND),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        kind = name.rpartition("_")[2]
-        usual = {"fee": (0, 100 * BIPS), "validity": (0, MAX_BOND), "contest": (0, MAX_BOND)}.get(kind, (0, MAX_TIME))
-        low, high = limits.get(name, usual)
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
+    most = {"fee": 100 * BIPS, "validity": MAX_BOND, "contest": MAX_BOND}
+    usual = {name: (0, most.get(name.rpartition("_")[2], MAX_TIME)) for name in p._fields}
+    complaint = out_of_range(p, usual | limits)
+    if complaint:
+        return complaint
     for name in ("optimistic", "tee", "zk"):
         if getattr(p, f"{name}_contest") == 0 and getattr(p, f"{name}_validity") > 0:
             return f"{name}_validity", "0, because nobody can contest a tier whose contest bond is 0"
@@ -240,12 +243,10 @@ def claimed_tier(s: State, e: Event) -> int:
 @spec
 def offer(s: State, e: Event) -> Verdict:
     """Let an assignment stand: a fee and how many jobs at once."""
-    if e.detail < 1 or e.detail > MAX_CAPACITY:
-        return Verdict.BAD_DETAIL
-    s.price[e.actor] = e.amount
-    s.capacity[e.actor] = e.detail
-    s.offered[e.actor] = e.time
-    return Verdict.OK
+    verdict = post_offer(s.price, s.capacity, e, 1, MAX_CAPACITY)
+    if verdict == Verdict.OK:
+        s.offered[e.actor] = e.time
+    return verdict
 
 
 @spec
@@ -389,9 +390,8 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     elif b.phase[job] != Phase.OPEN:
         judge(s, e)
     move(b.cash, e.actor, s.validity, job, validity_bond(p, tier))
-    b.phase[job] = Phase.PROVEN
-    b.prover[job] = e.actor
-    b.deadline[job] = e.time + of_tier(tier, p.optimistic_cooldown, p.tee_cooldown, p.zk_cooldown, p.guardian_cooldown)
+    cooldown = of_tier(tier, p.optimistic_cooldown, p.tee_cooldown, p.zk_cooldown, p.guardian_cooldown)
+    accept_proof(b, job, e.actor, e.time + cooldown)
     s.tier[job] = tier
     s.transition[job] = e.word
     return Verdict.OK
@@ -465,13 +465,9 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         return prove(p, s, e)
     if e.kind == Kind.CONTEST:
         return contest(p, s, e)
-    if e.kind == Kind.STAKE:
-        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, s.book.cash, e.actor, e.amount)
-    elif e.kind == Kind.EXPIRE:
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(s.book, s.stake, e)
+    if e.kind == Kind.EXPIRE:
         expire(p, s, e)
     elif e.kind == Kind.SETTLE:
         settle(p, s, e)

@@ -47,7 +47,6 @@ Failure modes
 from typing import Annotated, NamedTuple, TypeAlias
 
 from proofyard.core import (
-    ANYONE,
     BIPS,
     Book,
     ByJob,
@@ -59,14 +58,18 @@ from proofyard.core import (
     Phase,
     Tree,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
     check,
     find,
+    lose_job,
     move,
+    move_stake,
+    open_bidding,
     open_to_all,
-    refund,
+    out_of_range,
     set_weight,
     spec,
     ticket_of,
@@ -116,20 +119,11 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("strands", 1, MAX_STRANDS),
-        ("most_empty", 1, 2**20),
-        ("quint", 0, 1),
-        ("block_ms", 1, MAX_TIME),
-        ("laps", 1, 2**10),
-        ("patience_ms", 1, 2**40),
-        ("proof_share", 0, BIPS),
-        ("epoch_blocks", p.strands - 1, 2**40),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "strands": (1, MAX_STRANDS), "most_empty": (1, 2**20), "quint": (0, 1), "block_ms": (1, MAX_TIME),
+        "laps": (1, 2**10), "patience_ms": (1, 2**40), "proof_share": (0, BIPS), "epoch_blocks": (p.strands - 1, 2**40),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 @spec
@@ -202,9 +196,8 @@ def commit(p: Params, s: State, job: int, time: int) -> None:
         s.unproven[strand] = 1
         assign(b, job, s.successor[job], time + (p.strands * p.laps - 1) * p.block_ms)
     else:
-        refund(b, job)
+        lose_job(b, job)
         s.unproven[strand] += 1
-        b.phase[job] = Phase.LOST
     begin_next(p, s, time)
 
 
@@ -223,9 +216,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     s.proposer[e.job] = draw(s, turned(e.word))
     if height >= p.strands:
         s.proposer[e.job] = s.successor[s.sequence[height - p.strands]]
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = e.time + (height - s.committed[0] + 1) * p.block_ms  # no sooner, by the heights before
+    open_bidding(b, e.job, e.time + (height - s.committed[0] + 1) * p.block_ms)  # no sooner, by the heights before
     begin(p, s, e.job, e.time)
     return Verdict.OK
 
@@ -250,9 +241,7 @@ def close(p: Params, s: State, e: Event) -> None:
 def prove(p: Params, s: State, e: Event) -> None:
     """Put the proof in hand; a chain that waits for it goes on."""
     b = s.book
-    b.prover[e.job] = e.actor
-    b.phase[e.job] = Phase.PROVEN
-    b.deadline[e.job] = e.time + p.strands * p.block_ms
+    accept_proof(b, e.job, e.actor, e.time + p.strands * p.block_ms)
     begin_next(p, s, e.time)
 
 
@@ -284,15 +273,9 @@ def settle(p: Params, s: State, e: Event) -> None:
 @spec
 def change_stake(s: State, e: Event) -> Verdict:
     """Put stake in or take it out; it weighs at once."""
-    b = s.book
-    if e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.amount > s.stake[e.actor]:
-        return Verdict.POOR
-    else:
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
+    verdict = move_stake(s.book, s.stake, e)
     set_weight(s.lots, e.actor, s.stake[e.actor])
-    return Verdict.OK
+    return verdict
 
 
 @spec

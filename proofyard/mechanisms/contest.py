@@ -52,11 +52,9 @@ Failure modes
 
 from typing import Annotated, NamedTuple, TypeAlias
 
-import numpy as np
-
 from proofyard.core import (
-    ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -67,19 +65,25 @@ from proofyard.core import (
     Ints,
     Kind,
     Once,
-    Phase,
     Verdict,
+    add_entry,
     ask,
     assign,
-    bips_of,
+    chain_places,
     check,
+    drop_entry,
+    end_of_round,
     find_by_scan,
+    forfeit_bond,
+    lose_job,
     move,
+    move_stake,
     mul_div,
     mul_shift,
-    pay,
-    refund,
-    slash,
+    open_bidding,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
     ticket_of,
 )
@@ -92,7 +96,6 @@ ONE_SHOT, DIVIDED, UNDIVIDED = 0, 1, 2  # `form`
 BURNT, REQUESTER, RESERVE = 0, 1, 2  # `bids_to`
 NOBODY = -1  # no bid takes part
 MAX_BIDS = 256  # by BID and not yet decided, over all jobs
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no window is longer, so sums of times cannot overflow
 MAX_ALPHA = 64  # 2**-56 times so much keeps the error of a weight below 2**-47
 MAX_ALPHA_DEN = 10_000
@@ -150,9 +153,9 @@ def validate(p: Params) -> tuple[str, str] | None:
         "round_ms": (1, MAX_MS), "slot_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "bond_gwei": (0, MAX_GWEI),
         "refund_bips": (0, BIPS),
     }  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
+    complaint = out_of_range(p, limits)
+    if complaint:
+        return complaint
     if p.form == UNDIVIDED and p.alpha_num != p.alpha_den:
         return "alpha_num", "an exponent of 1 in the undivided form, where slots are drawn"
     return None
@@ -160,8 +163,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 
 def genesis(_p: Params, s: State) -> None:
     """Chain all places for bids as unused."""
-    s.next[:-1] = np.arange(2, MAX_BIDS + 1)
-    s.free[0] = 1
+    chain_places(s.next, s.free)
 
 
 # Odds.
@@ -280,12 +282,9 @@ def turn_away(p: Params, s: State, e: Event) -> None:
     """Let a new request wait for bids, or for the next round; end one that has waited."""
     b = s.book
     if e.kind == Kind.CLOSE:
-        refund(b, e.job)
-        b.phase[e.job] = Phase.LOST
+        lose_job(b, e.job)
         return
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = e.time + (p.bidding_ms if p.form == ONE_SHOT else p.round_ms - 1 - e.time % p.round_ms)
+    open_bidding(b, e.job, e.time + p.bidding_ms if p.form == ONE_SHOT else end_of_round(e.time, p.round_ms))
 
 
 @spec
@@ -302,12 +301,9 @@ def bid(p: Params, s: State, e: Event) -> Verdict:
     if s.stake[e.actor] < e.amount + bond:
         return Verdict.POOR
     if place == 0:
-        place = s.free[0]
+        place = add_entry(s.next, s.free, s.first, e.job)
         if place == 0:
             return Verdict.FULL
-        s.free[0] = s.next[place - 1]
-        s.next[place - 1] = s.first[e.job]
-        s.first[e.job] = place
         s.bidder[place - 1] = e.actor
         s.bid[place - 1] = 0
     move(s.stake, e.actor, s.bond, e.job, bond)
@@ -323,9 +319,7 @@ def settle_bids(p: Params, s: State, job: int, winner: int) -> None:
         place = s.first[job] - 1
         s.entered[s.bidder[place]] = 0
         move(s.bond, job, s.stake, int(s.bidder[place]), p.bond_gwei)
-        s.first[job] = s.next[place]
-        s.next[place] = s.free[0]
-        s.free[0] = place + 1
+        drop_entry(s.next, s.free, s.first, job)
     for actor in range(len(s.entered)):
         due = s.entered[actor]
         if p.form == UNDIVIDED:
@@ -346,22 +340,18 @@ def prove(s: State, job: int) -> None:
     """Pay the fee and unlock the bond."""
     b = s.book
     prover = b.prover[job]
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     move(s.bond, job, s.stake, prover, s.bond[job])
     s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(p: Params, s: State, job: int) -> None:
     """Refund the requester and take the bond of the winner that did not show up."""
     b = s.book
-    prover = b.prover[job]
-    refund(b, job)
-    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_bips))
-    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
-    s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
+    forfeit_bond(b, job, s.bond, p.refund_bips)
+    s.open_jobs[b.prover[job]] -= 1
 
 
 @spec
@@ -385,16 +375,9 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     elif e.kind == Kind.EXPIRE:
         expire(p, s, e.job)
     elif e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, s.book.cash, e.actor, e.amount)
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    elif e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(s.book, s.stake, e)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK

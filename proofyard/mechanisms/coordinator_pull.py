@@ -43,6 +43,7 @@ from typing import NamedTuple
 
 from proofyard.core import (
     ANYONE,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -55,6 +56,9 @@ from proofyard.core import (
     ask,
     assign,
     check,
+    lose_job,
+    open_bidding,
+    out_of_range,
     pay,
     refund,
     spec,
@@ -66,7 +70,6 @@ FAMILY = "assignment"
 
 INSIDE, OFFERED, OUTSIDE = 0, 1, 2  # `stage`: of the coordinator's own provers, offered outside, acknowledged
 NOBODY = -1  # no prover is idle
-MAX_CAPACITY = 2**31  # tasks at once
 MAX_MS = 2**40
 WEEK = 604_800_000  # ms
 
@@ -115,11 +118,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "attempts": (1, 2**20), "patience_ms": (1, MAX_MS), "block_after": (0, 2**20), "fee_gwei": (0, MAX_GWEI),
         "ack_ms": (0, MAX_MS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (1, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (1, MAX_MS))
 
 
 # Who is idle, and what waits.
@@ -217,9 +216,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         hand_out(p, s, e.job, NOBODY, e)
         return Verdict.OK
     s.stage[e.job] = OFFERED
-    s.book.phase[e.job] = Phase.BIDDING
-    s.book.prover[e.job] = ANYONE
-    s.book.deadline[e.job] = e.time + p.ack_ms
+    open_bidding(s.book, e.job, e.time + p.ack_ms)
     return Verdict.OK
 
 
@@ -256,17 +253,10 @@ def fail(p: Params, s: State, e: Event) -> None:
     s.tried[job] += 1
     s.last[job] = prover + 1
     if s.tried[job] >= p.attempts:
-        lose(s, job)
+        lose_job(s.book, job)
     else:
         hand_out(p, s, job, prover, e)
     pull(p, s, prover, e.time)
-
-
-@spec
-def lose(s: State, job: int) -> None:
-    """Give the task up."""
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
 
 
 @spec
@@ -292,7 +282,7 @@ def close(p: Params, s: State, e: Event) -> None:
     """Look again for an idle prover, whoever it is; after all the patience, give up."""
     s.woken[0] = 0
     if s.stage[e.job] == INSIDE and e.time > s.since[e.job] + p.patience_ms:
-        lose(s, e.job)
+        lose_job(s.book, e.job)
     else:
         hand_out(p, s, e.job, NOBODY, e)
 

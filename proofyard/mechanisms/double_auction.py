@@ -65,14 +65,21 @@ from proofyard.core import (
     Verdict,
     ask,
     assign,
-    bips_of,
     check,
+    end_of_round,
+    enqueue,
+    forfeit_bond,
+    lose_job,
     move,
+    move_stake,
     mul_div,
+    open_bidding,
+    out_of_range,
     pay,
-    refund,
-    slash,
+    post_offer,
+    smallest_first,
     spec,
+    take_due,
 )
 
 SOURCE = "Lagrange DARA (docs@3720aec, ePrint 2024/1750), reconstructed from its stated properties"
@@ -111,26 +118,14 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("round_ms", 1, MAX_MS),
-        ("window_ms", 1, MAX_MS),
-        ("unit_size", 1, MAX_SIZE),
-        ("bond_gwei", 0, MAX_GWEI),
-        ("refund_bips", 0, BIPS),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "round_ms": (1, MAX_MS), "window_ms": (1, MAX_MS), "unit_size": (1, MAX_SIZE), "bond_gwei": (0, MAX_GWEI),
+        "refund_bips": (0, BIPS),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 # Who could trade, and who does. A market is plain arrays: values per unit and sizes of jobs, costs and room of provers.
-
-
-@spec
-def smallest_first(keys: Ints) -> Ints:
-    """List the places of `keys`, the smallest key first, the lower place first among equals."""
-    return np.argsort(keys, kind="mergesort")
 
 
 @spec
@@ -237,26 +232,10 @@ def sellers(p: Params, s: State) -> Ints:
 
 
 @spec
-def buyers(s: State, now: int) -> Ints:
-    """List the waiting jobs whose round is over; the others move up."""
-    found, n, left = np.empty(s.queued[0], np.int64), 0, 0
-    for k in range(s.queued[0]):
-        job = s.waiting[k]
-        if s.book.deadline[job] < now:
-            found[n] = job
-            n += 1
-        else:
-            s.waiting[left] = job
-            left += 1
-    s.queued[0] = left
-    return found[:n]
-
-
-@spec
 def decide(p: Params, s: State, now: int) -> None:
     """Decide every job whose round is over."""
     b = s.book
-    jobs, provers = buyers(s, now), sellers(p, s)
+    jobs, provers = take_due(b, s.waiting, s.queued, now), sellers(p, s)
     values, sizes, keys = np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64), np.empty(len(jobs), np.int64)
     for k in range(len(jobs)):
         sizes[k] = s.size[jobs[k]]
@@ -269,8 +248,7 @@ def decide(p: Params, s: State, now: int) -> None:
     marginal = clear(values, sizes, order, costs, rooms, ranks, given)
     for k in range(len(jobs)):
         if given[k] == ANYONE:
-            refund(b, jobs[k])
-            b.phase[jobs[k]] = Phase.LOST
+            lose_job(b, jobs[k])
         else:
             value = critical_value(values, sizes, order, costs, rooms, ranks, k)
             hire(p, s, int(jobs[k]), int(provers[given[k]]), value, int(costs[ranks[marginal]]), now)
@@ -300,16 +278,9 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.BAD_DETAIL
     b = s.book
     ask(b, e, e.amount)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = e.time - e.time % p.round_ms + p.round_ms - 1
+    open_bidding(b, e.job, end_of_round(e.time, p.round_ms))
     s.size[e.job] = e.detail
-    k = s.queued[0]
-    while k > 0 and s.waiting[k - 1] > e.job:
-        s.waiting[k] = s.waiting[k - 1]
-        k -= 1
-    s.waiting[k] = e.job
-    s.queued[0] += 1
+    enqueue(s.waiting, s.queued, e.job)
     return Verdict.OK
 
 
@@ -335,13 +306,9 @@ def prove(s: State, job: int) -> None:
 @spec
 def expire(p: Params, s: State, job: int) -> None:
     """Refund the user of a job not proven in time, and take the stake bound to it."""
-    b = s.book
-    prover = b.prover[job]
-    refund(b, job)
-    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_bips))
-    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
+    lose_job(s.book, job)
+    forfeit_bond(s.book, job, s.bond, p.refund_bips)
     release(s, job)
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -352,19 +319,12 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(b, s.stake, e)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.CLOSE:
+    if e.kind == Kind.CLOSE:
         decide(p, s, e.time)
     elif e.kind == Kind.PROVE:
         prove(s, e.job)

@@ -53,6 +53,7 @@ from typing import NamedTuple
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -68,11 +69,15 @@ from proofyard.core import (
     bips_of,
     check,
     move,
+    move_stake,
     mul_div,
     open_to_all,
-    pay,
+    out_of_range,
+    post_offer,
+    settle_job,
     slash,
     spec,
+    take_out,
     ticket_of,
 )
 
@@ -82,7 +87,6 @@ FAMILY = "auction"
 TOKEN = 10**9  # gwei
 SECOND = 1_000  # ms
 HOUR = 3_600 * SECOND
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_TIME = 2**40  # ms: sums of times cannot overflow
 MAX_RESCUE = (2**24 - 1) * SECOND  # ms from lock deadline to timeout: the contract keeps it in 24 bits of seconds
 MAX_MCYCLES = 14_400  # every time is at its cap from here on
@@ -129,26 +133,14 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("start_ms", 0, MAX_TIME),
-        ("lock_ms", 1, MAX_TIME),
-        ("ramp_ms", 1, p.lock_ms),
-        ("timeout_ms", p.lock_ms, p.lock_ms + MAX_RESCUE),
-        ("mcycle", 0, 2**40),
-        ("min_rate", 0, BIPS),
-        ("collateral_gwei", 0, MAX_GWEI),
-        ("collateral_rate", 0, 100 * BIPS),
-        ("burn_rate", 0, BIPS),
-        ("fee_rate", 0, BIPS),
-        ("block_ms", 1, HOUR),
-        ("poll_ms", SECOND, MAX_TIME),
-        ("shared_deposit", 0, 1),
-        ("lockless", 0, 1),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "start_ms": (0, MAX_TIME), "lock_ms": (1, MAX_TIME), "ramp_ms": (1, p.lock_ms),
+        "timeout_ms": (p.lock_ms, p.lock_ms + MAX_RESCUE), "mcycle": (0, 2**40), "min_rate": (0, BIPS),
+        "collateral_gwei": (0, MAX_GWEI), "collateral_rate": (0, 100 * BIPS), "burn_rate": (0, BIPS),
+        "fee_rate": (0, BIPS), "block_ms": (1, HOUR), "poll_ms": (SECOND, MAX_TIME), "shared_deposit": (0, 1),
+        "lockless": (0, 1),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 # The ramp.
@@ -318,8 +310,7 @@ def settle(p: Params, s: State, job: int) -> None:
     """Pay the prover what is in escrow, less the market's fee, and end the job."""
     b = s.book
     move(b.escrow, job, b.reserve, 0, bips_of(b.escrow[job], p.fee_rate))
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
 
 
 @spec
@@ -394,24 +385,12 @@ def account(p: Params, s: State, e: Event) -> Verdict:
     """Offers, collateral, and the requester's deposit."""
     b = s.book
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
-    elif e.kind == Kind.WITHDRAW and p.shared_deposit == 1:
-        amount = e.amount if e.amount > 0 else s.deposit[e.actor]
-        if amount == 0 or amount > s.deposit[e.actor]:
-            return Verdict.POOR
-        move(s.deposit, e.actor, b.cash, e.actor, amount)
-    else:
-        return Verdict.UNKNOWN
-    return Verdict.OK
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(b, s.stake, e)
+    if e.kind == Kind.WITHDRAW and p.shared_deposit == 1:
+        return take_out(b, s.deposit, e)
+    return Verdict.UNKNOWN
 
 
 @spec

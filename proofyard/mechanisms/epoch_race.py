@@ -59,10 +59,7 @@ Failure modes
 
 from typing import Annotated, NamedTuple, TypeAlias
 
-import numpy as np
-
 from proofyard.core import (
-    ANYONE,
     BIPS,
     MAX_GWEI,
     Book,
@@ -76,12 +73,18 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    add_entry,
     ask,
     bips_of,
+    chain_places,
     check,
+    drop_entry,
+    lose_job,
     move,
     mul_div,
+    open_bidding,
     open_to_all,
+    out_of_range,
     refund,
     slash,
     spec,
@@ -198,7 +201,6 @@ IGNITION = V4._replace(
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
-    times = ("epoch_ms", "exit_ms")
     limits = {
         "checkpoints": (1, MAX_CHECKPOINTS), "proof_epochs": (0, 100), "sequencer_bips": (0, BIPS),
         "increment": (0, 2**31), "decay": (0, 2**31), "max_score": (1, 2**31), "curve": (0, 2**31),
@@ -208,19 +210,15 @@ def validate(p: Params) -> tuple[str, str] | None:
         "eth_per_token": (100, 10**14), "staked": (0, 1), "activation": (1, MAX_GWEI), "ejection": (0, p.activation),
         "bootstrap": (0, 2**20), "bootstrap_flush": (1, 2**20), "flush_min": (1, 2**20), "flush_quotient": (1, 2**20),
         "flush_max": (1, 2**20), "committee": (1, 2**10), "silent_bips": (0, BIPS), "exit_ms": (0, MAX_MS),
+        "epoch_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (1, MAX_MS) if name in times else (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
     """Fund the distributor, and chain all places for proofs as unused."""
     s.book.reserve[0] = p.supply_gwei
-    s.next[:-1] = np.arange(2, MAX_PROOFS + 1)
-    s.free[0] = 1
+    chain_places(s.next, s.free)
 
 
 # Fees of a checkpoint.
@@ -344,9 +342,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     if fee > e.amount:
         return Verdict.TOO_DEAR
     ask(b, e, fee)
-    b.phase[job] = Phase.BIDDING
-    b.prover[job] = ANYONE
-    b.deadline[job] = (now + 1) * p.epoch_ms - 1
+    open_bidding(b, job, (now + 1) * p.epoch_ms - 1)
     s.epoch[job], s.cost[job], s.mana[job] = now, cost, e.detail
     s.pressure[job], s.pressure_after[job] = pressure, after
     s.parent[job] = last + 1 if pending else 0
@@ -359,8 +355,7 @@ def close(p: Params, s: State, e: Event) -> None:
     """Open an epoch that is over to all provers, unless what it is built on was pruned."""
     b = s.book
     if is_pruned(p, s, e.job, e.time):
-        refund(b, e.job)
-        b.phase[e.job] = Phase.LOST
+        lose_job(b, e.job)
         return
     open_to_all(b, e.job, proof_deadline(p, s.epoch[e.job]))
 
@@ -411,11 +406,8 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     epochs = now - s.scored[e.actor]
     s.score[e.actor] = compute_score(p, s.score[e.actor], epochs, 1 if epochs > 0 else 0)
     s.scored[e.actor] = now
-    place = s.free[0] - 1
-    s.free[0] = s.next[place]
+    place = add_entry(s.next, s.free, s.first, job) - 1
     s.by[place], s.length[place], s.weight[place] = e.actor, length, compute_shares(p, s.score[e.actor])
-    s.next[place] = s.first[job]
-    s.first[job] = place + 1
     if length > s.proven[job]:
         cover(p, s, job, length)
         b.prover[job] = e.actor
@@ -457,9 +449,7 @@ def settle(p: Params, s: State, e: Event) -> None:
             move(s.prize, job, b.cash, prover, due)
             b.paid[job] += due
             s.earned[prover] += due
-        s.first[job] = s.next[place]
-        s.next[place] = s.free[0]
-        s.free[0] = place + 1
+        drop_entry(s.next, s.free, s.first, job)
     move(s.prize, job, b.burnt, 0, s.prize[job])  # dust
     b.phase[job] = Phase.SETTLED
     prune(p, s, e)

@@ -53,14 +53,15 @@ from proofyard.core import (
     GweiByActor,
     Kind,
     Once,
-    Phase,
     Verdict,
     ask,
     assign,
     check,
+    lose_job,
     move,
-    pay,
-    refund,
+    open_bidding,
+    out_of_range,
+    settle_job,
     slash,
     spec,
     ticket_of,
@@ -112,11 +113,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "tax_gwei": (0, p.bond_gwei), "fine_gwei": (0, p.bond_gwei), "exit_ms": (0, 30 * DAY_MS),
         "first_hatch": (0, 2**20),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits[name]
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits)
 
 
 # Hatches.
@@ -186,9 +183,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     s.status[actor] = DRAWN
     s.free_at[actor] = end + p.exit_ms
     s.drawn[job], s.until[job] = actor, end - 1
-    b.phase[job] = Phase.BIDDING
-    b.prover[job] = ANYONE
-    b.deadline[job] = begin - 1
+    open_bidding(b, job, begin - 1)
     return Verdict.OK
 
 
@@ -202,8 +197,7 @@ def release(s: State, actor: int) -> None:
 @spec
 def prove(s: State, e: Event) -> None:
     """Pay who ordered and proved; its duty is done."""
-    pay(s.book, e.job, s.book.escrow[e.job])
-    s.book.phase[e.job] = Phase.SETTLED
+    settle_job(s.book, e.job)
     release(s, e.actor)
 
 
@@ -213,8 +207,7 @@ def expire(p: Params, s: State, job: int) -> None:
     actor = int(s.book.prover[job])
     slash(s.book, actor, s.stake, actor, s.book.burnt, 0, p.fine_gwei)
     release(s, actor)
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
+    lose_job(s.book, job)
 
 
 # Candidates.

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proofyard.core import (
-    ANYONE,
+    MAX_CAPACITY,
     Book,
     ByActor,
     ByJob,
@@ -46,16 +46,23 @@ from proofyard.core import (
     ask,
     assign,
     check,
+    end_of_round,
+    enqueue,
+    highest_first,
+    lose_job,
+    lowest_first,
     move,
+    open_bidding,
+    out_of_range,
     pay,
-    refund,
+    post_offer,
     spec,
+    take_due,
 )
 
 SOURCE = "Strawman next to Prooφ, arXiv 2404.06495; reconstructed"
 FAMILY = "auction"
 
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no round and no window is longer, so sums of times cannot overflow
 
 
@@ -77,44 +84,26 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    for name, high in (("round_ms", MAX_MS), ("window_ms", MAX_MS)):
-        if not 1 <= getattr(p, name) <= high:
-            return name, f"a number from 1 to {high}"
-    return None if p.burn_spread in (0, 1) else ("burn_spread", "0 or 1")
+    return out_of_range(p, {"round_ms": (1, MAX_MS), "window_ms": (1, MAX_MS), "burn_spread": (0, 1)})
 
 
 @spec
 def by_ask(s: State) -> Ints:
     """List the provers with room, the lowest ask first."""
-    found, asks, n = np.empty(len(s.price), np.int64), np.empty(len(s.price), np.int64), 0
+    found, n = np.empty(len(s.price), np.int64), 0
     for actor in range(len(s.price)):
         if s.open_jobs[actor] < s.capacity[actor]:
-            found[n], asks[n] = actor, s.price[actor]
+            found[n] = actor
             n += 1
-    return found[np.argsort(asks[:n], kind="mergesort")]
-
-
-@spec
-def by_bid(s: State, now: int) -> Ints:
-    """Take the tasks whose round is over off the list, the highest bid first."""
-    found, bids, n, left = np.empty(s.queued[0], np.int64), np.empty(s.queued[0], np.int64), 0, 0
-    for k in range(s.queued[0]):
-        job = s.waiting[k]
-        if s.book.deadline[job] < now:
-            found[n], bids[n] = job, -s.book.escrow[job]
-            n += 1
-        else:
-            s.waiting[left] = job
-            left += 1
-    s.queued[0] = left
-    return found[np.argsort(bids[:n], kind="mergesort")]
+    return lowest_first(found[:n], s.price)
 
 
 @spec
 def decide(p: Params, s: State, now: int) -> None:
     """Let the highest bids meet the lowest asks."""
     b = s.book
-    tasks, provers = by_bid(s, now), by_ask(s)
+    tasks = highest_first(take_due(b, s.waiting, s.queued, now), b.escrow)
+    provers = by_ask(s)
     k = 0
     for job in tasks:
         while k < len(provers) and s.open_jobs[provers[k]] >= s.capacity[provers[k]]:
@@ -124,8 +113,7 @@ def decide(p: Params, s: State, now: int) -> None:
             s.open_jobs[provers[k]] += 1
             assign(b, job, provers[k], now + p.window_ms)
         else:
-            refund(b, job)
-            b.phase[job] = Phase.LOST
+            lose_job(b, job)
 
 
 @spec
@@ -134,15 +122,8 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     if e.amount == 0:
         return Verdict.BAD_AMOUNT
     ask(s.book, e, e.amount)
-    s.book.phase[e.job] = Phase.BIDDING
-    s.book.prover[e.job] = ANYONE
-    s.book.deadline[e.job] = e.time - e.time % p.round_ms + p.round_ms - 1
-    k = s.queued[0]
-    while k > 0 and s.waiting[k - 1] > e.job:
-        s.waiting[k] = s.waiting[k - 1]
-        k -= 1
-    s.waiting[k] = e.job
-    s.queued[0] += 1
+    open_bidding(s.book, e.job, end_of_round(e.time, p.round_ms))
+    enqueue(s.waiting, s.queued, e.job)
     return Verdict.OK
 
 
@@ -160,9 +141,8 @@ def prove(p: Params, s: State, job: int) -> None:
 def expire(s: State, job: int) -> None:
     """Refund the user."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -172,13 +152,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.CLOSE:
+    if e.kind == Kind.CLOSE:
         decide(p, s, e.time)
     elif e.kind == Kind.PROVE:
         prove(p, s, e.job)

@@ -47,16 +47,16 @@ from proofyard.core import (
     GweiOnce,
     Kind,
     Once,
-    Phase,
     Verdict,
     ask,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
     open_to_all,
-    pay,
-    refund,
+    out_of_range,
+    settle_job,
     spec,
 )
 
@@ -107,10 +107,9 @@ def validate(p: Params) -> tuple[str, str] | None:
         "yearly": (0, MAX_GWEI // 64), "unit": (1, MAX_GWEI // 4), "year_bips": (0, BIPS), "supply": (1, MAX_GWEI // 2),
         "mintable": (0, MAX_GWEI // 2), "window_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
+    complaint = out_of_range(p, limits, (0, MAX_GWEI))
+    if complaint:
+        return complaint
     if 0 < p.week_most < p.unit:
         return "week_most", f"0, or at least a unit, {p.unit}"
     return None
@@ -201,8 +200,7 @@ def bring(p: Params, s: State, e: Event) -> Verdict:
     s.under_way[0] -= 1
     move(b.reserve, 0, s.fund, 0, p.unit)
     b.prover[e.job] = e.actor
-    pay(b, e.job, b.escrow[e.job])
-    b.phase[e.job] = Phase.SETTLED
+    settle_job(b, e.job)
     return Verdict.OK
 
 
@@ -230,8 +228,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         return bring(p, s, e)
     elif e.kind == Kind.EXPIRE:
         s.under_way[0] -= 1
-        refund(s.book, e.job)
-        s.book.phase[e.job] = Phase.LOST
+        lose_job(s.book, e.job)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK

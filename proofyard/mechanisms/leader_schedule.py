@@ -70,22 +70,24 @@ from proofyard.core import (
     Ints,
     Kind,
     Once,
-    Phase,
     Tree,
     Verdict,
     ask,
     assign,
     bips_of,
     check,
+    compute_root,
     find,
+    lose_job,
     move,
     mul_div,
-    pay,
-    refund,
+    out_of_range,
     set_weight,
+    settle_job,
     spec,
     ticket_of,
     total_weight,
+    word_of,
 )
 
 SOURCE = "Monad (monad-bft @532472d5, monad @c67c9f22), Starknet (starknet-staking @7a7add26), Solana, Aztec @c427d0ba"
@@ -107,9 +109,6 @@ MAX_ACC = 2**61  # 32 gwei per gwei of stake: beyond it everything is the leader
 POWER = 2**30  # weight of all stake, where two assets are weighed
 MAX_MS = 2**40  # 35 years
 MAX_LAG = 8  # epochs
-LIMB = 2**31 - 1  # the hash works on 31 bits, so that products fit int64
-GOLDEN = 0x1E3779B9  # any odd constants do
-ODD_1, ODD_2 = 0x2C1B3C6D, 0x297A2D39
 
 
 class Params(NamedTuple):
@@ -201,11 +200,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "pace_high_ms": (p.pace_low_ms, MAX_MS), "second_bips": (0, BIPS), "supply": (1, MAX_GWEI),
         "mintable": (0, MAX_GWEI // 2),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -215,25 +210,6 @@ def genesis(p: Params, s: State) -> None:
 
 
 # Who is drawn.
-
-
-@spec
-def scramble(x: int) -> int:
-    """Spread 31 bits over 31 bits."""
-    x = ((x >> 15) ^ x) * ODD_1 & LIMB
-    x = ((x >> 12) ^ x) * ODD_2 & LIMB
-    return (x >> 15) ^ x
-
-
-@spec
-def word_of(seed: int, number: int) -> int:
-    """Hash `seed` and `number` into a word in [0, 2**62)."""
-    seed, number = int(seed), int(number)
-    h = scramble(number & LIMB ^ GOLDEN)
-    h = scramble(h ^ number >> 31)
-    h = scramble(h ^ seed & LIMB)
-    h = scramble(h ^ seed >> 31)
-    return h << 31 | scramble(h ^ GOLDEN)
 
 
 @spec
@@ -450,19 +426,6 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 
 
 @spec
-def compute_root(a: int, b: int) -> int:
-    """Compute floor(sqrt(a * b)) by Newton's method, from above."""
-    if a == 0 or b == 0:
-        return 0
-    root = max(a, b)
-    better = (root + mul_div(a, b, root)) // 2
-    while better < root:
-        root = better
-        better = (root + mul_div(a, b, root)) // 2
-    return root
-
-
-@spec
 def compute_yearly(p: Params, staked: int) -> int:
     """Mint of a year: proportional to sqrt(stake), or to stake below the floor."""
     floor = mul_div(p.supply, p.curve_floor_ppm, PPM)
@@ -533,9 +496,8 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     b = s.book
     if e.time < b.deadline[e.job] - p.slot_ms + p.earliest_ms:
         return Verdict.EARLY
-    pay(b, e.job, b.escrow[e.job])
+    settle_job(b, e.job)
     reward_leader(p, s, e.job, e.actor)
-    b.phase[e.job] = Phase.SETTLED
     s.made[0] += 1
     s.last_made[e.actor] = s.epoch[0]
     return Verdict.OK
@@ -544,8 +506,7 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
 @spec
 def expire(s: State, e: Event) -> Verdict:
     """Leave the slot empty; its users have their fees back, and nobody is slashed."""
-    refund(s.book, e.job)
-    s.book.phase[e.job] = Phase.LOST
+    lose_job(s.book, e.job)
     return Verdict.OK
 
 

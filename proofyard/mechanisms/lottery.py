@@ -44,8 +44,6 @@ Failure modes
 
 from typing import Annotated, NamedTuple, TypeAlias
 
-import numpy as np
-
 from proofyard.core import (
     MAX_GWEI,
     Book,
@@ -57,10 +55,15 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    add_entry,
     ask,
+    chain_places,
     check,
+    drop_entry,
+    lose_job,
     move,
     open_to_all,
+    out_of_range,
     pay,
     refund,
     spec,
@@ -99,16 +102,12 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
-    for name, low, high in (("prize_gwei", 0, MAX_GWEI), ("window_ms", 1, MAX_MS), ("split", 0, 1)):
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, {"prize_gwei": (0, MAX_GWEI), "window_ms": (1, MAX_MS), "split": (0, 1)})
 
 
 def genesis(_p: Params, s: State) -> None:
     """Chain all places for tickets as unused."""
-    s.next[:-1] = np.arange(2, MAX_PROOFS + 1)
-    s.free[0] = 1
+    chain_places(s.next, s.free)
 
 
 @spec
@@ -132,13 +131,10 @@ def prove(s: State, e: Event) -> Verdict:
         if s.holder[place - 1] == e.actor:
             return Verdict.NOT_YOURS
         place = s.next[place - 1]
-    place = s.free[0]
+    place = add_entry(s.next, s.free, s.first, e.job)
     if place == 0:
         return Verdict.FULL
-    s.free[0] = s.next[place - 1]
     s.holder[place - 1] = e.actor
-    s.next[place - 1] = s.first[e.job]
-    s.first[e.job] = place
     s.proofs[e.job] += 1
     if s.book.phase[e.job] == Phase.OPEN:
         s.book.phase[e.job] = Phase.PROVEN
@@ -165,9 +161,7 @@ def draw(p: Params, s: State, e: Event) -> None:
             s.earned[holder] += b.escrow[job]
             pay(b, job, b.escrow[job])
         chosen -= 1
-        s.first[job] = s.next[place]
-        s.next[place] = s.free[0]
-        s.free[0] = place + 1
+        drop_entry(s.next, s.free, s.first, job)
     refund(b, job)
     b.phase[job] = Phase.SETTLED
 
@@ -185,8 +179,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if e.kind == Kind.SETTLE:
         draw(p, s, e)
     elif e.kind == Kind.EXPIRE:
-        refund(s.book, e.job)
-        s.book.phase[e.job] = Phase.LOST
+        lose_job(s.book, e.job)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK

@@ -60,11 +60,14 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    lose_job,
     move,
+    out_of_range,
     pay,
     refund,
     slash,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -116,10 +119,9 @@ def validate(p: Params) -> tuple[str, str] | None:
         "compute_per_job": (1, MAX_COMPUTE), "deadline_by": (BY_REQUEST, BY_PROVER), "bounty_rate": (0, BIPS),
         "self_slash_rate": (0, BIPS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
+    complaint = out_of_range(p, limits, (0, MAX_MS))
+    if complaint:
+        return complaint
     if p.match_ms < p.expiry_ms // MAX_TURNS:
         return "match_ms", f"at least a hundredth of expiry_ms, {p.expiry_ms // MAX_TURNS}"
     return None
@@ -153,11 +155,7 @@ def account(p: Params, s: State, e: Event) -> Verdict:
         move(s.stake, actor, s.exiting, actor, e.amount)
         s.matures[actor] = e.time + p.unstake_ms
     elif e.kind == Kind.WITHDRAW:
-        if s.exiting[actor] == 0 or e.amount > s.exiting[actor]:
-            return Verdict.POOR
-        if e.time < s.matures[actor]:
-            return Verdict.EARLY
-        move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
+        return take_out_matured(s.book, s.exiting, s.matures, e)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK
@@ -205,8 +203,7 @@ def close(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     prover = find_prover(p, s, b.escrow[job])
     if e.time > s.asked_at[job] + p.expiry_ms:
-        refund(b, job)
-        b.phase[job] = Phase.LOST
+        lose_job(b, job)
     elif prover == NOBODY:
         wait(p, s, job, e.time)
     else:
@@ -240,9 +237,8 @@ def punish(s: State, job: int, own: int, others: int) -> None:
     move(s.bond, job, b.cash, prover, own)
     slash(b, prover, s.bond, job, b.burnt, 0, others)
     slash(b, prover, s.bond, job, b.reserve, 0, s.bond[job])
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec

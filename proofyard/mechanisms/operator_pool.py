@@ -56,7 +56,11 @@ from typing import NamedTuple
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
+    MAX_SHARES,
+    MIN_SHARES,
+    WHOLE,
     Book,
     ByActor,
     ByJob,
@@ -72,13 +76,17 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    cut_queue,
     find,
+    left_of,
+    lose_job,
     move,
     mul_div,
-    mul_shift,
+    out_of_range,
     pay,
-    refund,
     set_weight,
+    shares_for,
+    shares_worth,
     slash,
     spec,
     ticket_of,
@@ -92,15 +100,8 @@ FAMILY = "staked pool"
 BY_STAKE, EQUALLY, BY_CAPACITY = 0, 1, 2  # `weight_by`
 EVERYBODY, OPERATOR = 0, 1  # `slash_who`
 NOBODY = -1  # no operator can be drawn
-MIN_SHARES = BIPS  # a delegation of so many shares loses less than a basis point to rounding
-MAX_SHARES = MAX_GWEI  # sums stay below 2**63
-MAX_CAPACITY = 2**31  # so that the capacities of a million operators add up
 BILLION = 10**9  # whole of an operator's own commission
 MAX_MS = 2**40  # 35 years; times stay far below 2**63
-WHOLE_BITS = 62
-WHOLE = 2**WHOLE_BITS  # 1, in the units of `remains`
-STEP_BITS = 31  # `remains` is scaled up by so much when it falls below 2**31: it always keeps 31 bits
-STEP = 2**STEP_BITS
 
 
 class Params(NamedTuple):
@@ -169,10 +170,9 @@ def validate(p: Params) -> tuple[str, str] | None:
         limits[name] = (0, 1)
     for name in ("commission_bips", "slash_bips", "refund_bips"):
         limits[name] = (0, BIPS)
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
+    complaint = out_of_range(p, limits, (0, MAX_GWEI))
+    if complaint:
+        return complaint
     if 0 < p.stake_cap_gwei < p.min_stake_gwei:
         return "stake_cap_gwei", f"0 (no cap) or at least min_stake_gwei, {p.min_stake_gwei}"
     return None
@@ -316,7 +316,7 @@ def expire(p: Params, s: State, e: Event) -> Verdict:
     if p.reassign == 1:
         give_on(p, s, e)
     else:
-        lose(s, e.job)
+        lose_job(s.book, e.job)
     return Verdict.OK
 
 
@@ -329,17 +329,10 @@ def give_on(p: Params, s: State, e: Event) -> None:
     s.last[job] = s.book.prover[job] + 1
     operator = draw_other(s, job, e.word) if s.redraws[job] < p.max_redraws else NOBODY
     if operator == NOBODY:
-        lose(s, job)
+        lose_job(s.book, job)
     else:
         s.redraws[job] += 1
         give(p, s, e, operator)
-
-
-@spec
-def lose(s: State, job: int) -> None:
-    """End `job` without a proof and return its fee."""
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
 
 
 # What a missed job costs, and whom. All that is slashed passes through the escrow of the job.
@@ -380,15 +373,7 @@ def slash_delegators(s: State, job: int, operator: int, amount: int, queued: int
     s.leaving_slashed[operator] += queued
     before = s.leaving[operator]
     move(s.leaving, operator, s.book.escrow, job, queued)
-    kept = mul_div(s.remains[operator], s.leaving[operator], before)
-    if kept == 0:  # nothing is left of the claims
-        s.remains[operator] = WHOLE
-        s.scale[operator] += 2
-    elif kept < STEP:
-        s.remains[operator] = kept * STEP
-        s.scale[operator] += 1
-    else:
-        s.remains[operator] = kept
+    cut_queue(s.remains, s.scale, operator, s.leaving[operator], before)
 
 
 # Money in, money out.
@@ -436,16 +421,6 @@ def unstake(p: Params, s: State, e: Event) -> Verdict:
 
 
 @spec
-def compute_issue(s: State, operator: int, amount: int) -> int:
-    """Shares that `amount` gwei buy, rounded down; of a pool slashed to nothing more than there can be."""
-    if s.shares[operator] == 0:
-        return amount
-    if s.pool[operator] == 0:
-        return MAX_SHARES
-    return mul_div(amount, s.shares[operator], s.pool[operator])
-
-
-@spec
 def delegate(p: Params, s: State, e: Event) -> Verdict:
     """Buy shares of an operator's pool."""
     operator = e.detail
@@ -453,7 +428,7 @@ def delegate(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.BAD_DETAIL
     if s.held[e.actor] > 0 and s.operator_of[e.actor] != operator:
         return Verdict.FULL
-    issued = compute_issue(s, operator, e.amount)
+    issued = shares_for(e.amount, s.pool[operator], s.shares[operator])
     if is_over_cap(p, s, operator, e.amount) or issued > MAX_SHARES - s.shares[operator]:
         return Verdict.FULL
     if issued < MIN_SHARES:
@@ -464,17 +439,6 @@ def delegate(p: Params, s: State, e: Event) -> Verdict:
     s.operator_of[e.actor] = operator
     reweigh(p, s, operator)
     return Verdict.OK
-
-
-@spec
-def compute_burn(s: State, operator: int, held: int, amount: int) -> int:
-    """Shares that `amount` gwei cost, rounded up; all that are `held` if they are worth no more."""
-    pool = s.pool[operator]
-    shares = s.shares[operator]
-    if amount >= mul_div(held, pool, shares):
-        return held
-    burn = mul_div(amount, shares, pool)
-    return burn + 1 if mul_div(burn, pool, shares) < amount else burn
 
 
 @spec
@@ -492,7 +456,7 @@ def undelegate(p: Params, s: State, e: Event) -> Verdict:
     if queued > 0 and e.time >= s.claim_matures[actor]:
         collect(s, actor, queued, queued)
         queued = 0
-    burn = compute_burn(s, operator, held, e.amount)
+    burn = shares_worth(e.amount, held, s.pool[operator], s.shares[operator])
     amount = e.amount if burn < held else mul_div(held, s.pool[operator], s.shares[operator])
     s.held[actor] -= burn
     s.shares[operator] -= burn
@@ -507,12 +471,7 @@ def undelegate(p: Params, s: State, e: Event) -> Verdict:
 def compute_claim(s: State, actor: int) -> int:
     """Gwei that slashes have left of what `actor` has in a queue, rounded down."""
     operator = int(s.claim_at[actor])
-    renewed = s.scale[operator] - s.claim_scale[actor]
-    if s.claim[actor] == 0 or renewed > 1:
-        return 0
-    if renewed == 1:
-        return mul_shift(mul_div(s.claim[actor], STEP, s.claim_remains[actor]), s.remains[operator], WHOLE_BITS)
-    return mul_div(s.claim[actor], s.remains[operator], s.claim_remains[actor])
+    return left_of(s.claim[actor], s.claim_remains[actor], s.claim_scale[actor], s.remains[operator], s.scale[operator])
 
 
 @spec

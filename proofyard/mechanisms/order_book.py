@@ -45,6 +45,7 @@ from typing import NamedTuple
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -59,19 +60,20 @@ from proofyard.core import (
     Verdict,
     ask,
     assign,
-    bips_of,
     check,
+    end_of_round,
+    forfeit_bond,
     move,
+    open_bidding,
+    out_of_range,
     pay,
     refund,
-    slash,
     spec,
 )
 
 SOURCE = "=nil; Proof Market, evm-proof-market@01025e4"
 FAMILY = "order book"
 
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no window is longer, so sums of times cannot overflow
 MAX_LOOKS = 150  # a resting order is looked at so often at most, so that it comes to an end
 
@@ -111,19 +113,12 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("look_ms", 1, MAX_MS // MAX_LOOKS),
-        ("lifetime_ms", p.look_ms, MAX_LOOKS * p.look_ms),
-        ("window_ms", p.look_ms, MAX_MS),
-        ("literal", 0, 1),
-        ("penalty_gwei", 0, 0 if p.literal == 1 else MAX_GWEI),
-        ("refund_bips", 0, BIPS),
-        ("posted_fee", 0, 1),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "look_ms": (1, MAX_MS // MAX_LOOKS), "lifetime_ms": (p.look_ms, MAX_LOOKS * p.look_ms),
+        "window_ms": (p.look_ms, MAX_MS), "literal": (0, 1), "penalty_gwei": (0, 0 if p.literal == 1 else MAX_GWEI),
+        "refund_bips": (0, BIPS), "posted_fee": (0, 1),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 # The book.
@@ -238,9 +233,7 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
 def rest(p: Params, s: State, job: int, now: int) -> None:
     """Put a request on the book until the next look, and let it trade."""
     b = s.book
-    b.phase[job] = Phase.BIDDING
-    b.prover[job] = ANYONE
-    b.deadline[job] = now - now % p.look_ms + p.look_ms - 1
+    open_bidding(b, job, end_of_round(now, p.look_ms))
     put(s, job)
     trade(p, s, now, False)  # noqa: FBT003
 
@@ -278,7 +271,7 @@ def close(p: Params, s: State, e: Event) -> None:
         return
     look(p, s, e.time)
     if b.phase[e.job] == Phase.BIDDING:
-        b.deadline[e.job] = e.time - e.time % p.look_ms + p.look_ms - 1
+        b.deadline[e.job] = end_of_round(e.time, p.look_ms)
 
 
 @spec
@@ -297,10 +290,8 @@ def prove(s: State, job: int) -> None:
 def expire(p: Params, s: State, e: Event) -> None:
     """Take the penalty of a silent producer; the request is an order again if it has time left."""
     b, job = s.book, e.job
-    prover = b.prover[job]
-    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_bips))
-    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
-    s.open_jobs[prover] -= 1
+    forfeit_bond(b, job, s.bond, p.refund_bips)
+    s.open_jobs[b.prover[job]] -= 1
     if p.literal == 1 or e.time > s.asked[job] + p.lifetime_ms:
         give_up(p, s, job)
     else:

@@ -48,6 +48,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -67,7 +68,9 @@ from proofyard.core import (
     move,
     mul_div,
     open_to_all,
-    pay,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
 )
 
@@ -79,7 +82,6 @@ MINUTE = 60_000  # ms
 MAX_POOLS = 16
 MAX_DOUBLINGS = 10  # of an exclusion: ten minutes become a week, which is a ban
 MAX_MS = 2**45  # ms; 2**10 of them fit
-MAX_CAPACITY = 2**31
 MAX_PRICE = MAX_GWEI // BIPS // BIPS  # gwei, of an ask: with both shares on top it still fits
 
 Pools: TypeAlias = Annotated[Ints, 16]
@@ -129,11 +131,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "fund_gwei": (0, MAX_GWEI // 8 // MAX_POOLS), "top_gwei": (0, MAX_GWEI // 8), "bond_gwei": (0, MAX_GWEI),
         "pool_bond_gwei": (0, MAX_GWEI), "window_ms": (1, MAX_MS), "attempt_ms": (1, p.window_ms),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -147,10 +145,9 @@ def account(p: Params, s: State, e: Event) -> Verdict:
     """Enter a pool, on terms, or leave it."""
     actor = e.actor
     if e.kind == Kind.OFFER:
-        if e.detail < 1 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[actor] = e.amount
-        s.capacity[actor] = e.detail
+        verdict = post_offer(s.price, s.capacity, e, 1, MAX_CAPACITY)
+        if verdict != Verdict.OK:
+            return verdict
         s.churn[0] += s.seat[actor] == 0
         s.seat[actor] = actor % p.pools + 1
         return Verdict.OK
@@ -232,8 +229,7 @@ def prove(p: Params, s: State, e: Event) -> None:
     else:
         move(s.bond, job, b.escrow, job, s.bond[job])
     b.prover[job] = e.actor
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
 
 
 @spec

@@ -32,18 +32,20 @@ from typing import NamedTuple
 
 from proofyard.core import (
     ANYONE,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
     Event,
     Kind,
-    Phase,
     Verdict,
     ask,
     assign,
     check,
-    pay,
-    refund,
+    lose_job,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
     ticket_of,
 )
@@ -51,7 +53,6 @@ from proofyard.core import (
 SOURCE = "Strawman next to Prooφ, arXiv 2404.06495; reconstructed"
 FAMILY = "assignment"
 
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no window is longer, so sums of times cannot overflow
 
 
@@ -69,11 +70,7 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    if not 1 <= p.price_gwei <= MAX_GWEI:
-        return "price_gwei", f"a number from 1 to {MAX_GWEI}"
-    if not 1 <= p.window_ms <= MAX_MS:
-        return "window_ms", f"a number from 1 to {MAX_MS}"
-    return None
+    return out_of_range(p, {"price_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS)})
 
 
 @spec
@@ -115,18 +112,16 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 def prove(s: State, job: int) -> None:
     """Pay the price."""
     b = s.book
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(s: State, job: int) -> None:
     """Refund the user."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -136,13 +131,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.PROVE:
+    if e.kind == Kind.PROVE:
         prove(s, e.job)
     elif e.kind == Kind.EXPIRE:
         expire(s, e.job)

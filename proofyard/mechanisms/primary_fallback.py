@@ -67,8 +67,11 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    lose_job,
     move,
+    move_stake,
     open_to_all,
+    out_of_range,
     refund,
     slash,
     spec,
@@ -124,10 +127,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "committee": (0, MAX_SEATS - 1), "behind": (0, 1), "primary_gwei": (1, 2**50), "member_gwei": (1, 2**50),
         "bond_gwei": (0, 2**50), "refund_bips": (0, BIPS), "window_ms": (1, MAX_MS), "fallback_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits)
 
 
 # Seats.
@@ -294,9 +294,8 @@ def expire(p: Params, s: State, e: Event) -> None:
         s.may_prove[e.job] = committee
         open_to_all(b, e.job, e.time + p.fallback_ms)
         return
-    refund(b, e.job)
+    lose_job(b, e.job)
     b.prover[e.job] = ANYONE
-    b.phase[e.job] = Phase.LOST
 
 
 @spec
@@ -315,13 +314,9 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         if b.phase[e.job] == Phase.SETTLED:
             refund(b, e.job)
         return verdict
-    if e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
-    elif e.kind == Kind.EXPIRE:
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(b, s.stake, e)
+    if e.kind == Kind.EXPIRE:
         expire(p, s, e)
     elif e.kind == Kind.SETTLE:
         settle(p, s, e.job)

@@ -52,6 +52,7 @@ import numpy as np
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -66,19 +67,25 @@ from proofyard.core import (
     Verdict,
     ask,
     assign,
-    bips_of,
     check,
+    end_of_round,
+    enqueue,
+    forfeit_bond,
+    highest_first,
+    lose_job,
+    lowest_first,
     move,
+    move_stake,
+    open_bidding,
+    out_of_range,
     pay,
-    refund,
-    slash,
+    post_offer,
     spec,
 )
 
 SOURCE = "Prooφ, arXiv 2404.06495v5, reconstructed from its stated properties"
 FAMILY = "auction"
 
-MAX_CAPACITY = 2**31  # proofs at once: sums over all provers stay far below 2**63
 MAX_TIME = 2**50  # ms: no round and no window is longer, so sums of times cannot overflow
 
 
@@ -108,26 +115,12 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("one_sided", 0, 1),
-        ("round_ms", 0 if p.one_sided == 1 else 1, MAX_TIME),
-        ("window_ms", 1, MAX_TIME),
-        ("patience", 0, 2**31 if p.round_ms > 0 else 0),
-        ("bond_gwei", 0, MAX_GWEI),
-        ("refund_rate", 0, BIPS),
-        ("burn_surplus", 0, 1 - p.one_sided),
-        ("reserve_gwei", 0, MAX_GWEI if p.one_sided == 1 else 0),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
-
-
-@spec
-def end_of_round(p: Params, time: int) -> int:
-    """Last millisecond of the round that `time` is in."""
-    return time - time % p.round_ms + p.round_ms - 1
+    limits = {
+        "one_sided": (0, 1), "round_ms": (0 if p.one_sided == 1 else 1, MAX_TIME), "window_ms": (1, MAX_TIME),
+        "patience": (0, 2**31 if p.round_ms > 0 else 0), "bond_gwei": (0, MAX_GWEI), "refund_rate": (0, BIPS),
+        "burn_surplus": (0, 1 - p.one_sided), "reserve_gwei": (0, MAX_GWEI if p.one_sided == 1 else 0),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 @spec
@@ -144,24 +137,23 @@ def free_units(p: Params, s: State, actor: int) -> int:
 @spec
 def sellers_by_cost(p: Params, s: State) -> Ints:
     """List the actors with units to sell, the cheapest first, the lower number first among equals."""
-    found, costs, n = np.empty(len(s.price), np.int64), np.empty(len(s.price), np.int64), 0
+    found, n = np.empty(len(s.price), np.int64), 0
     for actor in range(len(s.price)):
         if free_units(p, s, actor) > 0:
-            found[n], costs[n] = actor, s.price[actor]
+            found[n] = actor
             n += 1
-    return found[np.argsort(costs[:n], kind="mergesort")]
+    return lowest_first(found[:n], s.price)
 
 
 @spec
 def tasks_by_value(s: State, now: int) -> Ints:
     """List the waiting jobs whose round is over, the most valued first, the lower number first among equals."""
-    found, values, n = np.empty(s.queued[0], np.int64), np.empty(s.queued[0], np.int64), 0
+    found, n = np.empty(s.queued[0], np.int64), 0
     for k in range(s.queued[0]):
-        job = s.waiting[k]
-        if s.book.deadline[job] < now:
-            found[n], values[n] = job, -s.book.escrow[job]
+        if s.book.deadline[s.waiting[k]] < now:
+            found[n] = s.waiting[k]
             n += 1
-    return found[np.argsort(values[:n], kind="mergesort")]
+    return highest_first(found[:n], s.book.escrow)
 
 
 @spec
@@ -218,21 +210,9 @@ def turn_away(p: Params, s: State, job: int, now: int) -> None:
     """Let a task that was not served wait for the end of the present round, or give it up."""
     if s.turns[job] < p.patience:
         s.turns[job] += 1
-        s.book.deadline[job] = end_of_round(p, now)
+        s.book.deadline[job] = end_of_round(now, p.round_ms)
         return
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
-
-
-@spec
-def enqueue(s: State, job: int) -> None:
-    """Put `job` in its place among the waiting tasks; numbers that rise with time go to the end at once."""
-    k = s.queued[0]
-    while k > 0 and s.waiting[k - 1] > job:
-        s.waiting[k] = s.waiting[k - 1]
-        k -= 1
-    s.waiting[k] = job
-    s.queued[0] += 1
+    lose_job(s.book, job)
 
 
 @spec
@@ -278,10 +258,8 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.BAD_AMOUNT
     if p.round_ms > 0:
         ask(s.book, e, e.amount)
-        s.book.phase[e.job] = Phase.BIDDING
-        s.book.prover[e.job] = ANYONE
-        s.book.deadline[e.job] = end_of_round(p, e.time)
-        enqueue(s, e.job)
+        open_bidding(s.book, e.job, end_of_round(e.time, p.round_ms))
+        enqueue(s.waiting, s.queued, e.job)
         return Verdict.OK
     prover = cheapest(p, s, ANYONE)
     if prover == ANYONE:
@@ -313,12 +291,9 @@ def prove(p: Params, s: State, job: int) -> None:
 def expire(p: Params, s: State, job: int) -> None:
     """Refund the user of a job not proven in time, and slash its prover."""
     b = s.book
-    prover = b.prover[job]
-    refund(b, job)
-    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_rate))
-    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
-    s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
+    forfeit_bond(b, job, s.bond, p.refund_rate)
+    s.open_jobs[b.prover[job]] -= 1
 
 
 @spec
@@ -329,19 +304,12 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(b, s.stake, e)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.CLOSE:
+    if e.kind == Kind.CLOSE:
         decide(p, s, e.time)
     elif e.kind == Kind.PROVE:
         prove(p, s, e.job)

@@ -58,7 +58,10 @@ from proofyard.core import (
     mul_div,
     mul_shift,
     open_to_all,
+    out_of_range,
+    post_offer,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -136,11 +139,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "least_target": (4, MAX_TARGET), "supply": (0, MAX_GWEI // 2), "age_days": (0, 2**20),
         "requirement_gwei": (FROM_SCHEDULE, MAX_GWEI), "arc_days": (-(2**20), 2**20), "standing": (0, 1),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -324,11 +323,8 @@ def account(p: Params, s: State, e: Event) -> Verdict:
     """Declare a rate, stake, unstake, withdraw."""
     actor = e.actor
     if e.kind == Kind.OFFER:
-        if e.detail < 1 or e.detail > MAX_RATE:
-            return Verdict.BAD_DETAIL
-        s.price[actor] = e.amount
-        s.capacity[actor] = e.detail
-    elif e.kind == Kind.STAKE:
+        return post_offer(s.price, s.capacity, e, 1, MAX_RATE)
+    if e.kind == Kind.STAKE:
         move(s.book.cash, actor, s.stake, actor, e.amount)
     elif e.kind == Kind.UNSTAKE:
         if e.amount > s.stake[actor]:
@@ -336,11 +332,7 @@ def account(p: Params, s: State, e: Event) -> Verdict:
         move(s.stake, actor, s.exiting, actor, e.amount)
         s.matures[actor] = e.time + p.unbond_ms
     elif e.kind == Kind.WITHDRAW:
-        if s.exiting[actor] == 0 or e.amount > s.exiting[actor]:
-            return Verdict.POOR
-        if e.time < s.matures[actor]:
-            return Verdict.EARLY
-        move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
+        return take_out_matured(s.book, s.exiting, s.matures, e)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK

@@ -45,6 +45,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -60,13 +61,15 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
     open_to_all,
-    pay,
-    refund,
+    out_of_range,
+    settle_job,
     slash,
     spec,
+    take_out,
 )
 
 SOURCE = "OpenZeppelin/minimal-rollup BaseProverManager.sol, LibProvingPeriod.sol @11148b8"
@@ -75,7 +78,6 @@ FAMILY = "auction"
 TOKEN = 10**9  # gwei
 MAX_MS = 2**48
 MAX_FEE = 2**60  # gwei
-MAX_CAPACITY = 2**31
 PERIODS = 1_024  # in the ring
 PERCENT = 100
 NOBODY = -1
@@ -126,11 +128,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "bond_gwei": (1, MAX_GWEI), "bid_rate": (0, BIPS), "liveness_ms": (1, MAX_MS), "evictor_rate": (0, BIPS),
         "reward_rate": (0, BIPS), "delayed_percent": (0, 100 * PERCENT), "standing": (0, 1),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 # Periods.
@@ -291,8 +289,7 @@ def prove(p: Params, s: State, e: Event) -> None:
         s.heir[k] = e.actor + 1
         s.late[k] = 1
     b.prover[job] = e.actor
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
     s.waiting[k] -= 1
     finish(p, s, k, job)
 
@@ -313,8 +310,7 @@ def expire(p: Params, s: State, e: Event) -> None:
         s.open_jobs[hired] -= 1
         open_to_all(b, job, e.time + p.open_window)
         return
-    refund(b, job)
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
     s.waiting[k] -= 1
     if s.hired[k] > 0:
         s.heir[k] = 0
@@ -329,10 +325,7 @@ def withdraw(p: Params, s: State, e: Event) -> Verdict:
     if e.kind == Kind.UNSTAKE and s.hired[k] == e.actor + 1 and s.closed[k] == 0:
         close_period(s, k, e.time + p.exit_ms, p.window_ms)
         return Verdict.OK
-    if s.stake[e.actor] == 0 or e.amount > s.stake[e.actor]:
-        return Verdict.POOR
-    move(s.stake, e.actor, s.book.cash, e.actor, e.amount if e.amount > 0 else s.stake[e.actor])
-    return Verdict.OK
+    return take_out(s.book, s.stake, e)
 
 
 @spec

@@ -48,6 +48,7 @@ from typing import NamedTuple
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -65,10 +66,12 @@ from proofyard.core import (
     check,
     move,
     open_to_all,
-    pay,
+    out_of_range,
     refund,
+    settle_job,
     slash,
     spec,
+    take_out,
 )
 
 SOURCE = "Taiko, a design: taiko-mono ProverMarket.sol, branch dantaik/prover-market @b1fed757e2 (2026-03)"
@@ -78,7 +81,6 @@ TOKEN = 10**9  # gwei
 MINUTE = 60_000  # ms
 MAX_MS = 2**48
 MAX_FEE = 2**48 - 1  # uint48
-MAX_CAPACITY = 2**31
 EWMA_WEIGHT = 1_024
 NOBODY = -1
 
@@ -127,11 +129,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "min_bond": (1, MAX_GWEI), "bid_discount": (1, BIPS), "max_fee": (1, MAX_FEE), "ewma_multiple": (1, 255),
         "bond_per_job": (1, MAX_GWEI), "slash_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "standing": (0, 1),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 # Terms.
@@ -293,8 +291,7 @@ def prove(p: Params, s: State, e: Event) -> None:
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[hired] -= 1
     b.prover[job] = e.actor
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
     if hired == NOBODY:
         return
     if e.time < s.asked_at[job] + p.window_ms + p.grace_ms:
@@ -334,10 +331,7 @@ def withdraw(s: State, e: Event) -> Verdict:
     if e.kind == Kind.UNSTAKE and s.active[0] == actor + 1 and s.ending[0] == 0:
         s.ending[0] = 1
         return Verdict.OK
-    if s.stake[actor] == 0 or e.amount > s.stake[actor]:
-        return Verdict.POOR
-    move(s.stake, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.stake[actor])
-    return Verdict.OK
+    return take_out(s.book, s.stake, e)
 
 
 @spec

@@ -49,8 +49,8 @@ Failure modes
 from typing import NamedTuple
 
 from proofyard.core import (
-    ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -68,8 +68,11 @@ from proofyard.core import (
     check,
     move,
     mul_div,
+    open_bidding,
     open_to_all,
+    out_of_range,
     pay,
+    post_offer,
     refund,
     slash,
     spec,
@@ -81,7 +84,6 @@ FAMILY = "bought proof"
 
 TOKEN = 10**9  # gwei
 NOBODY = -1  # no quote can be taken
-MAX_CAPACITY = 2**31  # epochs at once
 MAX_MS = 2**40
 MAX_SLOTS = 2**10
 
@@ -138,10 +140,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "burn_bips": (0, BIPS), "withdraw_ms": (0, MAX_MS), "engage_bips": (0, BIPS), "kickback_bips": (0, BIPS),
         "ceiling_bips": (1, BIPS), "literal": (0, 1),
     }  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -156,11 +155,7 @@ def genesis(p: Params, s: State) -> None:
 def offer(p: Params, s: State, e: Event) -> Verdict:
     """Let a quote stand, or state one for a single epoch."""
     if e.kind == Kind.OFFER:
-        if e.detail < 1 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-        return Verdict.OK
+        return post_offer(s.price, s.capacity, e, 1, MAX_CAPACITY)
     if e.detail < 0 or e.detail > BIPS:
         return Verdict.BAD_DETAIL
     if e.amount < p.bond_gwei:
@@ -243,9 +238,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         if b.phase[last] < Phase.SETTLED and e.time <= end_of(p, int(s.epoch[last]) + 1) and not orphan:
             parent = last + 1
     ask(b, e, e.amount)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = end_of(p, now)
+    open_bidding(b, e.job, end_of(p, now))
     s.epoch[e.job], s.parent[e.job], s.blocks[e.job] = now, parent, p.slots
     s.latest[0] = e.job + 1
     return Verdict.OK

@@ -36,13 +36,15 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     check,
     move,
     mul_div,
     open_to_all,
-    pay,
+    out_of_range,
     refund,
+    settle_job,
     spec,
 )
 from proofyard.core.exp import exp_fixed
@@ -86,24 +88,12 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("fee_rule", FIXED, ALPHA3),
-        ("cooldown_ms", 0, 2**40),
-        ("window_ms", 1, 2**40),
-        ("fee_gwei", 0, MAX_GWEI),
-        ("start_fee_gwei", 1, MAX_GWEI),
-        ("proof_target_s", 1, 2**20),
-        ("quotient", 1, 2**20),
-        ("batch", 1, 2**20),
-        ("max_blocks", 1, 2**20),
-        ("literal", 0, 1),
-        ("activation", 0, 1),
-        ("genesis_s", 0, 2**34),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "fee_rule": (FIXED, ALPHA3), "cooldown_ms": (0, 2**40), "window_ms": (1, 2**40), "fee_gwei": (0, MAX_GWEI),
+        "start_fee_gwei": (1, MAX_GWEI), "proof_target_s": (1, 2**20), "quotient": (1, 2**20), "batch": (1, 2**20),
+        "max_blocks": (1, 2**20), "literal": (0, 1), "activation": (0, 1), "genesis_s": (0, 2**34),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -177,24 +167,15 @@ def request_block(p: Params, s: State, e: Event) -> Verdict:
 
 
 @spec
-def settle_fixed(b: Book, job: int) -> None:
-    """Pay the first prover all that is in escrow."""
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
-
-
-@spec
 def prove(p: Params, s: State, e: Event) -> Verdict:
     """First come, first served: record the prover; a later proof of the same job is refused (proveBlock)."""
     b = s.book
     if b.phase[e.job] != Phase.OPEN:
         return Verdict.WRONG_PHASE
-    b.prover[e.job] = e.actor
-    b.phase[e.job] = Phase.PROVEN
-    b.deadline[e.job] = e.time + p.cooldown_ms
+    accept_proof(b, e.job, e.actor, e.time + p.cooldown_ms)
     s.proven_at[e.job] = e.time
     if p.fee_rule == FIXED and p.cooldown_ms == 0:
-        settle_fixed(b, e.job)
+        settle_job(b, e.job)
     return Verdict.OK
 
 
@@ -287,7 +268,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     elif e.kind != Kind.SETTLE:
         return Verdict.UNKNOWN
     elif p.fee_rule == FIXED:
-        settle_fixed(b, e.job)
+        settle_job(b, e.job)
     if verdict == Verdict.OK and p.fee_rule == ALPHA3:
         verify_blocks(p, s, e.time)  # inside every call, as TaikoL1 does
         if e.kind == Kind.SETTLE and b.phase[e.job] == Phase.PROVEN:

@@ -65,9 +65,11 @@ from proofyard.core import (
     check,
     move,
     mul_div,
+    out_of_range,
     pay,
     refund,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -143,11 +145,7 @@ def validate(p: Params) -> tuple[str, str] | None:
     }  # fmt: skip
     for name in ("minted_refund", "remove_both", "standing", "respect_capacity"):
         limits[name] = (0, 1)
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -195,11 +193,9 @@ def account(p: Params, s: State, e: Event) -> Verdict:
             return Verdict.POOR
         remove(p, s, actor, e.time)
     elif e.kind == Kind.WITHDRAW:
-        if s.exiting[actor] == 0 or e.amount > s.exiting[actor]:
-            return Verdict.POOR
-        if e.time < s.matures[actor]:
-            return Verdict.EARLY
-        move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
+        verdict = take_out_matured(s.book, s.exiting, s.matures, e)
+        if verdict != Verdict.OK:
+            return verdict
     else:
         return Verdict.UNKNOWN
     join(p, s, actor, e.time)

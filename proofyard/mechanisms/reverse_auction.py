@@ -60,12 +60,13 @@ Failure modes
 
 from typing import Annotated, NamedTuple, TypeAlias
 
-import numpy as np
-
 from proofyard.core import (
-    ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
+    MAX_SHARES,
+    MIN_SHARES,
+    WHOLE,
     Book,
     ByActor,
     ByJob,
@@ -76,12 +77,19 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    add_entry,
     assign,
     bips_of,
+    chain_places,
     check,
+    cut_queue,
+    left_of,
     move,
     mul_div,
-    mul_shift,
+    open_bidding,
+    out_of_range,
+    shares_for,
+    shares_worth,
     spec,
     ticket_of,
 )
@@ -93,17 +101,10 @@ PRICED_PGU = 1_000_000_000  # a price of 1 gwei is for so many PGU
 SECOND = 1_000  # ms
 MAX_SIZE = 2**31  # of a request
 MAX_PER_UNIT = 1_000  # PGU: a job stays below 2**41 PGU
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no delay is longer, so sums of times cannot overflow
 BALANCE = 1  # `detail` of a WITHDRAW from the requester's balance
 MAX_REQUESTS = 10  # open unstake requests of one staker (contract constant)
 MAX_CLAIMS = 1024  # open unstake requests of all
-MIN_SHARES = BIPS  # a deposit of so many shares loses less than a basis point to rounding
-MAX_SHARES = MAX_GWEI  # sums stay below 2**63
-WHOLE_BITS = 62
-WHOLE = 2**WHOLE_BITS  # 1, in the units of `remains`
-STEP_BITS = 31  # `remains` is scaled up by so much when it falls below 2**31: it always keeps 31 bits
-STEP = 2**STEP_BITS
 
 Claims: TypeAlias = Annotated[Ints, MAX_CLAIMS]
 
@@ -188,19 +189,15 @@ def validate(p: Params) -> tuple[str, str] | None:
         "min_mpgu_per_second": (0, 2**40), "min_resolved": (0, 2**31), "lookback_ms": (1, MAX_MS), "reserved": (0, 1),
         "cancel_ms": (p.auction_ms, MAX_MS), "min_deposit_gwei": (1, MAX_GWEI),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        most = BIPS if name.endswith("_bips") else MAX_MS if name.endswith("_ms") else MAX_GWEI
-        low, high = limits.get(name, (0, most))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    most = {"bips": BIPS, "ms": MAX_MS}
+    usual = {name: (0, most.get(name.rpartition("_")[2], MAX_GWEI)) for name in p._fields}
+    return out_of_range(p, usual | limits)
 
 
 def genesis(_p: Params, s: State) -> None:
     """Let every escrow be whole and all places for unstake requests unused."""
     s.remains[:] = WHOLE
-    s.next[:-1] = np.arange(2, MAX_CLAIMS + 1)
-    s.free[0] = 1
+    chain_places(s.next, s.free)
 
 
 # Who may bid, and what it costs.
@@ -278,9 +275,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     by_size = (s.pgu[job] // p.pgu_per_second + 1) * SECOND
     s.due[job] = e.time + (p.window_ms if p.window_ms > 0 else max(p.timeout_ms, by_size))
     b.requester[job] = e.actor
-    b.phase[job] = Phase.BIDDING
-    b.prover[job] = ANYONE
-    b.deadline[job] = e.time + p.auction_ms
+    open_bidding(b, job, e.time + p.auction_ms)
     return Verdict.OK
 
 
@@ -431,15 +426,7 @@ def finish_slash(p: Params, s: State, job: int) -> None:
     s.pool_slashed[prover] += amount - queued
     move(s.leaving, prover, b.burnt, 0, queued)
     s.leaving_slashed[prover] += queued
-    kept = mul_div(int(s.remains[prover]), total - amount, total)
-    if kept == 0:  # nothing is left of the requests
-        s.scale[prover] += 2
-        s.remains[prover] = WHOLE
-    elif kept < STEP:
-        s.scale[prover] += 1
-        s.remains[prover] = kept * STEP
-    else:
-        s.remains[prover] = kept
+    cut_queue(s.remains, s.scale, prover, total - amount, total)
 
 
 # Staking.
@@ -454,9 +441,7 @@ def deposit(p: Params, s: State, e: Event, prover: int) -> Verdict:
         return Verdict.EARLY
     if e.amount < p.min_deposit_gwei:
         return Verdict.BAD_AMOUNT
-    issued = int(e.amount)
-    if s.shares[prover] > 0:  # of a vault slashed to nothing more shares than there can be
-        issued = mul_div(e.amount, s.shares[prover], s.pool[prover]) if s.pool[prover] > 0 else MAX_SHARES
+    issued = shares_for(e.amount, s.pool[prover], s.shares[prover])
     if (s.held[e.actor] > 0 and s.operator_of[e.actor] != prover) or issued > MAX_SHARES - s.shares[prover]:
         return Verdict.FULL
     if issued < MIN_SHARES:
@@ -479,23 +464,14 @@ def leave(p: Params, s: State, e: Event, prover: int) -> Verdict:
         return Verdict.BAD_DETAIL
     if s.accused[prover] > 0:
         return Verdict.EARLY
-    place = s.free[0] - 1
-    if place < 0 or s.requests[actor] == MAX_REQUESTS:
+    if s.free[0] == 0 or s.requests[actor] == MAX_REQUESTS:
         return Verdict.FULL
-    pool, shares = s.pool[prover], s.shares[prover]
-    burn = held
-    amount = mul_div(held, pool, shares)
-    if e.amount < amount:
-        amount = int(e.amount)
-        burn = mul_div(amount, shares, pool)
-        if mul_div(burn, pool, shares) < amount:
-            burn += 1
+    amount = min(e.amount, mul_div(held, s.pool[prover], s.shares[prover]))
+    burn = shares_worth(e.amount, held, s.pool[prover], s.shares[prover])
     s.held[actor] -= burn
     s.shares[prover] -= burn
     move(s.pool, prover, s.leaving, prover, amount)
-    s.free[0] = s.next[place]
-    s.next[place] = s.first[actor]
-    s.first[actor] = place + 1
+    place = add_entry(s.next, s.free, s.first, actor) - 1
     s.requests[actor] += 1
     s.claim[place] = amount
     s.claim_at[place] = prover
@@ -509,12 +485,7 @@ def leave(p: Params, s: State, e: Event, prover: int) -> Verdict:
 def compute_claim(s: State, place: int) -> int:
     """Gwei that slashes have left of an unstake request, rounded down."""
     prover = int(s.claim_at[place])
-    renewed = s.scale[prover] - s.claim_scale[place]
-    if renewed > 1:
-        return 0
-    if renewed == 1:
-        return mul_shift(mul_div(s.claim[place], STEP, s.claim_remains[place]), s.remains[prover], WHOLE_BITS)
-    return mul_div(s.claim[place], s.remains[prover], s.claim_remains[place])
+    return left_of(s.claim[place], s.claim_remains[place], s.claim_scale[place], s.remains[prover], s.scale[prover])
 
 
 @spec

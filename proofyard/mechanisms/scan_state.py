@@ -63,9 +63,12 @@ from proofyard.core import (
     Verdict,
     ask,
     check,
+    end_of_round,
+    lose_job,
     move,
+    open_bidding,
     open_to_all,
-    refund,
+    out_of_range,
     spec,
 )
 
@@ -119,22 +122,13 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("slot_ms", 1, MAX_MS),
-        ("capacity_log_2", MIN_LOG, MAX_LOG),
-        ("work_delay", 0, (RING >> min(MAX_LOG, max(0, p.capacity_log_2))) - 2),
-        ("coinbase_gwei", 0, MAX_GWEI),
-        ("coinbase_leaves", 1, 2),
-        ("supply_gwei", 0, MAX_GWEI // 2),
-        ("default_fee_gwei", 1, MAX_GWEI),
-        ("patience", 1, MAX_PATIENCE),
-        ("self_prove", 1, MAX_SLOTS),
-        ("rust_ties", 0, 1),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    limits = {
+        "slot_ms": (1, MAX_MS), "capacity_log_2": (MIN_LOG, MAX_LOG),
+        "work_delay": (0, (RING >> min(MAX_LOG, max(0, p.capacity_log_2))) - 2), "coinbase_gwei": (0, MAX_GWEI),
+        "coinbase_leaves": (1, 2), "supply_gwei": (0, MAX_GWEI // 2), "default_fee_gwei": (1, MAX_GWEI),
+        "patience": (1, MAX_PATIENCE), "self_prove": (1, MAX_SLOTS), "rust_ties": (0, 1),
+    }  # fmt: skip
+    return out_of_range(p, limits)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -269,7 +263,7 @@ def make_blocks(p: Params, s: State, now: int) -> None:
 @spec
 def end_of_slot(p: Params, time: int) -> int:
     """Last millisecond of the slot that `time` is in."""
-    return time - time % p.slot_ms + p.slot_ms - 1
+    return end_of_round(time, p.slot_ms)
 
 
 @spec
@@ -279,9 +273,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.BAD_AMOUNT
     b = s.book
     ask(b, e, e.amount)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = end_of_slot(p, e.time)
+    open_bidding(b, e.job, end_of_slot(p, e.time))
     s.since[e.job] = e.time
     s.live[0] += 1
     k = s.queued[0]
@@ -310,8 +302,7 @@ def close(p: Params, s: State, e: Event) -> None:
         last, s.waiting[k] = s.waiting[k], last
     s.queued[0] -= 1
     s.waiting[s.queued[0]] = 0
-    refund(b, job)
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
     s.live[0] -= 1
 
 

@@ -49,8 +49,8 @@ Simplified
 from typing import Annotated, NamedTuple
 
 from proofyard.core import (
-    ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -66,12 +66,18 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    drop_entry,
+    lose_job,
     move,
     mul_div,
+    open_bidding,
+    out_of_range,
     pay,
+    post_offer,
     refund,
     slash,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -82,7 +88,6 @@ TOKEN = 10**9  # gwei
 SECOND = 1_000  # ms
 DAY = 86_400 * SECOND
 MAX_TIME = 2**40  # ms: sums of times cannot overflow
-MAX_CAPACITY = 2**31  # proofs at once
 SEALS = 1_024  # sealed bids kept at once, over all requests
 MIN_SCALE = 2_000  # bips: no slash brings the scale below it (MIN_SCALE_FLOOR)
 IDLE_SCALE = 4_000  # bips: below it a prover is no longer active (DEACTIVATION_SCALE)
@@ -138,26 +143,13 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    ranges = (
-        ("bidding_ms", 1, 15 * DAY),
-        ("reveal_ms", 1, 15 * DAY),
-        ("window_ms", p.bidding_ms + p.reveal_ms, 30 * DAY),
-        ("self_stake_gwei", 0, MAX_GWEI),
-        ("min_stake_gwei", p.self_stake_gwei, MAX_GWEI),
-        ("slash_window_ms", 0, MAX_TIME),
-        ("unstake_ms", 0, MAX_TIME),
-        ("least_gwei", 0, MAX_GWEI),
-        ("most_gwei", 0, MAX_GWEI),
-        ("mind_load", 0, 1),
-        ("literal", 0, 1),
-    )
-    for name, low, high in ranges:
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    for name, value in p._asdict().items():
-        if name.endswith("_rate") and not 0 <= value <= BIPS:
-            return name, f"a number from 0 to {BIPS}"
-    return None
+    limits = {
+        "bidding_ms": (1, 15 * DAY), "reveal_ms": (1, 15 * DAY), "window_ms": (p.bidding_ms + p.reveal_ms, 30 * DAY),
+        "self_stake_gwei": (0, MAX_GWEI), "min_stake_gwei": (p.self_stake_gwei, MAX_GWEI),
+        "slash_window_ms": (0, MAX_TIME), "unstake_ms": (0, MAX_TIME), "least_gwei": (0, MAX_GWEI),
+        "most_gwei": (0, MAX_GWEI), "mind_load": (0, 1), "literal": (0, 1),
+    }  # fmt: skip
+    return out_of_range(p, limits, (0, BIPS))
 
 
 def genesis(_p: Params, s: State) -> None:
@@ -201,10 +193,7 @@ def keep_seal(s: State, job: int, actor: int, word: int) -> bool:
 def drop_seals(s: State, job: int) -> None:
     """Make room: nobody opens a bid for `job` any more."""
     while s.sealed[job] > 0:
-        place = s.sealed[job]
-        s.sealed[job] = s.next_seal[place - 1]
-        s.next_seal[place - 1] = s.free_seal[0]
-        s.free_seal[0] = place
+        drop_entry(s.next_seal, s.free_seal, s.sealed, job)
 
 
 # Who wins.
@@ -296,8 +285,7 @@ def close(p: Params, s: State, e: Event) -> None:
     drop_seals(s, job)
     winner = int(s.leader[job]) - 1
     if winner < 0:
-        refund(b, job)
-        b.phase[job] = Phase.LOST
+        lose_job(b, job)
     else:
         s.open_jobs[winner] += 1
         assign(b, job, winner, s.asked[job] + p.window_ms)
@@ -315,9 +303,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.TOO_DEAR
     b = s.book
     ask(b, e, e.amount)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = e.time + p.bidding_ms
+    open_bidding(b, e.job, e.time + p.bidding_ms)
     s.asked[e.job] = e.time
     s.first[e.job] = ticket_of(e.word, len(s.price))
     return Verdict.OK
@@ -354,9 +340,8 @@ def expire(p: Params, s: State, e: Event) -> None:
     """Refund the requester and slash the winner that delivered nothing."""
     b, job = s.book, e.job
     winner = int(b.prover[job])
-    refund(b, job)
+    lose_job(b, job)
     release(s, winner)
-    b.phase[job] = Phase.LOST
     amount = bips_of(p.min_stake_gwei, p.slash_rate)
     if e.time > b.deadline[job] + p.slash_window_ms or amount == 0 or s.stake[winner] + s.exiting[winner] == 0:
         return
@@ -412,29 +397,14 @@ def unstake(p: Params, s: State, e: Event) -> Verdict:
 
 
 @spec
-def withdraw(s: State, e: Event) -> Verdict:
-    """Pay out what has waited long enough: `e.amount`, or all of it for 0."""
-    if s.exiting[e.actor] == 0 or e.amount > s.exiting[e.actor]:
-        return Verdict.POOR
-    if e.time < s.matures[e.actor]:
-        return Verdict.EARLY
-    move(s.exiting, e.actor, s.book.cash, e.actor, e.amount if e.amount > 0 else s.exiting[e.actor])
-    return Verdict.OK
-
-
-@spec
 def account(p: Params, s: State, e: Event) -> Verdict:
     """Offers and stake."""
     if e.kind == Kind.UNSTAKE:
         return unstake(p, s, e)
     if e.kind == Kind.WITHDRAW:
-        return withdraw(s, e)
+        return take_out_matured(s.book, s.exiting, s.matures, e)
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-        return Verdict.OK
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
     if e.kind != Kind.STAKE:
         return Verdict.UNKNOWN
     move(s.book.cash, e.actor, s.stake, e.actor, e.amount)

@@ -32,25 +32,26 @@ from typing import NamedTuple
 
 from proofyard.core import (
     ANYONE,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
     Event,
     Kind,
-    Phase,
     Verdict,
     ask,
     assign,
     check,
-    pay,
-    refund,
+    lose_job,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
 )
 
 SOURCE = "Strawman next to Prooφ, arXiv 2404.06495; reconstructed"
 FAMILY = "auction"
 
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no window is longer, so sums of times cannot overflow
 
 
@@ -68,11 +69,7 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    if not 1 <= p.window_ms <= MAX_MS:
-        return "window_ms", f"a number from 1 to {MAX_MS}"
-    if not 0 <= p.reserve_gwei <= MAX_GWEI:
-        return "reserve_gwei", f"a number from 0 to {MAX_GWEI}"
-    return None
+    return out_of_range(p, {"window_ms": (1, MAX_MS), "reserve_gwei": (0, MAX_GWEI)})
 
 
 @spec
@@ -112,18 +109,16 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 def prove(s: State, job: int) -> None:
     """Pay the price."""
     b = s.book
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(s: State, job: int) -> None:
     """Refund the user."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -133,13 +128,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.PROVE:
+    if e.kind == Kind.PROVE:
         prove(s, e.job)
     elif e.kind == Kind.EXPIRE:
         expire(s, e.job)

@@ -47,6 +47,7 @@ from typing import NamedTuple
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -62,10 +63,15 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
+    lose_job,
     move,
+    move_stake,
     mul_div,
+    open_bidding,
     open_to_all,
+    out_of_range,
     pay,
+    post_offer,
     refund,
     spec,
     ticket_of,
@@ -81,7 +87,6 @@ ROLLUP, SEQUENCER, POOL, ITSELF = 0, 1, 2, 3  # `payer`
 NOBODY = -1
 WEI = 10**9  # wei in a gwei
 MAX_MS = 2**40  # 35 years
-MAX_CAPACITY = 2**31
 
 
 class Params(NamedTuple):
@@ -131,11 +136,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "min_stake_gwei": (1, MAX_GWEI), "ordering_bips": (0, BIPS), "standing_bips": (0, 10 * BIPS),
         "reserve_bips": (0, 10 * BIPS), "rollup_bips": (0, BIPS), "pool": (0, MAX_GWEI // 2), "max_redraws": (0, 1_000),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -160,9 +161,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     ask(b, e, e.amount - order_fee - value)
     move(b.cash, e.actor, s.value, e.job, value)
     move(b.cash, e.actor, b.reserve, 0, order_fee)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = NOBODY
-    b.deadline[e.job] = e.time + p.bid_ms
+    open_bidding(b, e.job, e.time + p.bid_ms)
     return Verdict.OK
 
 
@@ -333,17 +332,10 @@ def seek(p: Params, s: State, job: int, now: int) -> None:
         prover = find_prover(s, b.escrow[job], s.last[job])
         s.asked[job] = s.price[prover] if prover != NOBODY else 0
     if prover == NOBODY:
-        lose(s, job)
+        lose_job(s.book, job)
         return
     s.open_jobs[prover] += 1
     assign(b, job, prover, now + p.window_ms)
-
-
-@spec
-def lose(s: State, job: int) -> None:
-    """End `job` without a proof; users have back what is left."""
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
 
 
 @spec
@@ -380,7 +372,7 @@ def expire(p: Params, s: State, e: Event) -> Verdict:
         s.redraws[job] += 1
         seek(p, s, job, e.time)
     else:
-        lose(s, job)
+        lose_job(s.book, job)
     return Verdict.OK
 
 
@@ -390,20 +382,7 @@ def expire(p: Params, s: State, e: Event) -> Verdict:
 @spec
 def offer(s: State, e: Event) -> Verdict:
     """State the price of a proof and how many at once."""
-    if e.detail < 1 or e.detail > MAX_CAPACITY:
-        return Verdict.BAD_DETAIL
-    s.price[e.actor] = e.amount
-    s.capacity[e.actor] = e.detail
-    return Verdict.OK
-
-
-@spec
-def unstake(s: State, e: Event) -> Verdict:
-    """Pay out of the deposit."""
-    if e.amount > s.stake[e.actor]:
-        return Verdict.POOR
-    move(s.stake, e.actor, s.book.cash, e.actor, e.amount)
-    return Verdict.OK
+    return post_offer(s.price, s.capacity, e, 1, MAX_CAPACITY)
 
 
 @spec
@@ -424,9 +403,6 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
         return expire(p, s, e)
     if e.kind == Kind.OFFER:
         return offer(s, e)
-    if e.kind == Kind.STAKE:
-        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)
-        return Verdict.OK
-    if e.kind == Kind.UNSTAKE:
-        return unstake(s, e)
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(s.book, s.stake, e)
     return Verdict.UNKNOWN

@@ -51,8 +51,10 @@ from proofyard.core import (
     check,
     move,
     open_to_all,
+    out_of_range,
     slash,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -108,11 +110,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "life_rounds": (p.delay_rounds + 1, 10_000), "position_gwei": (1, MAX_GWEI),
         "ejection_gwei": (0, p.position_gwei), "exit_ms": (0, MAX_MS), "level": (0, LEVELS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_GWEI))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 # Seats.
@@ -159,14 +157,9 @@ def account(p: Params, s: State, e: Event) -> Verdict:
             return Verdict.POOR
         put_out(p, s, actor, e.time)
         return Verdict.OK
-    if e.kind != Kind.WITHDRAW:
-        return Verdict.UNKNOWN
-    if s.exiting[actor] == 0 or e.amount > s.exiting[actor]:
-        return Verdict.POOR
-    if e.time < s.matures[actor]:
-        return Verdict.EARLY
-    move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
-    return Verdict.OK
+    if e.kind == Kind.WITHDRAW:
+        return take_out_matured(s.book, s.exiting, s.matures, e)
+    return Verdict.UNKNOWN
 
 
 # Votes.

@@ -43,6 +43,7 @@ from typing import NamedTuple
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -50,16 +51,17 @@ from proofyard.core import (
     GweiByActor,
     GweiByJob,
     Kind,
-    Phase,
     Verdict,
     ask,
     assign,
-    bips_of,
     check,
+    forfeit_bond,
+    lose_job,
     move,
-    pay,
-    refund,
-    slash,
+    move_stake,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
     ticket_of,
 )
@@ -69,7 +71,6 @@ FAMILY = "assignment"
 
 LOT, CHEAPEST = 0, 1  # `pick`
 NOBODY = -1
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_MS = 2**50  # no window is longer, so sums of times cannot overflow
 
 
@@ -100,10 +101,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "pick": (LOT, CHEAPEST), "price_gwei": (0, MAX_GWEI), "bond_gwei": (0, MAX_GWEI), "refund_bips": (0, BIPS),
         "window_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits)
 
 
 @spec
@@ -159,22 +157,18 @@ def prove(s: State, job: int) -> None:
     """Pay the price and return the bond."""
     b = s.book
     prover = b.prover[job]
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     move(s.bond, job, s.stake, prover, s.bond[job])
     s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(p: Params, s: State, job: int) -> None:
     """Return the price and take the bond."""
     b = s.book
-    prover = b.prover[job]
-    refund(b, job)
-    slash(b, prover, s.bond, job, b.cash, b.requester[job], bips_of(s.bond[job], p.refund_bips))
-    slash(b, prover, s.bond, job, b.burnt, 0, s.bond[job])
-    s.open_jobs[prover] -= 1
-    b.phase[job] = Phase.LOST
+    lose_job(b, job)
+    forfeit_bond(b, job, s.bond, p.refund_bips)
+    s.open_jobs[b.prover[job]] -= 1
 
 
 @spec
@@ -186,17 +180,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if e.kind == Kind.REQUEST:
         return request(p, s, e)
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.STAKE:
-        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.kind == Kind.UNSTAKE:
-        if e.amount > s.stake[e.actor]:
-            return Verdict.POOR
-        move(s.stake, e.actor, s.book.cash, e.actor, e.amount)
-    elif e.kind == Kind.PROVE:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+        return move_stake(s.book, s.stake, e)
+    if e.kind == Kind.PROVE:
         prove(s, e.job)
     elif e.kind == Kind.EXPIRE:
         expire(p, s, e.job)

@@ -59,6 +59,7 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
@@ -67,6 +68,8 @@ from proofyard.core import (
     move,
     mul_div,
     open_to_all,
+    out_of_range,
+    post_offer,
     refund,
     slash,
     spec,
@@ -171,11 +174,7 @@ def validate(p: Params) -> tuple[str, str] | None:
     }  # fmt: skip
     for name in ("old_slash", "late_paid", "intended_averages", "intended_capacity", "intended_delay", "oracle_slash"):
         limits[name] = (0, 1)
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_PARAM))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_PARAM))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -227,11 +226,7 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
     """Set the terms that the next STAKE brings into force."""
     if e.amount > MAX_UINT32:
         return Verdict.BAD_AMOUNT
-    if e.detail < p.min_capacity or e.detail > MAX_UINT32:
-        return Verdict.BAD_DETAIL
-    s.price[e.actor] = e.amount
-    s.capacity[e.actor] = e.detail
-    return Verdict.OK
+    return post_offer(s.price, s.capacity, e, p.min_capacity, MAX_UINT32)
 
 
 @spec
@@ -399,9 +394,7 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     b = s.book
     if b.phase[e.job] == Phase.PROVEN:
         return Verdict.WRONG_PHASE
-    b.phase[e.job] = Phase.PROVEN
-    b.prover[e.job] = e.actor
-    b.deadline[e.job] = e.time + p.cooldown_ms
+    accept_proof(b, e.job, e.actor, e.time + p.cooldown_ms)
     s.took[e.job] = e.time - s.asked_at[e.job]
     if s.assigned[e.job] == e.actor:
         release(p, s, e.actor)

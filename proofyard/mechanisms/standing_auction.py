@@ -54,6 +54,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     Book,
     ByActor,
     ByJob,
@@ -72,9 +73,11 @@ from proofyard.core import (
     move,
     mul_div,
     open_to_all,
+    out_of_range,
     pay,
     slash,
     spec,
+    take_out,
 )
 
 SOURCE = "Taiko, none ran: ProverAuction.sol@3506ff0c27, MultiProverAuction.sol@34175c5d49, ProverMarket.sol@4de24bc908"
@@ -86,7 +89,6 @@ WEEK = 7 * 24 * 60 * MINUTE
 MAX_BOND = 10**18  # gwei, a billion tokens
 MAX_FEE = 2**40  # gwei: times a window in seconds it fits in 63 bits
 MAX_TIME = 2**50  # ms
-MAX_CAPACITY = 2**31
 MAX_POOL = 16  # members, MAX_POOL_SIZE
 SLOTS = 256  # SLOT_TABLE_SIZE
 JOIN_PREMIUM = 500  # bips of bond for each member before, JOIN_BOND_PREMIUM_BPS
@@ -164,10 +166,9 @@ def validate(p: Params) -> tuple[str, str] | None:
         "max_fee": (1, MAX_FEE), "bidding_bond": (1, MAX_BOND), "outbid_bond": (1, MAX_BOND),
         "proving_bond": (1, MAX_BOND), "average_factor": (1, 2**20), "average_jobs": (0, 2**20),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_TIME))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
+    complaint = out_of_range(p, limits, (0, MAX_TIME))
+    if complaint:
+        return complaint
     if p.design == MARKET and not p.bidding_bond > p.outbid_bond > p.proving_bond:
         return "outbid_bond", f"between proving_bond, {p.proving_bond}, and bidding_bond, {p.bidding_bond}"
     return None
@@ -490,10 +491,7 @@ def withdraw(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.OK
     if p.design == AUCTION and e.time < s.withdrawable[actor]:
         return Verdict.EARLY
-    if e.amount > s.stake[actor] or s.stake[actor] == 0:
-        return Verdict.POOR
-    move(s.stake, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.stake[actor])
-    return Verdict.OK
+    return take_out(s.book, s.stake, e)
 
 
 @spec

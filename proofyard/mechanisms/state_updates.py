@@ -57,13 +57,16 @@ from proofyard.core import (
     Once,
     Phase,
     Verdict,
+    accept_proof,
     ask,
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
     open_to_all,
+    out_of_range,
     pay,
     refund,
     spec,
@@ -134,10 +137,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "update_ms": (1, MAX_TIME), "idle_ms": (1, MAX_TIME), "turn_ms": (1, MAX_TIME), "turns": (0, 100),
         "consolation_ms": (0, MAX_TIME), "consolation": (0, BIPS),
     }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    return out_of_range(p, ranges)
 
 
 def genesis(p: Params, s: State) -> None:
@@ -195,8 +195,7 @@ def mature(s: State, time: int) -> None:
 @spec
 def lose(s: State, job: int) -> None:
     """Give an update up."""
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
+    lose_job(s.book, job)
     s.live[0] = 0
 
 
@@ -261,9 +260,7 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
             return Verdict.LATE
         s.consoled[e.job] = 1
         return Verdict.OK
-    b.prover[e.job] = e.actor
-    b.phase[e.job] = Phase.PROVEN
-    b.deadline[e.job] = e.time + p.update_ms
+    accept_proof(b, e.job, e.actor, e.time + p.update_ms)
     s.claim[e.job] = e.word
     s.proven_at[e.job] = e.time
     return Verdict.OK

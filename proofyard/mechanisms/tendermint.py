@@ -64,9 +64,10 @@ from proofyard.core import (
     assign,
     bips_of,
     check,
-    move,
-    pay,
-    refund,
+    lose_job,
+    move_stake,
+    out_of_range,
+    settle_job,
     slash,
     spec,
     ticket_of,
@@ -144,10 +145,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "stall_ms": (1, MAX_TIME), "max_rounds": (1, MAX_ROUNDS), "slash_bips": (0, BIPS),
         "epoch_blocks": (1, MAX_TIME),
     }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        if not low <= getattr(p, name) <= high:
-            return name, f"a number from {low} to {high}"
-    return None
+    return out_of_range(p, ranges)
 
 
 @spec
@@ -254,8 +252,7 @@ def call(p: Params, s: State, job: int, ballot: int, value: int, time: int) -> N
 @spec
 def give_up(s: State, job: int) -> None:
     """End a height without a decision."""
-    refund(s.book, job)
-    s.book.phase[job] = Phase.LOST
+    lose_job(s.book, job)
     s.live[0] = s.ballot[job] = 0
 
 
@@ -274,8 +271,7 @@ def is_in_favour(p: Params, s: State, job: int, ballot: int) -> bool:
 def decide(s: State, job: int) -> None:
     """Make the proposal final and pay its proposer."""
     b = s.book
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
     s.live[0] = s.ballot[job] = 0
 
 
@@ -419,26 +415,13 @@ def time_out(p: Params, s: State, e: Event) -> None:
 
 
 @spec
-def change_stake(s: State, e: Event) -> Verdict:
-    """Put stake in or take it out; it weighs from the next committee on."""
-    b = s.book
-    if e.kind == Kind.STAKE:
-        move(b.cash, e.actor, s.stake, e.actor, e.amount)
-    elif e.amount > s.stake[e.actor]:
-        return Verdict.POOR
-    else:
-        move(s.stake, e.actor, b.cash, e.actor, e.amount)
-    return Verdict.OK
-
-
-@spec
 def apply(p: Params, s: State, e: Event) -> Verdict:
     """One event in, one verdict out. Any verdict but OK leaves `s` untouched."""
     verdict = check(s.book, e)
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
-        return change_stake(s, e)
+        return move_stake(s.book, s.stake, e)  # it weighs from the next committee on
     if e.kind == Kind.REQUEST:
         return request(p, s, e)
     if e.kind == Kind.PROVE:

@@ -47,6 +47,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 
 from proofyard.core import (
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -65,7 +66,8 @@ from proofyard.core import (
     move,
     mul_div,
     open_to_all,
-    pay,
+    out_of_range,
+    settle_job,
     spec,
     ticket_of,
 )
@@ -80,7 +82,6 @@ MINUTE = 60_000  # ms
 MAX_POOLS = 16
 MAX_COPIES = 4
 MAX_MS = 2**45  # ms; 2**10 of them fit
-MAX_CAPACITY = 2**31
 SAMPLES = 60  # of the moving average
 MILLION = 1_000_000
 BY_ASKS, BY_MODEL = 0, 1  # `pricing`
@@ -143,11 +144,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "window_ms": (1, MAX_MS), "max_failures": (0, 10), "copies": (1, MAX_COPIES), "copy_bond": (0, MAX_GWEI),
         "sharing": (0, 1), "pricing": (BY_ASKS, BY_MODEL), "unit_gwei": (1, 2**40), "sample_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -380,8 +377,7 @@ def prove(p: Params, s: State, e: Event) -> None:
         s.lost[pool] += s.bond[job]
         move(s.bond, job, b.escrow, job, s.bond[job])
     b.prover[job] = e.actor
-    pay(b, job, b.escrow[job])
-    b.phase[job] = Phase.SETTLED
+    settle_job(b, job)
 
 
 @spec

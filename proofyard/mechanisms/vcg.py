@@ -41,7 +41,7 @@ from typing import NamedTuple
 import numpy as np
 
 from proofyard.core import (
-    ANYONE,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -50,21 +50,26 @@ from proofyard.core import (
     Ints,
     Kind,
     Once,
-    Phase,
     Verdict,
     ask,
     assign,
     check,
+    end_of_round,
+    enqueue,
+    lose_job,
+    lowest_first,
     move,
-    pay,
-    refund,
+    open_bidding,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
+    take_due,
 )
 
 SOURCE = "Vickrey-Clarke-Groves with capacities; named next to Prooφ, arXiv 2404.06495"
 FAMILY = "auction"
 
-MAX_CAPACITY = 2**31  # proofs at once: sums over all provers stay far below 2**63
 MAX_MS = 2**50  # no round and no window is longer, so sums of times cannot overflow
 
 
@@ -87,10 +92,7 @@ class State(NamedTuple):
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense and what was wanted."""
-    for name, most in (("round_ms", MAX_MS), ("window_ms", MAX_MS), ("reserve_gwei", MAX_GWEI)):
-        if not 1 <= getattr(p, name) <= most:
-            return name, f"a number from 1 to {most}"
-    return None
+    return out_of_range(p, {"round_ms": (1, MAX_MS), "window_ms": (1, MAX_MS), "reserve_gwei": (1, MAX_GWEI)})
 
 
 @spec
@@ -104,28 +106,12 @@ def free_units(p: Params, s: State, actor: int) -> int:
 @spec
 def sellers_by_cost(p: Params, s: State) -> Ints:
     """List the actors with units to sell, the cheapest first, the lower number first among equals."""
-    found, costs, n = np.empty(len(s.price), np.int64), np.empty(len(s.price), np.int64), 0
+    found, n = np.empty(len(s.price), np.int64), 0
     for actor in range(len(s.price)):
         if free_units(p, s, actor) > 0:
-            found[n], costs[n] = actor, s.price[actor]
+            found[n] = actor
             n += 1
-    return found[np.argsort(costs[:n], kind="mergesort")]
-
-
-@spec
-def take_due(s: State, now: int) -> Ints:
-    """Take the tasks whose round is over out of those that wait, and list them by their numbers."""
-    found, n, left = np.empty(s.queued[0], np.int64), 0, 0
-    for k in range(s.queued[0]):
-        job = s.waiting[k]
-        if s.book.deadline[job] < now:
-            found[n] = job
-            n += 1
-        else:
-            s.waiting[left] = job
-            left += 1
-    s.queued[0] = left
-    return found[:n]
+    return lowest_first(found[:n], s.price)
 
 
 @spec
@@ -140,7 +126,7 @@ def hire(p: Params, s: State, job: int, prover: int, price: int, now: int) -> No
 @spec
 def decide(p: Params, s: State, now: int) -> None:
     """Give the tasks whose round is over to the cheapest units, each for what would replace it."""
-    tasks, sellers = take_due(s, now), sellers_by_cost(p, s)
+    tasks, sellers = take_due(s.book, s.waiting, s.queued, now), sellers_by_cost(p, s)
     n = len(sellers)
     won, left = np.zeros(n, np.int64), np.zeros(n, np.int64)  # units of each seller
     served, last = 0, 0  # `last` is the dearest that wins: what it has left replaces first
@@ -160,8 +146,7 @@ def decide(p: Params, s: State, now: int) -> None:
             hire(p, s, tasks[k], sellers[m], price, now)
             used, k = used + 1, k + 1
     while k < len(tasks):
-        refund(s.book, tasks[k])
-        s.book.phase[tasks[k]] = Phase.LOST
+        lose_job(s.book, tasks[k])
         k += 1
 
 
@@ -170,17 +155,9 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     """Let the task wait for the end of the round, in its place among those that wait."""
     if e.amount < p.reserve_gwei:
         return Verdict.TOO_DEAR
-    b = s.book
-    ask(b, e, p.reserve_gwei)
-    b.phase[e.job] = Phase.BIDDING
-    b.prover[e.job] = ANYONE
-    b.deadline[e.job] = e.time - e.time % p.round_ms + p.round_ms - 1
-    k = s.queued[0]
-    while k > 0 and s.waiting[k - 1] > e.job:
-        s.waiting[k] = s.waiting[k - 1]
-        k -= 1
-    s.waiting[k] = e.job
-    s.queued[0] += 1
+    ask(s.book, e, p.reserve_gwei)
+    open_bidding(s.book, e.job, end_of_round(e.time, p.round_ms))
+    enqueue(s.waiting, s.queued, e.job)
     return Verdict.OK
 
 
@@ -188,18 +165,16 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 def prove(s: State, job: int) -> None:
     """Pay the price."""
     b = s.book
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(s: State, job: int) -> None:
     """Refund the user."""
     b = s.book
-    refund(b, job)
+    lose_job(b, job)
     s.open_jobs[b.prover[job]] -= 1
-    b.phase[job] = Phase.LOST
 
 
 @spec
@@ -209,13 +184,10 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[e.actor] = e.amount
-        s.capacity[e.actor] = e.detail
-    elif e.kind == Kind.REQUEST:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.REQUEST:
         return request(p, s, e)
-    elif e.kind == Kind.CLOSE:
+    if e.kind == Kind.CLOSE:
         decide(p, s, e.time)
     elif e.kind == Kind.PROVE:
         prove(s, e.job)

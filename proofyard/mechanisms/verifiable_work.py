@@ -47,6 +47,7 @@ from typing import NamedTuple
 from proofyard.core import (
     ANYONE,
     BIPS,
+    MAX_CAPACITY,
     MAX_GWEI,
     Book,
     ByActor,
@@ -55,17 +56,19 @@ from proofyard.core import (
     GweiByActor,
     Kind,
     Once,
-    Phase,
     Verdict,
     ask,
     assign,
     bips_of,
     check,
+    lose_job,
     move,
     mul_div,
-    pay,
-    refund,
+    out_of_range,
+    post_offer,
+    settle_job,
     spec,
+    take_out_matured,
     ticket_of,
 )
 
@@ -75,7 +78,6 @@ FAMILY = "shared reward"
 TOKEN = 10**9  # gwei
 DAY_MS = 86_400_000
 MAX_MS = 2**48
-MAX_CAPACITY = 2**31  # proofs at once
 MAX_CYCLES = 2**40  # of a job, so that those of an epoch add up
 FROM_SCHEDULE = -1  # emission_gwei
 EPOCHS_PER_YEAR = 182
@@ -130,11 +132,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "epoch_ms": (1, MAX_MS), "first_epoch": (0, LAST_EPOCH), "emission_gwei": (FROM_SCHEDULE, MAX_GWEI // 2),
         "work_bips": (0, BIPS), "cap_divisor": (0, 2**31), "mintable": (0, MAX_GWEI // 2), "window_ms": (1, MAX_MS),
     }  # fmt: skip
-    for name, value in p._asdict().items():
-        low, high = limits.get(name, (0, MAX_MS))
-        if not low <= value <= high:
-            return name, f"{low} to {high}"
-    return None
+    return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
@@ -240,19 +238,17 @@ def prove(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     end_epochs(p, s, e.time)
     s.earned[e.actor] += b.escrow[job]
-    pay(b, job, b.escrow[job])
+    settle_job(b, job)
     s.work[e.actor] += s.cycles[job]
     s.total_work[0] += s.cycles[job]
     s.open_jobs[e.actor] -= 1
-    b.phase[job] = Phase.SETTLED
 
 
 @spec
 def expire(s: State, job: int) -> None:
     """Refund the requester."""
-    refund(s.book, job)
+    lose_job(s.book, job)
     s.open_jobs[s.book.prover[job]] -= 1
-    s.book.phase[job] = Phase.LOST
 
 
 @spec
@@ -260,11 +256,8 @@ def account(p: Params, s: State, e: Event) -> Verdict:
     """Offer, stake, unstake, withdraw."""
     actor = e.actor
     if e.kind == Kind.OFFER:
-        if e.detail < 0 or e.detail > MAX_CAPACITY:
-            return Verdict.BAD_DETAIL
-        s.price[actor] = e.amount
-        s.capacity[actor] = e.detail
-    elif e.kind == Kind.STAKE:
+        return post_offer(s.price, s.capacity, e, 0, MAX_CAPACITY)
+    if e.kind == Kind.STAKE:
         if s.exiting[actor] > 0:
             return Verdict.EARLY  # CannotAddToWithdrawingPosition
         end_epochs(p, s, e.time)
@@ -278,11 +271,7 @@ def account(p: Params, s: State, e: Event) -> Verdict:
         move(s.stake, actor, s.exiting, actor, s.stake[actor])
         s.matures[actor] = e.time + p.exit_ms
     elif e.kind == Kind.WITHDRAW:
-        if s.exiting[actor] == 0 or e.amount > s.exiting[actor]:
-            return Verdict.POOR
-        if e.time < s.matures[actor]:
-            return Verdict.EARLY
-        move(s.exiting, actor, s.book.cash, actor, e.amount if e.amount > 0 else s.exiting[actor])
+        return take_out_matured(s.book, s.exiting, s.matures, e)
     else:
         return Verdict.UNKNOWN
     return Verdict.OK

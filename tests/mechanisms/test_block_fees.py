@@ -17,7 +17,7 @@ from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Ver
 from proofyard.core.rule import Rule, with_params
 from proofyard.engine.bind import bind
 from proofyard.mechanisms import block_fees
-from proofyard.mechanisms.block_fees import LINEAR, ONE, Params, compute_growth, compute_root, compute_target, learn
+from proofyard.mechanisms.block_fees import LINEAR, ONE, Params, compute_growth, compute_target, learn
 
 GWEI = 10**9  # wei
 TOKEN = 10**9  # gwei
@@ -139,11 +139,6 @@ def test_growth_is_exp_to_a_few_units(base: int, x: int) -> None:
 def test_the_moment_is_rounded_once(moment: int, square: int) -> None:
     """4.4: m' = (96 m + 4 delta^2) / 100, one division of a sum that does not fit 64 bits."""
     assert block_fees.compute_moment(moment, square) == (96 * moment + 4 * square) // 100
-
-
-def test_roots_are_exact() -> None:
-    for x in (0, 1, 2, 3, 4, 15, 16, 17, 10**18, 10**18 - 1, 2**62):
-        assert compute_root(x) == math.isqrt(x)
 
 
 # --- Starknet and EIP-1559 (1.4) ---

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mechanisms.taiko import REGIMES
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.mechanisms import bonded, rule
@@ -19,7 +20,6 @@ from proofyard.mechanisms.bonded import (
     MINUTE,
     OPTIMISTIC,
     PACAYA,
-    REGIMES,
     SHARED,
     TEE,
     TOKEN,

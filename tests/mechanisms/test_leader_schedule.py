@@ -33,7 +33,6 @@ from proofyard.mechanisms.leader_schedule import (
     YEAR_MS,
     Params,
     compute_reward,
-    compute_root,
     compute_yearly,
     when_in_force,
 )
@@ -515,11 +514,6 @@ def test_the_table_of_snip_31_is_the_return_of_btc(staked: int, c: int, percent:
     p = STARKNET._replace(supply=88 * 10**14, curve_ppm=c * 100)
     mint = compute_yearly(p, staked * 10**6 * TOKEN) / TOKEN
     assert round(100 * 0.25 * mint * 0.146 / 100e6, 3) == percent
-
-
-def test_roots_are_exact_beyond_64_bits() -> None:
-    for a, b in ((10**18, 10**16), (2**60, 2**60 - 1), (3, 5), (1, 2**61), (0, 0), (0, 9), (7, 7)):
-        assert compute_root(a, b) == math.isqrt(a * b)
 
 
 def test_the_time_between_blocks_is_the_last_epoch_s_within_limits() -> None:

@@ -13,7 +13,10 @@ from proofyard.core import (
     ANYONE,
     FINAL,
     MAX_GWEI,
+    MAX_SHARES,
+    MIN_SHARES,
     TRANSITIONS,
+    WHOLE,
     BadInput,
     Event,
     Kind,
@@ -23,6 +26,7 @@ from proofyard.core import (
     total_weight,
     weight_of,
 )
+from proofyard.core.shares import STEP
 from proofyard.mechanisms import operator_pool, rule
 from proofyard.mechanisms.operator_pool import (
     BY_CAPACITY,
@@ -30,12 +34,8 @@ from proofyard.mechanisms.operator_pool import (
     EQUALLY,
     EVERYBODY,
     MAX_CAPACITY,
-    MAX_SHARES,
-    MIN_SHARES,
     NOBODY,
     OPERATOR,
-    STEP,
-    WHOLE,
     Params,
 )
 

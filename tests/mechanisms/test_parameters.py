@@ -86,7 +86,7 @@ def test_a_multiple_may_be_more_than_the_whole(which: str) -> None:
     [
         ("operator_pool(commission_bips = 10_001)", "mechanism.commission_bips: wanted 0 to 10000, got 10001."),
         ("reverse_auction(protocol_bips = 20_000)", "mechanism.protocol_bips: wanted 0 to 10000, got 20000."),
-        ("chained_proofs(strands = 0)", "mechanism.strands: wanted a number from 1 to 256, got 0."),
+        ("chained_proofs(strands = 0)", "mechanism.strands: wanted 1 to 256, got 0."),
         ("contest(alpha_num = -1)", "mechanism.alpha_num: wanted 0 to 64, got -1."),
         ("staked_pool(seats = 5)", "mechanism.seats: wanted at most the 4 provers of the scenario, got 5."),
         ("leader_schedule(seats = 200)", "mechanism.seats: wanted at most the 4 provers of the scenario, got 200."),

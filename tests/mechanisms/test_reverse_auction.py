@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from proofyard.conformance import compiled
 from proofyard.conformance.market import Market, Setup
-from proofyard.core import BadInput, Event, Kind, Phase, Verdict
+from proofyard.core import WHOLE, BadInput, Event, Kind, Phase, Verdict
+from proofyard.core.shares import STEP
 from proofyard.mechanisms import reverse_auction, rule
-from proofyard.mechanisms.reverse_auction import BALANCE, MAX_CLAIMS, MAX_REQUESTS, STEP, WHOLE
+from proofyard.mechanisms.reverse_auction import BALANCE, MAX_CLAIMS, MAX_REQUESTS
 
 PROVE = 10**9  # gwei
 TICK = 10_000_000
