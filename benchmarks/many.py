@@ -102,11 +102,14 @@ def spread(**options: Any) -> Generator[Way]:
 
 @contextmanager
 def ray_of_two() -> Generator[str]:
-    """Start a Ray cluster of two workers; returns its address."""
+    """Start a Ray cluster of two workers; returns its address. Raises RuntimeError when it does not start in 30 s."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     utils: Any = importlib.import_module("ray.cluster_utils")
-    with contextlib.redirect_stdout(io.StringIO()):
-        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    except Exception as error:
+        raise RuntimeError(f"Ray did not start: {error}") from None
     try:
         yield cluster.address
     finally:

@@ -23,6 +23,14 @@ class Store:
     """Rows by key, in `folder`."""
 
     def __init__(self, folder: Path, name: str = "runs.parquet") -> None:
+        """Open or make the folder. Raises BadInput when nothing can be written there, Fault for a damaged file."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(folder, os.W_OK)
+        except OSError as error:
+            raise BadInput("--out", "a folder that can be written", f"{folder} ({error.strerror})") from None
+        if not writable:
+            raise BadInput("--out", "a folder that can be written", f"{folder} (not allowed)")
         self.file, self.parts = folder / name, folder / "parts"
         self.rows: dict[str, dict[str, Any]] = {}
         self.used: dict[str, dict[str, Any]] = {}  # of these, what was asked for or put since the folder was opened

@@ -5,11 +5,23 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lab import tasks
 
 from proofyard.lab.runner import Runner
+
+
+def started(start: Callable[[], Any]) -> Any:
+    """Start something of Ray's, which gives up after 30 s where a busy machine takes longer; what it began ends with us."""
+    for _ in range(4):
+        try:
+            return start()
+        except Exception as error:  # noqa: BLE001, PERF203 - it raises a plain Exception
+            print(error, file=sys.stderr)  # noqa: T201
+    return start()
 
 
 def main(folder: Path) -> None:
@@ -17,8 +29,8 @@ def main(folder: Path) -> None:
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - after its settings
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=1)
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}))
+    second = started(lambda: cluster.add_node(num_cpus=1))
     try:
         with Runner(ray=cluster.address, folder=folder / "kept") as runner:
             nodes = len(runner.pool.ray.nodes())  # type: ignore[union-attr]

@@ -93,6 +93,12 @@ def test_a_broken_store_is_one_sentence(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def test_a_place_where_nothing_can_be_written_is_one_sentence_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"--out: wanted a folder that can be written, got .*file/runs"):
+        Runner(folder=tmp_path / "file" / "runs")
+
+
 def test_memory_bounds_how_many_run_at_once() -> None:
     some = pools.Processes(8)
     some.budget = 1_000
