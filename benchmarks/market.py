@@ -15,7 +15,8 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from typing import Any, TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import served
+from benchmarks import postgres, served
 from proofyard.core import Kind
 from proofyard.network.coordinator import Coordinator, Receipt
 from proofyard.network.journal import connect
@@ -31,6 +32,7 @@ from proofyard.network.market import Market
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import digest, make_row, pack
 from proofyard.network.requester import Rollup
+from proofyard.network.server import run
 from proofyard.network.signatures import FEW
 from proofyard.proofs.calibrated import Calibrated
 
@@ -177,31 +179,28 @@ async def rebuilding(url: Url, count: int) -> dict[str, float]:
     return {**told, "seq": market.last.seq}
 
 
-def places(folder: Path, server: str) -> Url:
-    """Say where journals go: into files, or into databases of a PostgreSQL server, each made anew."""
-    if not server:
-        return lambda name: str(folder / f"{name}.db")
-
-    def made(name: str) -> str:
-        import psycopg  # noqa: PLC0415 - only for PostgreSQL
-
-        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"{server}/{name}"
-
-    return made
+@contextmanager
+def places(folder: Path, *, in_postgres: bool) -> Generator[Url]:
+    """Say where journals go: into files, or into databases of a PostgreSQL server of our own, each made anew."""
+    if not in_postgres:
+        yield lambda name: str(folder / f"{name}.db")
+        return
+    programs = postgres.binaries()
+    if programs is None:
+        raise SystemExit("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgres.running(programs) as server:
+        yield server.database
 
 
 def within(url: Url, wanted: argparse.Namespace) -> dict[str, Any]:
     """Measure what needs no HTTP."""
     told: dict[str, Any] = {"commands": {}}
     for at_once in AT_ONCE:
-        runs = [asyncio.run(commands(url, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
+        runs = [run(commands(url, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
         told["commands"][at_once] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-    times = sorted(ms for turn in range(wanted.turns) for ms in asyncio.run(proofs(url, turn, 60)))
+    times = sorted(ms for turn in range(wanted.turns) for ms in run(proofs(url, turn, 60)))
     told["proof_accepted_ms"] = {"p50": times[len(times) // 2], "p99": times[-len(times) // 100]}
-    told["rebuild"] = asyncio.run(rebuilding(url, wanted.events))
+    told["rebuild"] = run(rebuilding(url, wanted.events))
     return told
 
 
@@ -254,7 +253,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--count", type=int, default=3_000, help="commands")
     parser.add_argument("--events", type=int, default=1_000_000, help="of the journal to rebuild")
-    parser.add_argument("--postgres", metavar="URL", default="", help="of a server: postgresql://USER@HOST:PORT")
+    parser.add_argument("--postgres", action="store_true", help="keep journals in a PostgreSQL started for this")
     parser.add_argument("--live", metavar="TIME", default="40s", help="length of the live run, 0 for none")
     parser.add_argument("--backend", choices=("noir", "calibrated"), default="noir", help="of the live run")
     parser.add_argument("--within", action="store_true", help="only what needs no HTTP")
@@ -264,10 +263,11 @@ def main() -> None:
         folder = Path(place)
         database = "PostgreSQL" if wanted.postgres else "SQLite"
         told: dict[str, Any] = {"load": os.getloadavg()[0], "database": database}
-        told |= within(places(folder, wanted.postgres), wanted)
+        with places(folder, in_postgres=wanted.postgres) as url:
+            told |= within(url, wanted)
         if not wanted.within:
             told["half_load"] = served.latency(folder)
-            told["crowd"] = served.crowd(folder, wanted.count, wanted.turns)
+            told["crowd"] = served.crowd(folder, wanted.count // 4)
             if wanted.live != "0":
                 told["work"] = served.work(folder, wanted.live, wanted.backend)
     show(told)

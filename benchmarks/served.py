@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -31,6 +31,7 @@ RULE = "staked_pool(min_capacity=1, seats=4, cooldown_ms=100)"
 BATCH = 32  # messages to a call
 AT_ONCE = 8  # calls under way
 LIGHT = 1_000
+TURNS = 12  # of a market with a crowd and of one without
 SECONDS = 8.0  # of half load
 LIVE = "scenarios/payments-rollup.toml"
 LOADED = "1500ms"  # between requests of the live run: more than its provers can prove
@@ -181,24 +182,32 @@ def listeners(address: str, count: int) -> Iterator[None]:
         process.wait()
 
 
-def crowd(folder: Path, count: int, turns: int) -> dict[str, float]:
-    """Compare the market's speed with and without a crowd, in turns."""
-    runs: dict[bool, list[dict[str, float]]] = {False: [], True: []}
-    with served(str(folder / "crowd.db"), LIGHT + 2 * turns + 10) as (address, process):
-        asyncio.run(rate(address, count, process))  # whatever starts with a load has started
-        for _ in range(turns):
-            runs[False].append(asyncio.run(rate(address, count, process)))
-            with listeners(address, LIGHT):
-                runs[True].append(asyncio.run(rate(address, count, process)))
-        pairs = [(one["per_s"], other["per_s"]) for one, other in zip(runs[True], runs[False], strict=True)]
-    cpu = {who: statistics.median(run["cpu_us"] for run in kept) for who, kept in runs.items()}
+def crowd(folder: Path, count: int) -> dict[str, float]:
+    """Compare a market with a crowd and one without: both there all the time, and loaded in turns, many and short."""
+    place = {who: str(folder / f"{who}.db") for who in ("alone", "crowd")}
+    with (
+        served(place["alone"], LIGHT + 2 * TURNS) as alone,
+        served(place["crowd"], LIGHT + 2 * TURNS) as other,
+        listeners(other[0], LIGHT),
+    ):
+        runs: dict[str, list[dict[str, float]]] = {"alone": [], "crowd": []}
+        both = (("alone", alone), ("crowd", other))
+        for turn in range(TURNS + 1):
+            for who, (address, process) in both if turn % 2 else reversed(both):
+                told = asyncio.run(rate(address, count, process))
+                if turn:  # whatever starts with a load has started in the first
+                    runs[who].append(told)
+    cpu = {who: statistics.fmean(run["cpu_us"] for run in kept) for who, kept in runs.items()}
+    ratios = sorted(one["per_s"] / two["per_s"] for one, two in zip(runs["crowd"], runs["alone"], strict=True))
     return {
         "light_clients": LIGHT,
-        "per_s": statistics.median(run["per_s"] for run in runs[False]),
-        "with_crowd_per_s": statistics.median(run["per_s"] for run in runs[True]),
-        "slower": 1 - statistics.median(one / other for one, other in pairs),
-        "cpu_us": cpu[False],
-        "more_cpu": cpu[True] / cpu[False] - 1,
+        "per_s": statistics.median(run["per_s"] for run in runs["alone"]),
+        "with_crowd_per_s": statistics.median(run["per_s"] for run in runs["crowd"]),
+        "slower": 1 - statistics.median(ratios),
+        "slower_at_best": 1 - ratios[-2],
+        "slower_at_worst": 1 - ratios[1],
+        "cpu_us": cpu["alone"],
+        "more_cpu": cpu["crowd"] / cpu["alone"] - 1,
     }
 
 
@@ -224,29 +233,31 @@ def work(folder: Path, length: str, backend: str) -> dict[str, float]:
         raise SystemExit("".join(said))
     first = last = spent(process.pid)
     while process.poll() is None:
-        last = max(last, spent(process.pid))  # until provers end and what they started with them
+        now = spent(process.pid)
+        last = now if now["proofs"] >= last["proofs"] else last  # until provers end and what they started with them
         time.sleep(0.5)
     process.stderr.close()
-    proving, all_ = (last[k] - first[k] for k in (0, 1))
-    return {"cpu_s": all_, "proving_cpu_s": proving, "share": proving / all_}
+    cpu = {part: last[part] - first[part] for part in PARTS}
+    return {"share": cpu["proofs"] / sum(cpu.values()), **{f"{part}_cpu_s": taken for part, taken in cpu.items()}}
 
 
-def spent(pid: int) -> tuple[float, float]:
-    """CPU time of a live run so far, s: in the programs that provers start, and in all."""
-    proving = total = 0.0
-    try:
+PARTS = ("proofs", "provers", "market", "chain", "run")  # programs that make proofs; nodes; coordinator; chain; rollup
+
+
+def spent(pid: int) -> dict[str, float]:
+    """CPU time of a live run so far by what took it, s."""
+    told: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+    with suppress(psutil.NoSuchProcess):  # something ended meanwhile: the next look tells
         live = psutil.Process(pid)
-        for process in (live, *live.children(recursive=True)):
-            times = process.cpu_times()
-            own, ended = times.user + times.system, times.children_user + times.children_system
-            parts = [process, *process.parents()]
-            chain = [part for part in parts if live in part.parents()]  # up to the role
-            is_prover = bool(chain) and "prover" in chain[-1].cmdline()[:5]
-            total += own + ended
-            proving += (ended if process == chain[-1] else own + ended) if is_prover else 0.0
-    except psutil.NoSuchProcess:
-        return (0.0, 0.0)  # something ended meanwhile: the next look tells
-    return proving, total
+        told["run"] = sum(live.cpu_times()[:2])
+        for role in live.children():
+            words = role.cmdline()[:5]
+            part = "provers" if "prover" in words else "market" if "market" in words else "chain"
+            times = role.cpu_times()
+            below = cpu_s(role) - times.user - times.system + times.children_user + times.children_system
+            told[part] += times.user + times.system
+            told["proofs" if part == "provers" else part] += below
+    return told
 
 
 if __name__ == "__main__":

@@ -1,87 +1,11 @@
-"""A real PostgreSQL for the tests of the journal: started once, as a user without rights, in a folder of its own."""
+"""A real PostgreSQL for the tests of the journal, started once."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Generator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-FOLDERS = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"), Path("/usr/bin"))
-NOBODY = "nobody"
-
-
-def binaries() -> Path | None:
-    return next((folder for folder in FOLDERS if (folder / "initdb").exists()), None)
-
-
-class Server:
-    """A PostgreSQL that can be stopped and started."""
-
-    def __init__(self, folder: Path, programs: Path) -> None:
-        self.folder, self._programs = folder, programs
-        self._user = NOBODY if os.geteuid() == 0 else None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self._process: subprocess.Popen[bytes] | None = None
-        if self._user:
-            shutil.chown(folder, self._user)
-        self._run("initdb", "-D", str(folder / "data"), "-U", "market", "-A", "trust", "--no-sync")
-
-    def _run(self, *command: str) -> None:
-        done = subprocess.run(
-            [str(self._programs / command[0]), *command[1:]],
-            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, user=self._user, cwd="/",
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(done.stdout)
-
-    def start(self) -> None:
-        for _ in range(1_200):
-            if self._process is None or self._process.poll() is not None:  # at first, and while old memory is in use
-                options = (
-                    "-D",
-                    str(self.folder / "data"),
-                    "-p",
-                    str(self.port),
-                    "-k",
-                    "",
-                    "-h",
-                    "127.0.0.1",
-                    "-c",
-                    "fsync=off",
-                )  # no power is lost here, and recovery would sync every file there is
-                self._process = subprocess.Popen(
-                    [str(self._programs / "postgres"), *options], user=self._user, cwd="/", stderr=subprocess.DEVNULL
-                )
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=1).close()
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-            else:
-                return
-        message = "PostgreSQL did not start within 60 s"
-        raise RuntimeError(message)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(3)  # SIGQUIT: at once, as when the machine loses power
-            self._process.wait()
-
-    def url(self, database: str) -> str:
-        return f"postgresql://market@127.0.0.1:{self.port}/{database}"
-
-    def database(self, name: str) -> str:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return self.url(name)
+from benchmarks.postgres import Server, binaries, running
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +13,8 @@ def postgres() -> Generator[Server]:
     programs = binaries()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql): its journal is not tested here")
-    # Not below pytest's own folder: another pytest that starts meanwhile takes its other users' rights away.
-    with tempfile.TemporaryDirectory(prefix="proofyard-postgres-", ignore_cleanup_errors=True) as place:
-        server = Server(Path(place), programs)
-        server.start()
+    with running(programs, durable=False) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
