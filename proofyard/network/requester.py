@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from typing_extensions import override
 
@@ -105,15 +105,16 @@ def why_untaken(view: dict[str, Any]) -> str:
     return ", ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items())) or "no prover gave a reason"
 
 
-class Requested:
+class Requested(Protocol):
     """Something that wants proofs on and on."""
 
     def tasks(self) -> Iterator[Task]:
         """Yield what to ask for next."""
-        raise NotImplementedError
+        ...
 
     def heard(self, task: Task, asked: Asked) -> None:
         """Note what became of asking."""
+        ...
 
 
 class Rollup(Requested):
@@ -139,6 +140,10 @@ class Rollup(Requested):
         """Yield batch after batch; each follows the one before."""
         while True:
             yield Task(run_batch(self._load.ledger, list(islice(self._transfers, self.size))), self.size)
+
+    @override
+    def heard(self, task: Task, asked: Asked) -> None:
+        """Go on with the next batch, whatever became of this one; `Roots` asks again."""
 
 
 async def ask_on(
