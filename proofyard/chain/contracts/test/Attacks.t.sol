@@ -57,6 +57,19 @@ contract CalledVault is Vault {
     function called() external {}
 }
 
+/// @title Asks for a proof, and takes everything back unless the lot falls on whom it favours.
+contract Picky {
+    function begin(StakedPoolMarket pool, uint64 amount) external {
+        Vault(address(pool.VAULT())).deposit(amount);
+        pool.enter(amount);
+    }
+
+    function ask(StakedPoolMarket pool, bytes32 circuit, int16 favourite) external returns (uint256 job) {
+        job = pool.request(circuit, "picky", 80_000_000, 1_000_000);
+        require(pool.jobOf(job).prover == favourite, "not this time");
+    }
+}
+
 contract AttacksTest is Base {
     function test_reentering_a_withdrawal_takes_nothing_twice_and_a_refusal_hurts_nobody_else() public {
         CallingToken calling = new CallingToken();
@@ -109,12 +122,96 @@ contract AttacksTest is Base {
         new StakedPoolMarket(vault, verifier, params);
     }
 
+    function test_whoever_makes_a_block_chooses_the_dice_of_a_rule_on_chain() public {
+        StakedPoolMarket pool = pooled();
+        for (uint256 k = 0; k < 2; ++k) {
+            uint256 wanted = k; // the proposer tries one randomness after another, and publishes the block it likes
+            int16 drawn = -1;
+            for (uint256 randomness = 1; drawn != int16(uint16(wanted)); ++randomness) {
+                vm.prevrandao(bytes32(randomness));
+                drawn = drawnBy(pool);
+            }
+            equal(uint256(uint16(drawnBy(pool))), wanted, "the same block, the same draw");
+        }
+    }
+
+    function test_who_asks_by_a_contract_can_take_the_draw_back() public {
+        StakedPoolMarket pool = pooled();
+        (Picky picky, address own) = (new Picky(), address(pool.VAULT()));
+        token.mint(address(picky), 10e18);
+        vm.prank(address(picky));
+        token.approve(own, type(uint256).max);
+        picky.begin(pool, 5e9);
+        uint256 turned = 0; // draws it took back, a block each
+        for (uint256 asked = 0; asked < 8; ++turned) {
+            vm.roll(block.number + 1);
+            vm.prevrandao(keccak256(abi.encode(turned)));
+            try picky.ask(pool, CIRCUIT, 1) returns (uint256 job) {
+                equal(uint256(uint16(pool.jobOf(job).prover)), 1, "always the favourite");
+                ++asked;
+            } catch {}
+        }
+        if (turned < 10) revert("it never had to take one back");
+        equal(pool.jobs(), 8, "and nothing of the others is left");
+    }
+
     function test_an_order_is_no_order_on_a_fork_of_the_chain() public {
         (Signed.Order memory o,) = order(1, 10);
         bytes memory signature = signed(REQUESTER, market.hashOrder(o));
         vm.chainId(block.chainid + 1);
         vm.expectRevert(Signed.BadSignature.selector);
         market.request(o, signature);
+    }
+
+    /// @dev Draw once for a request that is not kept: what it would be in this block.
+    function drawnBy(StakedPoolMarket pool) private returns (int16 drawn) {
+        try this.drawAndUndo(pool) {} catch (bytes memory told) {
+            assembly {
+                drawn := mload(add(told, 32))
+            }
+        }
+    }
+
+    function drawAndUndo(StakedPoolMarket pool) external {
+        vm.prank(requester);
+        uint256 job = pool.request(CIRCUIT, "undone", 80_000_000, 1_000_000);
+        int256 drawn = pool.jobOf(job).prover;
+        assembly {
+            mstore(0, drawn)
+            revert(0, 32)
+        }
+    }
+
+    /// @dev A pool in which two provers of equal stake hold the first two seats, and the requester has money.
+    function pooled() private returns (StakedPoolMarket pool) {
+        Vault own = new Vault(token, DAY, 8 * DAY);
+        pool = new StakedPoolMarket(own, verifier, poolParams());
+        address[] memory keepers = new address[](1);
+        keepers[0] = address(pool);
+        own.seal(keepers);
+        address[3] memory people = [prover, delegator, requester];
+        for (uint256 k = 0; k < 3; ++k) {
+            token.mint(people[k], 100e18);
+            vm.prank(people[k]);
+            token.approve(address(own), type(uint256).max);
+            vm.prank(people[k]);
+            own.deposit(100e9);
+            vm.prank(people[k]);
+            pool.enter(100e9);
+            if (k == 2) continue;
+            vm.prank(people[k]);
+            pool.act(0, 10, 64); // offer: 10 gwei for a gas, 64 proofs at once
+            vm.prank(people[k]);
+            pool.act(1, 50e9, 0); // stake
+        }
+    }
+
+    function poolParams() private pure returns (uint64[] memory p) {
+        p = new uint64[](30);
+        (p[0], p[1], p[2], p[3], p[4], p[6], p[7]) = (32, 32, 1, 25, 4, 604_800_000, 3_600_000);
+        (p[8], p[9], p[10], p[11], p[12], p[13]) = (600_000, 5_400_000, 200, 150, 201_600, 250);
+        (p[15], p[16], p[17], p[18], p[19]) = (30_000, 86_400_000, 6_000_000, 180_000, 20_000);
+        (p[20], p[21], p[22], p[23], p[24]) = (75, 125, 7_200, 10, 3_600_000);
     }
 
     function contestParams() private pure returns (uint64[] memory p) {

@@ -17,6 +17,8 @@ interface Vm {
     function addr(uint256 key) external pure returns (address);
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
+    function prevrandao(bytes32 randomness) external;
+    function roll(uint256 number) external;
 }
 
 /// @title Accepts a proof that is the hash of its public inputs: as much of a proof as tests of money need.
