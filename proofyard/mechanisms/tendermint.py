@@ -3,8 +3,9 @@
 Rules
     A job is a height; one is decided at a time, and REQUEST for the next is FULL until then. The committee is the
     `committee` largest stakes (STAKE, UNSTAKE; ties to the lower number), newly formed every `epoch_blocks` heights;
-    its weights are those stakes, or one each. In round r the member (height + r) mod n proposes: the job is ASSIGNED
-    to it, PROVE is its proposal (PROVEN). Without one in time (EXPIRE) the round goes on without (BIDDING).
+    its weights are those stakes, or one each. What is unstaked can be slashed for `exit_ms`; then WITHDRAW pays it.
+    In round r the member (height + r) mod n proposes: the job is ASSIGNED to it, PROVE is its proposal (PROVEN).
+    Without one in time (EXPIRE) the round goes on without (BIDDING).
     VOTE: `detail` 2r + 1 is a prevote and 2r + 2 a precommit of round r, `word` what for, 0 = nil. The committee is
     called to the ballot `ballot[job]`, and an honest member votes for `choice[job]`: prevotes for the proposal, or for
     nil if there is none or two; precommits for what a quorum prevoted (from then on the only value that is proposed
@@ -65,11 +66,13 @@ from proofyard.core import (
     bips_of,
     check,
     lose_job,
+    move,
     move_stake,
     out_of_range,
     settle_job,
     slash,
     spec,
+    take_out,
     ticket_of,
 )
 
@@ -103,12 +106,15 @@ class Params(NamedTuple):
     stall_ms: int = 600_000  # ms without a quorum of votes until a height is given up
     max_rounds: int = 20  # rounds until a height is given up
     slash_bips: int = 0  # bips of its stake that whoever proposes or votes twice loses; burnt
+    exit_ms: int = 0  # ms from UNSTAKE to WITHDRAW, in which stake can be slashed; 0 = at once; 604_800_000 on Starknet
     epoch_blocks: int = 1_132  # heights a committee stands for
 
 
 class State(NamedTuple):
     book: Book
     stake: GweiByActor  # in the contract
+    exiting: GweiByActor  # unstaked, weighs no more in the next committee
+    matures: ByActor  # ms, from when it can be withdrawn
     seat: ByActor  # place in the committee from 1, 0 none
     weight: ByActor  # of its votes
     member: ByActor  # actor of each place, in the first `members` rows
@@ -143,6 +149,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "prevote_max_ms": (1, MAX_TIME), "precommit_ms": (1, p.precommit_max_ms), "precommit_max_ms": (1, MAX_TIME),
         "propose_more_ms": (0, MAX_TIME), "prevote_more_ms": (0, MAX_TIME), "precommit_more_ms": (0, MAX_TIME),
         "stall_ms": (1, MAX_TIME), "max_rounds": (1, MAX_ROUNDS), "slash_bips": (0, BIPS),
+        "exit_ms": (0, MAX_TIME),
         "epoch_blocks": (1, MAX_TIME),
     }  # fmt: skip
     return out_of_range(p, ranges)
@@ -326,6 +333,19 @@ def punish(p: Params, s: State, actor: int) -> None:
     """Take a share of the stake of whoever contradicted itself."""
     s.two_faced[0] += 1
     slash(s.book, actor, s.stake, actor, s.book.burnt, 0, bips_of(s.stake[actor], p.slash_bips))
+    slash(s.book, actor, s.exiting, actor, s.book.burnt, 0, bips_of(s.exiting[actor], p.slash_bips))
+
+
+@spec
+def leave(p: Params, s: State, e: Event) -> Verdict:
+    """Take stake out: it stops weighing with the next committee, and can be slashed until it may be withdrawn."""
+    if p.exit_ms == 0:
+        return move_stake(s.book, s.stake, e)
+    if e.amount > s.stake[e.actor]:
+        return Verdict.POOR
+    move(s.stake, e.actor, s.exiting, e.actor, e.amount)
+    s.matures[e.actor] = e.time + p.exit_ms
+    return Verdict.OK
 
 
 @spec
@@ -420,8 +440,13 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     verdict = check(s.book, e)
     if verdict != Verdict.OK:
         return verdict
-    if e.kind == Kind.STAKE or e.kind == Kind.UNSTAKE:
+    if e.kind == Kind.STAKE:
         return move_stake(s.book, s.stake, e)  # it weighs from the next committee on
+    if e.kind == Kind.UNSTAKE:
+        return leave(p, s, e)
+    if e.kind == Kind.WITHDRAW:
+        early = s.exiting[e.actor] > 0 and e.time < s.matures[e.actor]
+        return Verdict.EARLY if early else take_out(s.book, s.exiting, e)
     if e.kind == Kind.REQUEST:
         return request(p, s, e)
     if e.kind == Kind.PROVE:

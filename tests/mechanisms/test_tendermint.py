@@ -337,6 +337,26 @@ def test_a_proposer_of_two_blocks_gets_neither(bips: int) -> None:
     assert (c.round(), c.proposer) == (1, 2)
 
 
+def test_who_unstakes_before_it_contradicts_itself_is_slashed_while_its_stake_is_on_its_way_out() -> None:
+    """1.4: an exit lock of 7 days on Starknet; without one a member is beyond slashing while its vote still weighs."""
+    week = 604_800_000
+    at_once, locked = (Committee(*[9_000] * 4, slash_bips=1_000, exit_ms=exit_ms) for exit_ms in (0, week))
+    for c in (at_once, locked):
+        c.propose()
+        c.ok(Kind.UNSTAKE, 2, amount=9_000)
+        assert c.do(Kind.UNSTAKE, 2, amount=1) == Verdict.POOR
+        c.votes(2)
+        c.ok(Kind.VOTE, 2, detail=1, word=0)  # a second, other vote
+    assert (int(at_once.b.slashed[2]), int(locked.b.slashed[2])) == (0, 900)
+    assert at_once.do(Kind.WITHDRAW, 2) == Verdict.POOR
+    locked.now += week - 1
+    assert locked.do(Kind.WITHDRAW, 2) == Verdict.EARLY
+    locked.now += 1
+    assert locked.do(Kind.WITHDRAW, 2, amount=8_101) == Verdict.POOR
+    locked.ok(Kind.WITHDRAW, 2)
+    assert int(locked.b.cash[2]) == RICH - 900
+
+
 def test_a_two_faced_vote_counts_once() -> None:
     plain, strict = Committee(9_000, 1, 1, 1), Committee(9_000, 9_000, 9_000, 9_000, slash_bips=1_000)
     for c in (plain, strict):
