@@ -52,7 +52,7 @@ SIZE = 4
 BLOCK_S, DEPTH = 0.2, 20  # blocks; anvil saves its state every two seconds, which is ten
 SPARE = 4  # blocks of the depth that have to be left when anvil is killed
 GAS_WEI = 10**21
-END_S = 120.0  # s until all is final and settled
+END_S = 300.0  # s until all is final and settled
 
 
 class Plan(NamedTuple):
