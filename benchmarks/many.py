@@ -108,7 +108,7 @@ def ray_of_two() -> Generator[str]:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it raises a plain Exception
         raise RuntimeError(f"Ray did not start: {error}") from None
     try:
         yield cluster.address
