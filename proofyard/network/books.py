@@ -61,6 +61,7 @@ class Books:
         self.proofs: dict[tuple[int, int], bytes] = {}  # by job and prover
         self.places: dict[str, tuple[str, int]] = {}  # whose money of the chain's came or left, and gwei, by place
         self.announced: dict[int, int] = {}  # gwei by actor that may leave the vault
+        self.uncovered: dict[str, int] = {}  # gwei by address that the rule holds and that left the vault by itself
         self.flows: dict[str, int] = {}  # gwei that came in since the last batch, by address
         self.recorded: set[str] = set()  # heads that stand in rows of the journal as settled
         self.paying: dict[str, Sent] = {}  # batches that pay a proof, by head
@@ -118,6 +119,10 @@ class Books:
         if row.kind == Record.WITHDRAWAL:
             signed = row.amount if "verb" in body else -int(body["announced"])
             self.announced[row.actor] = self.announced.get(row.actor, 0) + signed
+            short = int(body["asked"]) - int(body["announced"]) - row.amount if "asked" in body else 0
+            if short:
+                address = self.market.addresses[row.actor]
+                self.uncovered[address] = self.uncovered.get(address, 0) + short
 
     def changes(self, part: Part) -> dict[str, int]:
         """Return what a part moves besides its payments, gwei by address; they sum to zero."""

@@ -142,8 +142,10 @@ class Settler:
         """Say how far the chain is."""
         books = self._books
         followed = books.market.last.seq if books is not None else -1
+        uncovered = dict(books.uncovered) if books is not None else dict[str, int]()
         return {"batches": self.batches, "settled_seq": self.settled, "followed_seq": followed, "idle": self._idle,
-                "gas": self.gas, "block": self._newest, "trouble": self.trouble}  # fmt: skip
+                "gas": self.gas, "block": self._newest, "trouble": self.trouble,
+                "uncovered_gwei": uncovered}  # fmt: skip
 
     # What comes from the chain.
 

@@ -171,6 +171,25 @@ def test_a_mandate_can_be_used_up_by_a_lie(yard: Yard, people: tuple[Client, Cli
     assert friend.free() == before + 700
 
 
+def test_leaving_money_is_taken_until_it_has_left_then_the_batch_is_refused_whole(
+    yard: Yard, people: tuple[Client, Client, Client]
+) -> None:
+    requester, leaver = people[1], yard.client(4)
+    leaver.mint(TOKEN)
+    leaver.deposit(TOKEN)
+    leaver.grant(Mandate(leaver.address, TOKEN, now(yard) + 9 * DAY))
+    leaver.leave(leaver.free())
+    before = requester.free()
+    change(people, {leaver.address: -600, requester.address: 600})
+    assert requester.free() == before + 600
+    yard.pass_time(DAY + 1)
+    leaver.withdraw()
+    head = requester.read("Settlement", "head")
+    with refused("Poor"):
+        change(people, {leaver.address: -1, requester.address: 1})
+    assert (requester.free(), requester.read("Settlement", "head")) == (before + 600, head)
+
+
 def test_changes_that_make_money_are_refused(yard: Yard, people: tuple[Client, Client, Client]) -> None:
     coordinator, requester, _ = people
     with pytest.raises(BadInput, match="sum to zero"):

@@ -14,6 +14,7 @@ import pytest
 from network import markets as m
 from network.yard import BROUGHT, CEILING, DELAY_S, Yard, ask, entered, prove_all, rows_of, settled, yards
 
+from proofyard.network.client import AsyncMarket
 from proofyard.network.purse import enter
 from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
 from proofyard.network.refusals import Refused
@@ -190,6 +191,32 @@ def test_money_leaves_the_market_and_the_vault(make_yard: Callable[..., Yard], t
     assert report.ok, report.first_failure
     assert report.chain is not None
     assert report.chain["withdrawals"] == 2
+
+
+def test_staked_money_that_leaves_the_vault_is_told_and_stays_told(
+    make_yard: Callable[..., Yard], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    yard, path = make_yard(), tmp_path / "market.db"
+    address, staked = m.PROVER.address.lower(), 100 * m.TOKEN
+
+    async def told(market: AsyncMarket) -> dict[str, int]:
+        found: dict[str, int] = (await market.market())["settlement"]["uncovered_gwei"]
+        return {each.lower(): gwei for each, gwei in found.items()}
+
+    async def play() -> None:
+        async with entered(yard, yard.coordinator(path)) as (requester, prover):
+            assert await told(requester) == {}
+            await asyncio.to_thread(yard.purse(m.PROVER).client.leave, BROUGHT)  # its stake too
+            await m.until(lambda: told(requester), {address: staked})
+            actor = await prover.actor()
+            assert (actor["cash"], actor["stake"]) == (0, staked)  # in the journal it is there to be slashed
+            assert yard.bank().client.free(m.PROVER.address) == 0  # in the vault it is not
+        async with m.running(yard.coordinator(path)) as client:  # from the journal, after a start
+            again = client(m.REQUESTER, 60)
+            await m.until(lambda: told(again), {address: staked})
+
+    asyncio.run(play())
+    assert "money the rule holds is leaving the vault" in caplog.text
 
 
 def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
