@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -223,3 +224,14 @@ def test_sizes_nobody_has_a_circuit_for_are_refused_at_once(
     done = proofyard("live", scenario, "--backend", backend, "--transfers", transfers)
     assert done.returncode == 2
     assert f"--transfers: wanted one of {sizes} with --backend {backend}, got {transfers}." in done.stderr
+
+
+def test_a_chain_ends_with_whoever_started_it() -> None:
+    started = "import sys; from proofyard.chain import devchain; print(devchain.start().process.pid, flush=True)"
+    command = [sys.executable, "-c", f"{started}; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        chain = os.pidfd_open(int(parent.stdout.readline()))
+        parent.send_signal(signal.SIGKILL)
+        select.select([chain], [], [])  # readable once the process has ended
+        os.close(chain)
