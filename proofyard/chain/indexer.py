@@ -58,6 +58,7 @@ class Indexer:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.executescript(SCHEMA)
+        self.head: dict[str, Any] = {}  # the newest block when everything was read last; empty when something is left
 
     def close(self) -> None:
         """Close the file."""
@@ -70,17 +71,22 @@ class Indexer:
 
     def poll(self) -> list[ChainEvent]:
         """Read what is new: first what was taken back, newest first, then what came, oldest first."""
+        head = self.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+        if head["hash"] == self.head.get("hash"):
+            return []  # neither came nor went anything since the last time
         gone = self._rewind()
         found: list[ChainEvent] = []
-        newest = self.chain.block_number() - self.confirmations
+        newest = int(head["number"], 16) - self.confirmations
         first = self._next()
         while first <= newest:
             last = min(newest, first + self.chain.profile.log_blocks - 1)
             part = self._read(first, last)
             if part is None:  # it changed while we read: next time
-                break
+                self.head = {}
+                return gone + found
             found += part
             first = last + 1
+        self.head = head
         return gone + found
 
     def follow(self, *, seconds: float | None = None) -> Generator[ChainEvent]:

@@ -81,10 +81,12 @@ class Bank:
         return self._indexer.poll()
 
     def newest(self) -> tuple[int, Block]:
-        """Return the number of the newest block, and the newest block that has its confirmations."""
-        newest = self.chain.block_number()
+        """Return the number of the newest block, by the last `poll`, and the newest that has its confirmations."""
+        header = self._indexer.head or self.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
+        newest = int(header["number"], 16)
         deep = max(0, newest - self.chain.profile.confirmations)
-        header = self.chain.rpc("eth_getBlockByNumber", hex(deep), False)  # noqa: FBT003 - JSON-RPC
+        if deep < newest:
+            header = self.chain.rpc("eth_getBlockByNumber", hex(deep), False)  # noqa: FBT003 - JSON-RPC
         return newest, Block(deep, header["hash"])
 
     def now(self) -> int:
