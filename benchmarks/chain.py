@@ -168,6 +168,12 @@ def measure_batches(bench: Bench) -> dict[str, Counts]:
     return {JOINED: minus(whole, bare)}
 
 
+def rules() -> dict[str, list[int]]:
+    """Return the parameters that the rules on chain are measured with."""
+    told = RULES | {"StakedPoolMarket": "staked_pool(supply = 0, min_stake_per_capacity = 1)"}
+    return {contract: [*rule(text, "rule").params] for contract, text in told.items()}
+
+
 def measure_rules(bench: Bench) -> dict[str, Counts]:
     """Count a job's whole life in each rule on chain, with eight provers that have standing offers."""
     found: dict[str, Counts] = {}
@@ -253,20 +259,18 @@ def main() -> None:
     light = compile_sources({"light.sol": LIGHT_SOURCE})["Light"].bytecode
     circuits = {REAL: Circuit(verifier, 3_000_000, Kind.ROLLUP),
                 LIGHT: Circuit(light, 100_000, Kind.ROLLUP, 1, light, 100_000, KEY)}  # fmt: skip
-    rules = {contract: [*rule(name, "rule").params] for contract, name in RULES.items()}
-    pool = rule("staked_pool(supply = 0, min_stake_per_capacity = 1)", "rule")
-    rules["StakedPoolMarket"] = [*pool.params]
+    terms = rules()
     owner = accounts[0]
     with devchain.running(more=("--steps-tracing",)) as node:  # tracing slows it down
         chain = Chain(profiles.read("anvil"), node.url)
-        deployment = deploy(Outbox(chain, owner), owner.address, circuits, terms=Terms(), rules=rules)
+        deployment = deploy(Outbox(chain, owner), owner.address, circuits, terms=Terms(), rules=terms)
         bench = Bench(chain, deployment, accounts)
         found, bare, single = measure_market(bench, proof)
         found |= measure_batches(bench) | measure_rules(bench)
     with devchain.running() as node:
         chain = Chain(profiles.read("anvil"), node.url)
         start = time.perf_counter()
-        deployment = deploy(Outbox(chain, owner), owner.address, circuits, terms=Terms(), rules=rules)
+        deployment = deploy(Outbox(chain, owner), owner.address, circuits, terms=Terms(), rules=terms)
         seconds = time.perf_counter() - start
         bench = Bench(chain, deployment, accounts)
         bench.clients[2].stake(1_000 * TOKEN)

@@ -11,7 +11,22 @@ from chain.yard import CIRCUIT, TOKEN, Yard, light_circuit
 from eth_abi.abi import encode
 from web3 import Web3
 
-from proofyard.chain import Chain, Client, Kind, Offer, Order, Outbox, cost, deploy, devchain, profiles, statement_of
+from benchmarks import chain as measured
+from proofyard.chain import (
+    Chain,
+    Circuit,
+    Client,
+    Kind,
+    Offer,
+    Order,
+    Outbox,
+    cost,
+    deploy,
+    devchain,
+    profiles,
+    statement_of,
+)
+from proofyard.chain.build import compile_sources
 from proofyard.chain.measure import Counts
 from proofyard.cli.chain import chain
 from proofyard.core.errors import BadInput
@@ -175,3 +190,21 @@ def test_an_account_on_monad_keeps_its_reserve() -> None:
         assert not outbox.knows("spend")
     finally:
         node.stop()
+
+
+def test_the_gas_that_feeds_the_simulator_is_what_the_contracts_take_now() -> None:
+    accounts = [devchain.account(number) for number in range(measured.PROVERS + 2)]
+    light = compile_sources({"light.sol": measured.LIGHT_SOURCE})["Light"].bytecode
+    circuits = {measured.LIGHT: Circuit(light, 100_000, Kind.ROLLUP, 1, light, 100_000, measured.KEY)}
+    with devchain.running(block_s=0.1, more=("--steps-tracing",)) as node:
+        there = Chain(profiles.read("anvil"), node.url)
+        deployment = deploy(Outbox(there, accounts[0]), accounts[0].address, circuits, rules=measured.rules())
+        bench = measured.Bench(there, deployment, accounts)
+        found = measured.measure_batches(bench) | measured.measure_rules(bench)
+    for name, counts in found.items():
+        for prices in (profiles.read(chain_name).gas for chain_name in ("ethereum", "monad")):
+            # A draw looks at provers until it finds the one it fell on: so many slots more or less.
+            drawn = measured.PROVERS * prices.cold_slot if "staked_pool" in name else 0
+            committed = gas.scenarios()[name].gas_at(prices)
+            assert counts.gas_at(prices) == pytest.approx(committed, rel=TOLERANCE, abs=drawn), name
+    assert set(gas.scenarios()) - set(found) == {gas.VERIFY, gas.SINGLE, "market: assign and prove one job"}
