@@ -67,7 +67,6 @@ from proofyard.core import (
     check,
     lose_job,
     move,
-    move_stake,
     out_of_range,
     settle_job,
     slash,
@@ -339,10 +338,11 @@ def punish(p: Params, s: State, actor: int) -> None:
 @spec
 def leave(p: Params, s: State, e: Event) -> Verdict:
     """Take stake out: it stops weighing with the next committee, and can be slashed until it may be withdrawn."""
-    if p.exit_ms == 0:
-        return move_stake(s.book, s.stake, e)
     if e.amount > s.stake[e.actor]:
         return Verdict.POOR
+    if p.exit_ms == 0:
+        move(s.stake, e.actor, s.book.cash, e.actor, e.amount)
+        return Verdict.OK
     move(s.stake, e.actor, s.exiting, e.actor, e.amount)
     s.matures[e.actor] = e.time + p.exit_ms
     return Verdict.OK
@@ -441,7 +441,8 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     if verdict != Verdict.OK:
         return verdict
     if e.kind == Kind.STAKE:
-        return move_stake(s.book, s.stake, e)  # it weighs from the next committee on
+        move(s.book.cash, e.actor, s.stake, e.actor, e.amount)  # it weighs from the next committee on
+        return Verdict.OK
     if e.kind == Kind.UNSTAKE:
         return leave(p, s, e)
     if e.kind == Kind.WITHDRAW:
