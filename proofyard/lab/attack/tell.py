@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import tomli_w
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,7 @@ from proofyard.lab.words import digits, duration
 from proofyard.scenario import files
 
 FIGURE_GWEI = 10**9
+WIDEST = 1_000  # columns, beyond any terminal
 
 
 def policy(find: Find) -> str:
@@ -80,27 +82,23 @@ def _finite(value: float) -> float | None:
 
 
 def finds_table(finds: Sequence[Find], width: int = 80) -> Table:
-    """Build a row per attack: what it earns, who pays."""
+    """Build a row per attack: what it earns, who pays; what it does to the market where `width` has room for it."""
+    whole = _finds_table(finds, wide=True)
+    return whole if Console(width=WIDEST).measure(whole).maximum <= width else _finds_table(finds, wide=False)
+
+
+def _finds_table(finds: Sequence[Find], *, wide: bool) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     shown.add_column("attack, by", no_wrap=True)
     for name in ("gain, tokens", f"{CONFIDENCE:.0%} interval", "of honest\nprofit"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("who pays", overflow="fold", min_width=10)
-    wide = width >= 100  # noqa: PLR2004 - columns of the terminal
-    if wide:
-        shown.add_column("damage\nper coin", justify="right")
-        shown.add_column("seen", justify="right")
-        shown.add_column("settled", justify="right")
-        shown.add_column("time to\nproof", justify="right")
+    for name in ("damage\nper coin", "seen", "settled", "time to proof") if wide else ():
+        shown.add_column(name, justify="right", no_wrap=True)
     for find in finds:
-        cells = [
-            _who(find),
-            *_money(find),
-            payer(find) if find.pays or find.hurts else table.NONE,
-        ]
+        cells = [_who(find), *_money(find), payer(find) if find.pays or find.hurts else table.NONE]
         if wide:
-            cells.append(per_coin(find))
-            cells += [table.percent(find.detect), settled(find), waited(find)]
+            cells += [per_coin(find), table.percent(find.detect), settled(find), waited(find)]
         shown.add_row(*cells)
     return shown
 
