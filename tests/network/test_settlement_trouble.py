@@ -78,7 +78,7 @@ def test_a_crash_between_two_payments_of_one_row_pays_both_once(
             paid.extend([batch.head] if payments else [])
             return receipt
 
-        bank.settle = breaks  # type: ignore[method-assign]
+        bank.settle = breaks
         async with entered(yard, coordinator) as (requester, prover):
             first, second = m.tasks(2)
             jobs = [await ask(yard, requester, task) for task in (first, second)]
@@ -117,7 +117,7 @@ def test_a_batch_that_the_chain_takes_back_is_sent_again(make_yard: Callable[[],
         def forgotten(batch: Any, payments: Any, changes: Any) -> Any:
             receipt = settle(batch, payments, changes)
             yard.chain.rpc("anvil_reorg", yard.chain.block_number() - receipt.block + 1, [])
-            bank.settle = settle  # type: ignore[method-assign]
+            bank.settle = settle
             return receipt
 
         async with entered(yard, coordinator) as (requester, prover):
@@ -126,7 +126,7 @@ def test_a_batch_that_the_chain_takes_back_is_sent_again(make_yard: Callable[[],
                 await blocks(yard, 3)  # the word's block stays
                 began = yard.chain.block_number()
                 if not deep:
-                    bank.settle = forgotten  # type: ignore[method-assign]
+                    bank.settle = forgotten
                 await prover.prove(job, m.proof_of(task, m.PROVER))
                 await settled(requester)
                 if deep:
