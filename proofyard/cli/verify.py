@@ -41,6 +41,7 @@ def verify(
     start_quickly()
     from proofyard.core.errors import Fault
     from proofyard.proofs import session
+    from proofyard.proofs.statement import written
 
     place = proof / "proof.json" if proof.is_dir() else proof
     given = _read(place)
@@ -55,7 +56,7 @@ def verify(
     if reason:
         raise Fault(f"{place}: refused: {reason}")
     warning = session.warning(given)
-    told = {name: f"{number:#x}" for name, number in given.statement._asdict().items()}
+    told = written(given.statement)
     if json:
         print_json({"valid": True, "circuit": given.circuit, "secure": given.secure, "statement": told})
         return

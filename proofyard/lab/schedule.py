@@ -11,6 +11,7 @@ from proofyard.lab.report import Figure, Rows
 from proofyard.lab.times import COLUMNS, in_words, rows
 from proofyard.lab.words import unit_of
 from proofyard.proofs.parallel import Result, Span
+from proofyard.proofs.statement import written
 
 KINDS = ("witness", "batch", "join", "verify", "lost")
 ROW = 46  # px for a worker
@@ -21,8 +22,7 @@ MOST = 400  # bars drawn
 def page(result: Result, batches: int, title: str, warning: str = "") -> str:
     """Write the page: the picture, and the table below it."""
     proof = result.proof
-    names = zip(proof.statement._fields, proof.statement, strict=True)
-    said = [[name, hex(number) if number > 2**63 else str(number)] for name, number in names]
+    said = [list(line) for line in written(proof.statement).items()]
     under = f"Backend {html.escape(proof.backend)}, circuit <code>{html.escape(proof.circuit)}</code>"
     words = html.escape(in_words(result, batches))
     if warning:

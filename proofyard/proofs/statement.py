@@ -72,12 +72,16 @@ def state_joined(left: Statement, right: Statement) -> Statement:
     return left._replace(new_root=right.new_root, commitment=commitment, fee_gwei=fees)
 
 
+def written(statement: Statement) -> dict[str, str]:
+    """Write each number as people do: amounts and the chain in decimals, the address with all its digits."""
+    digits = {"fee_gwei": "d", "chain_id": "d", "payout": f"#0{2 + ADDRESS_BITS // 4}x"}
+    return {name: format(number, digits.get(name, "#x")) for name, number in statement._asdict().items()}
+
+
 def difference(wanted: Statement, given: Statement) -> str:
     """Say in which number two statements differ, "" if in none."""
-    for name, mine, theirs in zip(wanted._fields, wanted, given, strict=True):
-        if mine != theirs:
-            return f"{name} is {theirs:#x}, not {mine:#x}"
-    return ""
+    mine, theirs = written(wanted), written(given)
+    return next((f"{name} is {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]), "")
 
 
 @dataclass(frozen=True)
