@@ -85,7 +85,7 @@ class Params(NamedTuple):
     active: int = 2  # epochs a hatch is open
     lag: int = 1  # hatches from the draw to the hatch it is for
     proof_epochs: int = 1  # epochs after the hatch in which it can be proven
-    bond_gwei: int = 332_000_000 * TOKEN  # gwei
+    bond_gwei: int = 332_000_000 * TOKEN  # gwei that makes a candidate
     tax_gwei: int = 1_660_000 * TOKEN  # gwei kept of every bond that leaves
     fine_gwei: int = 9_600_000 * TOKEN  # gwei for a hatch not proven
     exit_ms: int = 30 * DAY_MS  # ms from the end of the time to prove until the bond is free
