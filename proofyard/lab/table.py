@@ -72,7 +72,7 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
         (
             ("paid", "price_gwei.mean", tokens),
             ("cost", "cost_gwei.mean", tokens),
-            ("overpaid", "overpaymentbips", bips),
+            ("overpaid", "overpayment_bips", bips),
         ),
     ),
     ("wasted work", "Share of all proving time that nobody paid for.", (("", "wasted_work_share", percent),)),
@@ -270,7 +270,7 @@ COMPARED: _Items = (
     ("settled", "proofs.settled", count),
     ("time to\nproof p90", "time_to_proof_ms.p90", duration),
     ("paid,\ntokens", "price_gwei.mean", tokens),
-    ("over-\npaid", "overpaymentbips", bips),
+    ("over-\npaid", "overpayment_bips", bips),
     ("wasted\nwork", "wasted_work_share", percent),
     ("HHI", "concentration.hhi", index),
     ("at a\nloss", "profitable.at_a_loss", count),

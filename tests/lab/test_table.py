@@ -108,6 +108,17 @@ def test_result_fits_and_cuts_nothing(make: Any, width: int, seeds: int) -> None
     assert "28 others" in text
 
 
+def test_every_figure_of_a_table_is_there_where_a_run_defines_it(make: Any) -> None:
+    """A name that no summary has would read as undefined, in every table and for ever."""
+    s = summary([make.drawn_run(1, staked=True)])
+    undefined = {name for line in table.lines(s) for name, value in line.items if value == table.NONE}
+    assert undefined <= {"before slashes", "after"}  # nobody delegated
+    settled = summary([make.run_of(make.jobs_of(3, paid_gwei=[30, 20, 10], cheapest_gwei=[10, 5, 5]),
+                                   make.provers_of(1, wins=[3]))])  # fmt: skip
+    assert ("overpaid", "200 %") in [item for line in table.lines(settled) for item in line.items]
+    assert "200 %" in printed(table.compare_table([settled], 100), 100)
+
+
 def test_rows_of_provers_add_up(make: Any) -> None:
     s = summary([make.drawn_run(3, 40)])
     columns, rows = table.prover_rows(s)
