@@ -13,7 +13,7 @@ from proofyard.core.errors import BadInput
 from proofyard.engine import queue
 from proofyard.policies import Policy
 from proofyard.policies.view import MEMORY
-from proofyard.scenario import ProverClass, Scenario, Stake, policy
+from proofyard.scenario import Market, ProverClass, Scenario, Stake, policy
 from proofyard.worlds import chains, gas
 from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
 from proofyard.worlds.sizes import sizes
@@ -53,6 +53,15 @@ class Cast:
     def count(self) -> int:
         """Number of provers."""
         return len(self.names)
+
+    def favoured(self, market: Market) -> NDArray[np.bool_]:
+        """Mark the provers of the class that whoever keeps the order favours. Raises BadInput."""
+        names = [group.name for group in self.classes]
+        if market.favours and market.favours not in names:
+            raise BadInput("market.favours", f"the name of a class ({', '.join(names)})", market.favours)
+        if market.first_look and not market.favours:
+            raise BadInput("market.first_look", "the class that has it, in market.favours", "none")
+        return np.array([bool(market.favours) and name == market.favours for name in names])[self.group]
 
 
 def cast_of(

@@ -12,6 +12,7 @@ from proofyard.engine import layout, queue
 from proofyard.engine.bind import compile_policy
 from proofyard.engine.cast import Cast, median_time
 from proofyard.engine.events import EVENT_WORDS
+from proofyard.engine.mind import BEHIND
 from proofyard.engine.requests import ONE, Requests
 from proofyard.policies.view import Moment, View
 from proofyard.scenario import Outsource, Scenario
@@ -62,11 +63,11 @@ def furnish(
         minds=minds.words,
         place=minds.place,
         ask=cast.ask if len(minds.place) else np.zeros(0, np.int64),
-        bidders=minds.bidders,
+        bidders=_in_turn(scenario, cast, minds.bidders),
         lookers=minds.lookers,
         hold=_held(scenario, cast),
         part=np.zeros(jobs * cast.count if minds.parting else 0, np.int64),
-        shown=np.zeros(len(View._fields), np.int64),
+        shown=_shown(scenario, cast),
         ends=np.zeros(cast.count, np.int64),
         event=np.zeros(EVENT_WORDS, np.int64),
         heap=layout.queue_of(4096),
@@ -117,13 +118,20 @@ def minds_of(cast: Cast) -> Minds:
 
 def _held(scenario: Scenario, cast: Cast) -> Ints:
     """Say for how long each prover's proofs are held up, ms, by who favours another class; empty: by nobody."""
-    market = scenario.market
-    if not market.favours:
-        return np.zeros(0, np.int64)
-    names = [group.name for group in cast.classes]
-    if market.favours not in names:
-        raise BadInput("market.favours", f"the name of a class ({', '.join(names)})", market.favours)
-    return np.where(cast.group == names.index(market.favours), 0, market.holds)
+    favoured = cast.favoured(scenario.market)
+    return np.where(favoured, 0, scenario.market.holds) if favoured.any() else np.zeros(0, np.int64)
+
+
+def _in_turn(scenario: Scenario, cast: Cast, bidders: Ints) -> Ints:
+    """Let who has a first look bid last."""
+    late = cast.favoured(scenario.market)[bidders] & scenario.market.first_look
+    return np.concatenate([bidders[~late], bidders[late]])
+
+
+def _shown(scenario: Scenario, cast: Cast) -> Ints:
+    """Make room for what a policy is shown; behind it, if somebody has a first look, for what was bid (see `mind`)."""
+    late = cast.favoured(scenario.market) if scenario.market.first_look else np.zeros(0, np.bool_)
+    return np.concatenate([np.zeros(BEHIND if len(late) else len(View._fields), np.int64), late.astype(np.int64)])
 
 
 def _registers(scenario: Scenario, cast: Cast, requests: Requests, seed: int, measured: Trace | None) -> NDArray[Any]:

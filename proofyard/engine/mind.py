@@ -1,4 +1,8 @@
-"""Policies, compiled: show an actor what it may see and let it decide about one job. The honest are not asked."""
+"""Policies, compiled: show an actor what it may see and let it decide about one job. The honest are not asked.
+
+Where somebody has a first look, three things lie behind the words of the view: the job bid for last plus 1, the lowest
+amount named for it, and for each prover whether it is shown that.
+"""
 
 from typing import Any
 
@@ -16,7 +20,10 @@ _AT = {name: k for k, name in enumerate(View._fields)}  # where each field of a 
 _MOMENT, _NOW, _ACTOR, _WORD, _CASH, _STAKE = (_AT[k] for k in ("moment", "now", "actor", "word", "cash", "stake"))
 _JOB, _SIZE, _CEILING, _PAID = (_AT[k] for k in ("job", "size", "ceiling", "paid"))
 _DEADLINE, _READY, _WORK, _COST = (_AT[k] for k in ("deadline", "ready", "work", "cost"))
-_CAPACITY, _PLACE, _PEERS, _ASK = (_AT[k] for k in ("capacity", "place", "peers", "ask"))
+_CAPACITY, _PLACE, _PEERS, _ASK, _RIVAL = (_AT[k] for k in ("capacity", "place", "peers", "ask", "rival"))
+FIELDS = len(_AT)
+_BID_FOR, _LOWEST = FIELDS, FIELDS + 1
+BEHIND = FIELDS + 2  # words before those of the provers
 
 
 @inlined
@@ -42,4 +49,19 @@ def asked(w: World, p: Any, moment: int, prover: int, job: int, ready: int, work
     v[_PAID], v[_DEADLINE] = w.book.paid[job], w.book.deadline[job]
     v[_READY] = ready if ready < queue.NEVER else r.now + work
     v[_WORK], v[_COST] = work, work * p.rate // MS_PER_HOUR + r.gas
-    return call(w.minds[2 * p.mind], w.minds[2 * p.mind + 1], v)
+    if len(v) == FIELDS:
+        return call(w.minds[2 * p.mind], w.minds[2 * p.mind + 1], v)
+    return _with_first_look(w, p, moment, prover, job)
+
+
+@aside
+def _with_first_look(w: World, p: Any, moment: int, prover: int, job: int) -> int:
+    """Show who is favoured the lowest bid for the job, let it decide, and note what it bids."""
+    v = w.shown
+    if v[_BID_FOR] != job + 1:
+        v[_BID_FOR], v[_LOWEST] = job + 1, 0
+    v[_RIVAL] = v[_LOWEST] if moment == Moment.BID and v[BEHIND + prover] != 0 else 0
+    answer = call(w.minds[2 * p.mind], w.minds[2 * p.mind + 1], v)
+    if moment == Moment.BID and answer > 0 and (v[_LOWEST] == 0 or answer < v[_LOWEST]):
+        v[_LOWEST] = answer
+    return answer

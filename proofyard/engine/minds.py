@@ -27,6 +27,8 @@ class Minds:
         self.stage, self.inject = st, inject
         cast = st.cast
         self.price, self.declared = cast.ask.copy(), cast.capacity.copy()
+        self.public = self.price  # what everybody sees when they decide, all at once
+        self.late = cast.favoured(st.scenario.market) & st.scenario.market.first_look  # who sees what others have said
         self.worth = np.zeros(cast.count)  # earned less spent when last asked
         self.spent: Callable[[Ints, Ints], Floats] | None = None
         self.asked = {moment: self._who(moment, steady=True) for moment in Moment}  # provers, on entering
@@ -44,8 +46,7 @@ class Minds:
         """Settle everybody's first price and capacity."""
         for prover in self.asked[Moment.CAPACITY].tolist():
             self.declared[prover] = self._ask(Moment.CAPACITY, 0, prover, 0)
-        for prover in self.asked[Moment.PRICE].tolist():
-            self.price[prover] = self._ask(Moment.PRICE, 0, prover, 0)
+        self._reprice(0, self.asked[Moment.PRICE], self.worth)
 
     def offer(self, now: int, provers: Ints) -> Ints:
         """Let provers state their terms; returns the verdicts."""
@@ -60,14 +61,21 @@ class Minds:
         profit = self._profit(now, costs) if self.learners else self.worth
         for prover in sizing[present[sizing]].tolist():
             self.declared[prover] = self._ask(Moment.CAPACITY, now, prover, 0)
-        for prover in pricing[present[pricing]].tolist():
-            self.price[prover] = self._ask(Moment.PRICE, now, prover, int(profit[prover]))
+        self._reprice(now, pricing[present[pricing]], profit)
         changed = np.flatnonzero((self.price != old_price) | (self.declared != old_declared))
         kept = changed[self.offer(now, changed) != Verdict.OK]
         self.price[kept], self.declared[kept] = old_price[kept], old_declared[kept]
         staking = staking[present[staking]]
         amounts = np.array([self._ask(Moment.STAKE, now, prover, 0) for prover in staking.tolist()], np.int64)
         self._move_stake(now, staking, amounts)
+
+    def _reprice(self, now: int, provers: Ints, profit: Floats) -> None:
+        """Let all name their prices at once; who is favoured with a first look is asked last and sees the others'."""
+        self.public = self.price.copy()
+        for late in (False, True):
+            for prover in provers[self.late[provers] == late].tolist():
+                self.price[prover] = self._ask(Moment.PRICE, now, prover, int(profit[prover]))
+            self.public = self.price
 
     def _move_stake(self, now: int, provers: Ints, amounts: Ints) -> None:
         """Put money to stake, or, for negative amounts, take it out; some rules want to hear the whole new position."""
@@ -111,7 +119,7 @@ class Minds:
         """Show what a prover may see when it is asked about anything but a job."""
         st, cast = self.stage, self.stage.cast
         stake = st.optional("stake")
-        others = np.delete(self.price, prover)
+        others = np.delete(self.public, prover)
         return BLANK._replace(
             moment=int(moment),
             now=now,

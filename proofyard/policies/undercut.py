@@ -1,4 +1,7 @@
-"""Looks at the others' prices and asks less than the cheapest, never less than its cost; alone, all it dares."""
+"""Looks at the others' prices and asks less than the cheapest, never less than its cost; alone, all it dares.
+
+Bids on single jobs nobody sees, but for whom `market.first_look` favours: who sees none bids its cost.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +9,7 @@ from proofyard.core.book import Ints
 from proofyard.core.spec import spec
 from proofyard.policies.view import BIPS, Moment, View, honest
 
-MOMENTS = (Moment.PRICE,)
+MOMENTS = (Moment.PRICE, Moment.BID)
 FIRST = "by_bips"
 LIMITS = {"by_bips": (0, 10_000), "most_bips": (10_000, 10**9)}
 
@@ -21,9 +24,11 @@ class Params(NamedTuple):
 @spec
 def decide(p: Params, _memory: Ints, v: View) -> int:
     """Ask just under the rival."""
-    if v.moment != Moment.PRICE:
+    if v.moment != Moment.PRICE and (v.moment != Moment.BID or v.rival == 0):
         return honest(v)
-    most = v.ask // BIPS * p.most_bips + v.ask % BIPS * p.most_bips // BIPS
+    least = honest(v)
+    most = least // BIPS * p.most_bips + least % BIPS * p.most_bips // BIPS
     if v.rival == 0:
         return max(1, most)
-    return max(1, v.ask, min(most, v.rival - max(1, v.rival * p.by_bips // BIPS)))
+    step = v.rival // BIPS * p.by_bips + v.rival % BIPS * p.by_bips // BIPS
+    return max(1, least, min(most, v.rival - max(1, step)))

@@ -41,7 +41,7 @@ class View(NamedTuple):
     stake: int  # own stake
     ask: int  # what one proof (or unit) costs it: the honest price
     price: int  # the price it offers now
-    rival: int  # the lowest price any other prover offers now, 0 nobody
+    rival: int  # the lowest price of another: offered until now; to whom `first_look` favours also bid; 0 none
     capacity: int  # proofs it can truly make at once
     profit: int  # earned less spent since it was last asked
     place: int  # its number within its class, from 0

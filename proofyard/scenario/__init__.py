@@ -8,13 +8,14 @@ impossible values raise BadInput with the key, what was wanted, what came, and t
 from proofyard.scenario.people import DelegatorPolicy, delegator_policy, policy
 from proofyard.scenario.quantities import amount
 from proofyard.scenario.reading import check, read, read_variants, restored, tree_of
-from proofyard.scenario.tables import Delegators, Elsewhere, Invest, Outsource, ProverClass, Scenario, Stake
+from proofyard.scenario.tables import Delegators, Elsewhere, Invest, Market, Outsource, ProverClass, Scenario, Stake
 
 __all__ = [
     "DelegatorPolicy",
     "Delegators",
     "Elsewhere",
     "Invest",
+    "Market",
     "Outsource",
     "ProverClass",
     "Scenario",

@@ -178,6 +178,7 @@ class Market(Table):
     losers: Literal["run_on", "stop"] = "stop"  # who lost a race works on, or stops when it sees the proof
     favours: str = ""  # name of a class: whoever keeps the order of events holds up the proofs of all others
     holds: Duration = 0  # for so long
+    first_look: bool = False  # whom it favours is shown what the others offer and bid before it does so itself
     epoch: PositiveDuration | None = None  # between decisions and samples; None: horizon / 240
 
 

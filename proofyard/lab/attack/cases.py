@@ -56,6 +56,7 @@ class Mend:
 
 _CONTEST = {"horizon": "5d"}
 _DAY = {"horizon": "12h"}
+_MIXING = "learn(explore=1, step=0.05)"  # a price drawn anew at each epoch, up to 55 % above the cost
 _BROKERS = {"provers[1].policy": "honest", "horizon": "6h"}
 _ALONE = _BROKERS | {"provers[2].open_jobs": "ignore"}  # nobody rescues
 _STAKED = {"provers[0].stake": "100", "provers[1].stake": "100"}
@@ -136,6 +137,16 @@ CASES: tuple[Case, ...] = (
     Case(
         "the favourite of whoever keeps the order, in an auction", "succinct-auction", "favourite", "data centre",
         pays=True, why="proofs of the cheaper ones are late, and they are suspended", changes=_DAY,
+    ),
+    Case(
+        "a first look at what the others ask, paid as asked", "succinct-auction", "first_look", "aggressive", pays=True,
+        why="each price is drawn anew, and whoever keeps the order shows them to its favourite before it asks",
+        changes={"provers[1].policy": _MIXING, "workload.every": "120s"} | _DAY,
+    ),
+    Case(
+        "a first look at what the others ask, at the second price", "second-price-pair", "first_look", "cheap",
+        pays=False, why="what it is paid does not hang on what it asks",
+        changes={"provers[0].count": "1", "provers[1].policy": _MIXING} | _DAY,
     ),
     Case(
         "eight names outside the pool's seats become one", "taiko-pool-32", "merge", "rank 33", pays=True,

@@ -61,6 +61,11 @@ class Attack:
 
 
 OPEN = ("race", "alpha2_race", "base_fee")  # rules under which anybody may prove anything
+PRICED = (  # rules under which who asks less is served first
+    "reverse_auction", "sealed_bid", "first_price", "second_price_single", "proo_phi", "vcg", "double_auction", "dutch",
+    "order_book", "scan_state", "matched", "standing_auction", "proving_periods", "proving_terms", "batch_auction",
+    "quote", "shared_sequencing",
+)  # fmt: skip
 BIDS_ADD_UP = ("contest",)  # rules in which a bid is money spent, so that k names have one bid to share
 
 
@@ -190,6 +195,13 @@ def _favourite(tree: Tree, target: int, values: Values) -> Pair:
     return honest, deviant
 
 
+def _first_look(tree: Tree, target: int, values: Values) -> Pair:
+    """Be shown by whoever keeps the order what all others offer and bid, and then ask just less than the cheapest."""
+    honest, deviant = by_policy(lambda v: f"undercut({v['by']:.4g})")(tree, target, values)
+    deviant["market"] = deviant.get("market", {}) | {"favours": mine(deviant)["name"], "first_look": True}
+    return honest, deviant
+
+
 def _overload(tree: Tree, target: int, values: Values) -> Pair:
     """Delegate to a rival, so that it is drawn for more than it can prove; honest, the same money lies idle."""
     honest = fresh(tree)
@@ -313,6 +325,11 @@ ATTACKS: tuple[Attack, ...] = (
         "favourite", "has whoever keeps the order of events hold up the proofs of all others", _favourite,
         {"hold_ms": Range(100, 3_600_000, log=True, whole=True)},
         "one coordinator is trusted for order: decision 4", first=({"hold_ms": 600_000},),
+    ),
+    Attack(
+        "first_look", "is shown by whoever keeps the order what the others ask, before it asks just less", _first_look,
+        {"by": Range(0.0001, 0.2, log=True)}, "one coordinator is trusted for order: decision 4",
+        rules=PRICED, first=({"by": 0.001},),
     ),
     Attack(
         "overload_rival", "delegates to a rival, which is drawn for more than it can prove and slashed", _overload,
