@@ -10,7 +10,7 @@ from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Phase
 from proofyard.engine.simulate import simulate
-from proofyard.lab import metrics
+from proofyard.lab import metrics, skeleton
 from proofyard.lab.attack import catalogue, search, tell
 from proofyard.lab.attack.cases import CASES, Case
 from proofyard.lab.attack.deviate import COALITION
@@ -124,6 +124,21 @@ def test_a_find_is_a_file_that_replays_to_the_gwei(tmp_path: Path) -> None:
         assert found["payoff_gwei"] == money
 
 
+def test_a_find_about_ones_own_rule_replays_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("far", "other"):
+        (tmp_path / name).mkdir()
+    skeleton.write("mine", tmp_path / "far")
+    monkeypatch.chdir(tmp_path)
+    tree = scenarios.tree_of(Path("far/mine.toml"), {"horizon": "2h"})
+    (attack,) = catalogue.chosen(["unprovable"])
+    with Runner(workers=1) as runner:
+        finds, _ = search.attack_all(runner, tree, [(attack, catalogue.targets(attack, tree))], TINY)
+    files = tell.write(finds, Path("attacks"))
+    monkeypatch.chdir(tmp_path / "other")
+    replayed = scenarios.read(Path("..") / files["unprovable"])
+    assert Path(replayed.mechanism.split("(")[0]).samefile(tmp_path / "far" / "mine.py")
+
+
 def test_page_and_json_of_attacks(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.attack == "ring_2")
     with Runner(workers=1) as runner:
@@ -134,6 +149,9 @@ def test_page_and_json_of_attacks(tmp_path: Path) -> None:
     assert names <= set(found)
     assert found["gain_low"] < found["gain"] < found["gain_high"]
     assert found["payer"] == "requesters"
+    few, all_of_it = (tell.finds_table([find], width) for width in (80, 200))
+    assert [column.header for column in all_of_it.columns][: len(few.columns)] == [c.header for c in few.columns]
+    assert (few.columns[-1].header, all_of_it.columns[-1].header) == ("who pays", "time to proof")
     page = tell.page("a pair", [find], "")
     assert "ring_2: gain by high" in page
     assert tell.in_words([find]).startswith("cheap agrees with another that one bids")
