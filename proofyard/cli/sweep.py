@@ -87,9 +87,12 @@ def sweep(
     from rich.console import Console
 
     console = Console()
-    console.print(sweep_page.points_table(found, shown))
+    for table in sweep_page.points_tables(found, shown):
+        console.print(table, "")
+    if found.design.sampled:
+        console.print("Means over all points whose value lies there; every point is in the files.", highlight=False)
     if indices is not None:
-        console.print("", sweep_page.indices_table(indices))
+        console.print("", sweep_page.indices_table(found, indices), "")
     again = f" ({found.reused:,} from before)" if found.reused else ""
     lost = f", {found.deaths} workers died and were replaced" if found.deaths else ""
     console.print(f"{len(found.rows):,} runs{again}{lost}: {place / 'runs.parquet'}", highlight=False)

@@ -14,10 +14,13 @@ from proofyard.lab import report, table
 from proofyard.lab.report import Figure
 from proofyard.lab.sensitivity import Indices
 from proofyard.lab.sweep import Swept
+from proofyard.lab.sweep_order import groups, in_order, mean, number
 from proofyard.lab.words import GWEI, digits
 
 LISTED = 40  # points in the terminal
 LEVELS = 60  # values of a parameter that are drawn one by one
+STILL = "none moves it"
+VALUE = 20  # columns of the terminal, at least, for a value of the first parameter
 Summary = dict[str, Indices | None]
 
 
@@ -60,7 +63,7 @@ def as_json(swept: Swept, figures: Sequence[str], summary: Summary | None) -> di
                 "values": dict(zip(keys, point, strict=True)),
                 "figures": {figure: _spread(values[figure][point]) for figure in figures},
             }
-            for point in values[figures[0]]
+            for point in in_order(swept)
         ],
         "sensitivity": summary,
     }
@@ -73,30 +76,60 @@ def _spread(values: list[float]) -> dict[str, float | None]:
     return {"mean": mean if np.isfinite(mean) else None, "standard_error": error if np.isfinite(mean) else None}
 
 
-def points_table(swept: Swept, figures: Sequence[str]) -> Table:
-    """Build a row per point, at most `LISTED`."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
-    for over in swept.design.over:
-        shown.add_column(over.key, overflow="fold")
-    for figure in figures:
-        shown.add_column(title(figure).replace(" ", "\n"), justify="right", no_wrap=True)
+def points_tables(swept: Swept, figures: Sequence[str]) -> list[Table]:
+    """Build a table of a grid's points, at most `LISTED`; of a sample one per parameter, a row a part of its range."""
     means = {figure: swept.mean(figure) for figure in figures}
-    points = list(means[figures[0]])
-    for point in points[:LISTED]:
-        shown.add_row(*(Text(value) for value in point), *(said(f, means[f][point]) for f in figures))
+    points = in_order(swept)
+    if swept.design.sampled:
+        return [_table([key, "points"], figures, rows) for key, rows in _parts(swept, figures, means)]
+    rows = [[*point, *(said(f, means[f][point]) for f in figures)] for point in points[:LISTED]]
+    shown = _table([over.key for over in swept.design.over], figures, rows)
     if len(points) > LISTED:
         shown.caption = f"{len(points) - LISTED:,} more points are in the Parquet file."
+    return [shown]
+
+
+def _table(names: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
+    for name in names:
+        shown.add_column(name, overflow="fold", justify="right" if name == "points" else "left")
+    shown.columns[0].min_width = min(VALUE, max((len(row[0]) for row in rows), default=1))
+    for figure in figures:
+        head = title(figure).removeprefix("concentration ")  # a line of eighty has no room for the long word
+        shown.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*map(Text, row))
     return shown
 
 
-def indices_table(summary: Summary) -> Table:
+def _parts(
+    swept: Swept, figures: Sequence[str], means: dict[str, dict[tuple[str, ...], float]]
+) -> list[tuple[str, list[list[str]]]]:
+    """Write for each parameter of a sample a row per group: the values, how many points, the mean of each figure."""
+    return [
+        (over.key, [
+            [group.label, f"{len(group.points):,}", *(said(f, mean(means[f], group.points)) for f in figures)]
+            for group in groups(swept, k)
+        ])
+        for k, over in enumerate(swept.design.over)
+    ]  # fmt: skip
+
+
+def unmoved(swept: Swept, figure: str) -> str:
+    """Say why a figure has no indices."""
+    means = swept.mean(figure)
+    undefined = int(np.sum(~np.isfinite(list(means.values()))))
+    return f"undefined at {undefined:,} of {len(means):,} points" if undefined else STILL
+
+
+def indices_table(swept: Swept, summary: Summary) -> Table:
     """Build a row per figure and parameter: how much of the variance it explains."""
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     for name in ("outcome", "parameter", "alone", "with others"):
         shown.add_column(name, justify="left" if name in {"outcome", "parameter"} else "right")
     for figure, found in summary.items():
         if found is None:
-            shown.add_row(title(figure), "none moves it", "", "")
+            shown.add_row(title(figure), unmoved(swept, figure), "", "")
             continue
         for key, at in sorted(found.items(), key=lambda item: -item[1]["total"]):
             shown.add_row(title(figure), key, _share(at, "first"), _share(at, "total"))
@@ -114,25 +147,25 @@ def page(swept: Swept, figures: Sequence[str], summary: Summary | None, claim: s
     moved = [figure for figure in figures if figure not in still]
     parts: list[Figure | str] = [_effect(swept, figure, k) for figure in moved for k in range(len(swept.design.over))]
     if summary is not None:
-        parts.insert(0, _bars(summary))
+        parts.insert(0, _bars(swept, summary))
     head = [*(o.key for o in swept.design.over[1:]), *map(title, figures)]
-    rows = [[*point, *(said(f, means[f][point]) for f in figures)] for point in list(means[figures[0]])[: 10 * LISTED]]
-    parts.append(report.section("The points", table.html_rows(swept.design.over[0].key, head, rows)))
+    points = in_order(swept)
+    rows = [[*point, *(said(f, means[f][point]) for f in figures)] for point in points[: 10 * LISTED]]
+    order = "The points"
+    if swept.design.sampled:
+        for key, cells in _parts(swept, figures, means):
+            head_of = ["points", *map(title, figures)]
+            parts.append(report.section(f"Means by {key}, over all the others", table.html_rows(key, head_of, cells)))
+        order += f", by {' and then by '.join(o.key for o in swept.design.over)}"
+    if len(points) > len(rows):
+        order += f" (the first {len(rows):,} of {len(points):,})"
+    parts.append(report.section(order, table.html_rows(swept.design.over[0].key, head, rows)))
     kind = "a sample of" if swept.design.sampled else "all of"
     under = f"{kind} {len(means[figures[0]]):,} points, {swept.seeds} seed{'s' * (swept.seeds > 1)} each"
     words = f"Over {', '.join(o.key for o in swept.design.over)}."
     if still:
         words += f" The same at every point: {', '.join(map(title, still))}."
     return report.page(f"{swept.scenario}: sweep", html.escape(under), html.escape(words), claim, parts)
-
-
-def _number(value: str) -> float | None:
-    """Read the number a value begins with, for the axis; None for a name."""
-    digits = value.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ% ")
-    try:
-        return float(digits.replace("_", ""))
-    except ValueError:
-        return None
 
 
 def _effect(swept: Swept, figure: str, k: int) -> Figure:
@@ -145,13 +178,13 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
     if not pairs:
         return Figure(heading, "Undefined at every point.", None)
     units = {value.lstrip("-0123456789._ ") for value, _ in pairs}
-    numbers = len(units) == 1 and all(_number(value) is not None for value, _ in pairs)
+    numbers = len(units) == 1 and all(number(value) is not None for value, _ in pairs)
     levels: dict[str, list[float]] = {}
     for value, outcome in pairs:
         levels.setdefault(value, []).append(outcome / scale)
 
     def row(value: str, outcome: float) -> dict[str, Any]:
-        return {"x": _number(value) if numbers else value, "y": outcome}
+        return {"x": number(value) if numbers else value, "y": outcome}
 
     unit = f" ({units.pop()})" if numbers and units != {""} else ""
     kind = "x:Q" if numbers else "x:N"
@@ -165,7 +198,7 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
     return Figure(heading, "Points: all settings of the other parameters. Line: their mean.", alt.layer(*layers))
 
 
-def _bars(summary: Summary) -> Figure:
+def _bars(swept: Swept, summary: Summary) -> Figure:
     """Draw how much of each outcome's variance each parameter explains."""
     rows = [
         {"outcome": title(figure), "parameter": key, "total": max(0.0, at["total"]), "alone": max(0.0, at["first"])}
@@ -174,12 +207,14 @@ def _bars(summary: Summary) -> Figure:
         for key, at in found.items()
     ]
     heading = "Which parameter moves the outcome"
+    missing = [f"{title(f)} ({why})" for f in summary if (why := unmoved(swept, f)) != STILL]
+    without = f" Without an index: {', '.join(missing)}." if missing else ""
     if not rows:
-        return Figure(heading, "No parameter moved any outcome.", None)
+        return Figure(heading, f"No parameter moved an outcome that is defined everywhere.{without}", None)
     y = alt.Y("outcome:N", title=None, sort=None)
     bars = data(rows).mark_bar().encode(
         alt.X("total:Q", title="share of the variance (total index)"), y, alt.YOffset("parameter:N"),
         alt.Color("parameter:N", title=None), tooltip=["outcome:N", "parameter:N", "alone:Q", "total:Q"],
     )  # fmt: skip
     note = "Sobol's total index: what stays open when all other parameters are known."
-    return Figure(heading, note, bars, height=40 + 18 * len(rows))
+    return Figure(heading, note + without, bars, height=40 + 18 * len(rows))

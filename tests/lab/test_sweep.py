@@ -1,14 +1,16 @@
 """Sweeps: which points, what is written, what is not run again, which parameter moves the outcome."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.table import Table
 
 from proofyard.core.errors import BadInput
-from proofyard.lab import design, output, sensitivity, store, sweep, sweep_page
+from proofyard.lab import design, output, sensitivity, store, sweep, sweep_order, sweep_page
 from proofyard.lab.runner import Runner
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +131,56 @@ def test_page_and_json_of_a_sweep(tmp_path: Path) -> None:
     assert np.isfinite([row["seed"] for row in found.rows]).all()
     with pytest.raises(BadInput, match="--figure: wanted a known figure"):
         sweep.choose(found, ["concentration.hi"])
+
+
+def swept(texts: list[str], outcome: Callable[..., float], samples: int = 64) -> sweep.Swept:
+    """Make up a sweep whose only figure follows from the point."""
+    chosen = design.build(design.read(texts), samples, 1)
+    keys = [over.key for over in chosen.over]
+    rows = [
+        {**dict(zip(keys, point, strict=True)), "seed": 1, "figure_gwei": outcome(*point)}
+        for point in dict.fromkeys(chosen.points)
+    ]
+    return sweep.Swept("made up", chosen, 1, rows, 0, 0)
+
+
+def rows_of(shown: Table) -> list[list[str]]:
+    return [[str(cell) for cell in row] for row in zip(*(column.cells for column in shown.columns), strict=True)]
+
+
+def test_a_sample_is_told_by_parts_of_each_range() -> None:
+    """What a parameter does alone is what the rows show: y = 8 a, whatever b is."""
+    found = swept(["a=0.0..1.0", "b=1..3", "c=y,x"], lambda a, *_: 8e9 * float(a))
+    by_a, by_b, by_c = (rows_of(table) for table in sweep_page.points_tables(found, ["figure_gwei"]))
+    assert [float(row[2]) for row in by_a] == pytest.approx([k + 0.5 for k in range(8)], abs=0.2)
+    assert [row[0] for row in by_b] == ["1", "2", "3"]
+    assert [row[0] for row in by_c] == ["y", "x"]  # as they were written
+    assert sum(int(row[1]) for row in by_c) == len(sweep_order.in_order(found)) == len(found.rows)
+    told = [float(point[0]) for point in sweep_order.in_order(found)]
+    assert told == sorted(told)
+    assert [row["a"] for row in found.rows] != [point[0] for point in sweep_order.in_order(found)]
+    page = sweep_page.page(found, ["figure_gwei"], None)
+    assert "Means by b, over all the others" in page
+    assert "The points, by a and then by b and then by c" in page
+
+
+def test_a_grid_is_told_as_it_was_written() -> None:
+    found = swept(["a=9,1,5"], float)
+    (shown,) = sweep_page.points_tables(found, ["figure_gwei"])
+    assert [row[0] for row in rows_of(shown)] == ["9", "1", "5"]
+
+
+def test_a_part_says_nothing_of_points_where_a_figure_is_undefined() -> None:
+    found = swept(["a=0..9", "b=x,y"], lambda a, b: float(a) * 1e9 if b == "x" else float("nan"))
+    by_a, by_b = (rows_of(table) for table in sweep_page.points_tables(found, ["figure_gwei"]))
+    assert by_a[-1][0] == "9"
+    assert by_a[-1][2] == "9"
+    assert [row[2] for row in by_b][1] == "–"
+    indices = found.indices(["figure_gwei"], 1)
+    (row,) = rows_of(sweep_page.indices_table(found, indices))
+    undefined = sum(value["b"] == "y" for value in found.rows)
+    assert row[1] == f"undefined at {undefined} of {len(found.rows)} points"  # and not: none moves it
+    assert f"figure (undefined at {undefined} of" in sweep_page.page(found, ["figure_gwei"], indices)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
