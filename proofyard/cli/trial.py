@@ -37,7 +37,8 @@ def trial(
 
     Four columns: what the simulator foresaw; what it says with the mean proving times that the live run measured; the
     journal replayed in the engine with its own random words and each proof's own time; and what happened. The first two
-    are means over seeds, as a live run is one draw of many. The error is that of the first.
+    are means over seeds, as a live run is one draw of many, all with the requests that do come: those of the scenario's
+    own seed. The error is that of the first.
 
     Parameters
     ----------
@@ -80,15 +81,18 @@ def trial(
     from proofyard.network import comparison
     from proofyard.network.live import with_measured
 
+    if seeds < 1:
+        raise BadInput("--seeds", "a whole number from 1", seeds)
     wanted = chosen(scenario, length, mechanism, settings)
     plan = planned(wanted, out, port, backend, transfers, chain, replace)
     if backend != "calibrated":
         wanted = _paced(wanted, backend, transfers, profile, quiet=json)
     elif profile is not None:
         raise BadInput("--profile", "a backend that proves, --backend noir", backend)
-    prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json))
+    prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json, same_requests=True))
     outcome, reality = run(plan._replace(scenario=wanted), quiet=json)
-    measured = metrics.summary(run_seeds(with_measured(wanted, outcome), seeds, quiet=json))
+    known = with_measured(wanted, outcome)
+    measured = metrics.summary(run_seeds(known, seeds, quiet=json, same_requests=True))
     summaries = comparison.Summaries(prediction, measured, _replayed(outcome.journal), reality)
     lines = comparison.compare(summaries)
     verdict = comparison.in_words(lines)
@@ -210,6 +214,8 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
         f"<h1>{title}</h1><p>under <code>{escape(told['mechanism'])}</code></p><p>{escape(verdict)}</p>"
         f"<table><tr>{heads}</tr>{rows}</table>"
         f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
+        f"<p>Foreseen are means over {told['prediction']['seeds']} simulated runs with the requests that were sent "
+        f"here, at the same moments; lots, proving times and whims are drawn anew in each.</p>"
         f"<p>Bold: foreseen further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p>"
         f"</html>\n"
     )

@@ -35,12 +35,13 @@ class Simulation:
 
     def __init__(
         self, scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, traced: bool = False,
-        arrive: Ints | None = None, played: Mapping[int, Policy] | None = None,
+        arrive: Ints | None = None, played: Mapping[int, Policy] | None = None, asked: int | None = None,
     ) -> None:  # fmt: skip
-        """Set everything up; `played`: provers with another policy than the scenario says. Raises BadInput."""
-        arrive = arrivals_after(scenario, seed) if arrive is None else arrive  # ms, where somebody knows when
+        """Set everything up; `played`, `asked`: as for `stage`. Raises BadInput."""
+        layer = seed if asked is None else asked
+        arrive = arrivals_after(scenario, layer) if arrive is None else arrive  # ms, where somebody knows when
         room = TRACE_ROOM if traced else 0
-        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=room, arrive=arrive, played=played)
+        self.stage = stage(scenario, rule, seed, salt=salt, trace_room=room, arrive=arrive, played=played, asked=asked)
         self.traced = traced
         self.words = addresses(self.stage)
         self.context, self.place = self.stage.bound.context.ctypes.data, self.words.ctypes.data
@@ -359,12 +360,12 @@ def _verdicts(counts: Ints) -> dict[tuple[str, str], int]:
 
 def simulate(
     scenario: Scenario, rule: Rule | None = None, seed: int | None = None, *, salt: int = 0, traced: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | None = None, asked: int | None = None,
 ) -> Run:  # fmt: skip
-    """Run one seed of `scenario` (its own rule and seed by default). Raises BadInput, Fault."""
+    """Run one seed of `scenario`, its own rule and seed by default; `asked` as for `stage`. Raises BadInput, Fault."""
     chosen = rule_of(scenario) if rule is None else rule
     number = scenario.seed if seed is None else seed
-    return Simulation(scenario, chosen, number, salt=salt, traced=traced).run(progress)
+    return Simulation(scenario, chosen, number, salt=salt, traced=traced, asked=asked).run(progress)
 
 
 def arrivals_after(scenario: Scenario, seed: int) -> Ints | None:

@@ -93,17 +93,18 @@ class Stage:
 
 def stage(
     scenario: Scenario, rule: Rule, seed: int, *, salt: int = 0, trace_room: int = 0, arrive: Ints | None = None,
-    played: Mapping[int, Policy] | None = None,
+    played: Mapping[int, Policy] | None = None, asked: int | None = None,
 ) -> Stage:  # fmt: skip
     """Build the world of one seed and fill in everybody's money. Raises BadInput.
 
-    `arrive`: requests as told; `played`: provers with another policy than the scenario says.
+    `arrive`: requests as told; `played`: provers with another policy than the scenario says; `asked`: the seed whose
+    requests come, if it is another.
     """
     measured = trace_of(scenario)
     cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False), played=played)
     delegators = delegating(scenario)
     others = cast.count + 1 + delegators  # the first actor of [[requesters]]
-    requests = requests_of(scenario, seed, cast.count, measured, arrive, others)
+    requests = requests_of(scenario, seed if asked is None else asked, cast.count, measured, arrive, others)
     jobs = len(requests.arrive)
     state = rule.genesis(others + len(scenario.requesters), jobs)
     _fund(scenario, cast, state, requests, delegators)

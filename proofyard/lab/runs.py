@@ -22,17 +22,20 @@ TRACE_FORMAT = 1
 
 
 def run_seeds(
-    scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False, runner: "Runner | None" = None
-) -> list[Run]:
+    scenario: Scenario, seeds: int = 1, *, quiet: bool = True, traced: bool = False, runner: "Runner | None" = None,
+    same_requests: bool = False,
+) -> list[Run]:  # fmt: skip
     """Run `seeds` seeds, the scenario's own and the next ones; the first here, the others as `runner` spreads them.
 
-    Raises BadInput, Fault.
+    With `same_requests` those of the scenario's own seed come in all of them; all other dice are drawn anew. Raises
+    BadInput, Fault.
     """
     rule = rule_of(scenario)
     say_cold()
     with _progress(quiet=quiet) as watch:
         first = simulate(scenario, rule, scenario.seed, traced=traced, progress=watch)  # compiles, once
-    tasks = [(scenario, scenario.seed + k) for k in range(1, seeds)]
+    asked = scenario.seed if same_requests else None
+    tasks = [(scenario, scenario.seed + k, asked) for k in range(1, seeds)]
     if not tasks:
         return [first]
     from proofyard.lab.runner import Runner  # noqa: PLC0415 - a single run does not wait for it
@@ -41,9 +44,9 @@ def run_seeds(
         return [first, *spread.map(run_one, tasks, what="seeds")]
 
 
-def run_one(task: tuple[Scenario, int]) -> Run:
-    """Run one seed of a scenario. Raises BadInput, Fault."""
-    return simulate(task[0], rule_of(task[0]), task[1])
+def run_one(task: tuple[Scenario, int, int | None]) -> Run:
+    """Run one seed of a scenario, with the requests of another if that is told. Raises BadInput, Fault."""
+    return simulate(task[0], rule_of(task[0]), task[1], asked=task[2])
 
 
 def say_cold() -> None:

@@ -96,4 +96,5 @@ def in_words(lines: list[Line]) -> str:
     if not far:
         return f"{said}. None was far off."
     worst = ", ".join(line.name for line in far[:4])
-    return f"{said}. Far off: {worst}. In a run this short a few draws of the lot decide shares, misses and slashes."
+    why = "In a run this short a few draws of the lot decide shares, times, misses and slashes."
+    return f"{said}. Far off: {worst}. {why}"
