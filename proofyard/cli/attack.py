@@ -81,7 +81,7 @@ def attack(
     from proofyard import scenario as scenarios
     from proofyard.core.errors import BadInput
     from proofyard.lab import runs, store
-    from proofyard.lab.attack import catalogue, search, tell
+    from proofyard.lab.attack import catalogue, search
     from proofyard.lab.runner import Runner
 
     for name, value in (("--trials", trials), ("--search-seeds", search_seeds), ("--seeds", seeds)):
@@ -100,11 +100,13 @@ def attack(
         raise BadInput("--attack", f"an attack that applies to {world.mechanism}", ", ".join(attack or []))
     runs.say_cold()
     budget = search.Budget(trials, search_seeds, seeds)
-    with Runner(workers=workers, ray=ray, folder=out / KEPT, quiet=json) as runner:
+    with Runner(workers=workers, ray=ray, folder=out / KEPT, quiet=json, ahead="proofyard.lab.attack.tell") as runner:
         if equilibrium or fix:
             _settle_or_mend(runner, tree, world.claim, picked, budget, by=by, fix=fix, out=out, json=json)
         else:
             finds, count = search.attack_all(runner, tree, picked, budget)
+            from proofyard.lab.attack import tell
+
             files = tell.write(finds, out)
             store.write_files(out, {"report.html": tell.page(world.name, finds, world.claim)})
             result = tell.as_json(finds, len(picked), count, files) | {"reused": runner.reused}

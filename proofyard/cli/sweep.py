@@ -70,7 +70,7 @@ def sweep(
     place = out if out is not None else Path("sweeps") / scenario.stem
     store.check_files(place, sweeps.FILES)
     runs.say_cold()
-    with Runner(workers=workers, ray=ray, folder=place, quiet=json) as runner:
+    with Runner(workers=workers, ray=ray, folder=place, quiet=json, ahead="proofyard.lab.sweep_page") as runner:
         found = sweeps.sweep(
             scenario, over or [], runner, changes=changes(settings), mechanism=mechanism, seeds=seeds, samples=samples
         )

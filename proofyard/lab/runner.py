@@ -8,12 +8,13 @@ is told from those that were beside it.
 
 import functools
 import hashlib
+import importlib
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -48,6 +49,7 @@ class Runner:
         folder: Path | None = None,
         quiet: bool = True,
         patience: float = PATIENCE_S,
+        ahead: str = "",
     ) -> None:
         """Prepare to run.
 
@@ -63,6 +65,8 @@ class Runner:
             No progress bar.
         patience
             Seconds of work in this process before workers are started.
+        ahead
+            A module that is needed afterwards and slow to import: it is while this process waits for its workers.
 
         Raises
         ------
@@ -71,6 +75,7 @@ class Runner:
         self.workers, self.quiet, self.patience = workers, quiet, 0.0 if ray else patience
         self.pool: Pool | None = Ray(ray) if ray else None
         self.store = Store(folder) if folder is not None else None
+        self.ahead = ahead
         self.reused = 0  # tasks that were found in the store
         self.seconds = 0.0  # mean time of a task
 
@@ -117,8 +122,20 @@ class Runner:
         with progress(len(tasks), len(results), what, quiet=self.quiet) as tick:
             self._here(work, tasks, todo, keep, tick)
             if todo:
+                self._look_ahead()
                 _Spread(self._pool(), work, tasks, keep, tick).run(todo, self.seconds)
         return [results[k] for k in range(len(tasks))]
+
+    def _look_ahead(self) -> None:
+        """Begin, once, to import what is needed afterwards; an error of that is told where it is needed."""
+
+        def load() -> None:
+            with suppress(ImportError):
+                importlib.import_module(ahead)
+
+        ahead, self.ahead = self.ahead, ""
+        if ahead:
+            threading.Thread(target=load, daemon=True).start()
 
     def _pool(self) -> Pool:
         if self.pool is None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -33,6 +34,23 @@ def test_short_work_starts_no_processes() -> None:
     with Runner(workers=2) as runner:
         runner.map(tasks.square, range(1_000))
         assert runner.pool is None
+
+
+def test_what_is_needed_afterwards_is_imported_while_workers_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needed_afterwards.py").write_text("import threading\nby = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with Runner(workers=1, ahead="needed_afterwards") as alone:
+        alone.map(tasks.square, range(60))
+    assert "needed_afterwards" not in sys.modules
+    with Runner(workers=2, patience=0, ahead="needed_afterwards") as spread:
+        assert spread.map(tasks.square, range(60)) == [number * number for number in range(60)]
+    import needed_afterwards  # noqa: PLC0415 - it waits for whoever imports it already
+
+    assert needed_afterwards.by is not threading.current_thread()
+    with Runner(workers=2, patience=0, ahead="there_is_none") as spread:  # told where it is imported, not here
+        assert spread.map(tasks.square, range(3)) == [0, 1, 4]
 
 
 def test_a_worker_that_dies_is_replaced_and_counted(tmp_path: Path) -> None:
