@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from proofyard.chain import profiles
 from proofyard.chain.profiles import Profile
+from proofyard.core import BIPS
 from proofyard.core.errors import BadInput
 from proofyard.worlds.gas import FILE, VERIFY, gas_of, jobs_in, scenarios, settled
 
@@ -70,9 +71,11 @@ def income(
         raise BadInput("--profile", "a chain whose profile has [staking], such as monad", profile.name)
     if own + delegated < staking.minimum:
         raise BadInput("--own, --delegated", f"at least {staking.minimum:g} {profile.token} together", own + delegated)
+    if not 0 <= commission_bips <= BIPS:
+        raise BadInput("--commission", f"bips from 0 to {BIPS:,}", commission_bips)
     share = (own + delegated) / staking.active_stake
     rewards = 86_400 / profile.block_s * staking.block_reward * share
-    kept = (own + delegated * commission_bips / 10_000) / (own + delegated)
+    kept = (own + delegated * commission_bips / BIPS) / (own + delegated)
     used = gas_of(scenario, profile) + gas_of(VERIFY, profile)
     gas = proofs * profile.price(used)
     return Income(rewards * kept, proofs * (fee - cost), gas, rewards * kept + proofs * (fee - cost) - gas)

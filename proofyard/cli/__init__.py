@@ -7,6 +7,7 @@ inside it, so that `--help` is quick.
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING
 
 gc.set_threshold(100_000)  # before the imports: a tenth of the time to the first line goes into looking for garbage
 
@@ -14,12 +15,15 @@ from cyclopts import App  # noqa: E402
 
 from proofyard import __version__  # noqa: E402
 
+if TYPE_CHECKING:
+    from cyclopts import CycloptsError
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 app = App(
     name="proofyard",
     help="Design, attack and run markets for zero-knowledge proofs.",
-    help_format="rich",
+    help_format="markdown",  # joins the lines of a paragraph, whatever the width; [[variants]] is no markup of it
     version=__version__,
     version_flags=["--version"],
     result_action="return_value",
@@ -84,22 +88,38 @@ def main() -> None:
     from cyclopts import CycloptsError
 
     try:
-        app(print_error=False, exit_on_error=False)
+        app(sys.argv[1:], print_error=False, exit_on_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        _fail(f"{error}".strip().splitlines()[-1], BAD_INPUT)
+        _fail(_said(error), BAD_INPUT)
     except KeyboardInterrupt as stop:
         _fail(f"{stop}" or "interrupted; nothing was written.", INTERRUPTED)
     except Exception as error:
-        from proofyard.core.errors import BadInput, Fault
+        from proofyard.core.errors import BadInput, MarketError
 
         if isinstance(error, BrokenPipeError) and _is_cut_off():
             raise SystemExit(FAILED) from None
         if isinstance(error, BadInput):
             _fail(str(error), BAD_INPUT)
-        if isinstance(error, Fault | OSError):
+        if isinstance(error, MarketError):
             _fail(str(error), FAILED)
+        if isinstance(error, OSError):
+            _fail(f"{error.filename}: {error.strerror}." if error.filename else str(error), FAILED)
         raise
+
+
+def _said(error: "CycloptsError") -> str:
+    """Say in our words what is wrong with a command line."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
+
+    help_of = f"`proofyard {sys.argv[1]} --help`"
+    if isinstance(error, UnusedCliTokensError):
+        return f"wanted the arguments that {help_of} lists, got {' '.join(error.unused_tokens or ())!r} too."
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        if error.keyword is None:
+            return f"{error.argument.name.removeprefix('--').upper()}: wanted as {help_of} says, got none."
+        return f"{error.keyword}: wanted a value (one that begins with - is written {error.keyword}=-…), got none."
+    return f"{error}".strip().splitlines()[-1]
 
 
 def _is_cut_off() -> bool:

@@ -7,9 +7,9 @@ from proofyard.cli.shared import Json, print_json
 
 if TYPE_CHECKING:
     from proofyard.chain import Client
+    from proofyard.chain.cost import Cost
 
 TOKEN = 10**9  # gwei
-WIDTH = 110  # characters, of the widest table
 
 
 def chain(
@@ -54,17 +54,22 @@ def chain(
         deposit, leave: tokens.
     seconds
         watch: for so long; for ever without it.
-    own, delegated
-        income: tokens staked.
+    own
+        income: tokens of its own that a validator stakes.
+    delegated
+        income: tokens that others stake with it.
     commission
         income: bips of the rewards of what is delegated.
     proofs
-        income: a day.
-    fee, cost
-        income: tokens a proof.
+        income: how many a day.
+    fee
+        income: tokens that a proof earns.
+    cost
+        income: tokens that making a proof costs.
     json
         Print as JSON.
     """
+    _check(amount=amount, seconds=seconds or 0.0, own=own, delegated=delegated, proofs=proofs, fee=fee, cost=cost)
     if action in ("cost", "profiles", "income"):
         _tables(action, profile, json=json, own=own, delegated=delegated, commission_bips=commission, proofs=proofs,
                 fee=fee, cost=cost)  # fmt: skip
@@ -77,41 +82,68 @@ def chain(
         _move(client, action, round(amount * TOKEN), json=json)
 
 
+def _check(**terms: float) -> None:
+    """Refuse what is no amount. Raises BadInput."""
+    from math import isfinite
+
+    from proofyard.core.errors import BadInput
+
+    for name, value in terms.items():
+        if not isfinite(value) or value < 0:
+            raise BadInput(f"--{name}", "a number that is not negative", value)
+
+
 def _tables(action: str, profile: str, *, json: bool, **terms: Any) -> None:
     from proofyard.chain import cost, profiles
 
     if action == "income":
-        found = cost.income(profiles.read(profile or "monad"), **terms)
+        chosen = profiles.read(profile or "monad")
+        found = cost.income(chosen, **terms)
         rows = [{name: round(value, 4) for name, value in found._asdict().items()}]
+        shown = [{f"{chosen.token} a day": chosen.name} | {name.replace("_", " "): v for name, v in rows[0].items()}]
     elif action == "profiles":
         rows = [profiles.read(name).model_dump() for name in profiles.names()]
-        if not json:
-            shown = ("name", "chain_id", "block_s", "confirmations", "token", "charges_limit")
-            rows = [{key: row[key] for key in shown} for row in rows]
+        names = ("name", "chain_id", "block_s", "confirmations", "token", "charges_limit")
+        shown = [{key: row[key] for key in names} for row in rows]
     else:
-        rows = [line._asdict() for line in cost.table([profile] if profile else None)]
+        lines = cost.table([profile] if profile else None)
+        rows = [line._asdict() for line in lines]
+        shown = [_costs(line) for line in lines]
     if json:
         print_json(rows)
     else:
-        _print_rows(rows)
+        _print_rows(shown)
+
+
+def _costs(line: "Cost") -> dict[str, Any]:
+    """Write a line of the table of costs for people."""
+    from proofyard.chain import profiles
+
+    token, free = profiles.read(line.profile).token, "\N{EN DASH}"  # free: nobody sells this token
+    tokens, usd = f"{line.tokens:,.3g} {token}", f"{line.usd:,.3g}" if line.usd else free
+    return {"chain": line.profile, "way of settling": line.scenario, "gas, paid for": line.charged, "tokens": tokens,
+            "USD": usd}  # fmt: skip
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
     for name, value in rows[0].items():
-        table.add_column(name, no_wrap=True, justify="left" if isinstance(value, str) else "right")
+        said = name in ("tokens", "USD") or not isinstance(value, str)
+        table.add_column(name, overflow="fold", no_wrap=said, justify="right" if said else "left")
     for row in rows:
         table.add_row(*map(_tell, row.values()))
-    Console(width=max(Console().width, WIDTH)).print(table)
+    Console().print(table)
 
 
 def _tell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.6g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _account(key: Path | None, chain_id: int) -> Any:

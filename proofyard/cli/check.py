@@ -1,7 +1,7 @@
 """`proofyard check`."""
 
 from proofyard.cli import FAILED
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, check_seed, print_json
 
 
 def check(path: str, *, seed: int = 0, quick: bool = False, json: Json = False) -> None:
@@ -22,6 +22,7 @@ def check(path: str, *, seed: int = 0, quick: bool = False, json: Json = False) 
     """
     from proofyard import conformance, mechanisms
 
+    check_seed(seed)
     report = conformance.run(mechanisms.rule(path, "PATH"), seed=seed, quick=quick)
     if json:
         print_json(report.as_dict())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, gwei, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.messages import Signer
@@ -80,14 +80,13 @@ def market(
     from proofyard.network.market import source_of
     from proofyard.network.server import backend_of, run, serve
     from proofyard.network.watching import log_to_stderr, trace_to
-    from proofyard.scenario import amount
 
     genesis = None
     if mechanism is not None:
         from proofyard import mechanisms
 
         rule = mechanisms.rule(mechanism)
-        grant_gwei = int(amount(grant) * 10**9)
+        grant_gwei = gwei(grant, "--grant")
         source = source_of(rule.module.__file__)
         genesis = {"mechanism": rule.call, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
         genesis |= {"source": source, "scenario": name}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, check_seed, print_json
 
 if TYPE_CHECKING:
     from proofyard.proofs.planning.fleet import Fleet
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Fleets = Annotated[list[str] | None, Parameter(name=["--fleet", "-f"], negative="", consume_multiple=False)]
 HOUR_MS = 3_600_000
 MOST_TRIALS = 100_000
+MOST_MHZ = 1_000_000
 BLOCK_SD = 0.0793  # spread of ln time that blocks of equal gas have in common (worlds/models.toml, difficulty)
 # Wraps: Boundless' estimate 15 s (the bidder of SP1 allows 30 s), Plonk 80 s (succinctlabs/sp1-cluster@9864f8b).
 WRAP_MS = {"none": 0, "groth16": 15_000, "plonk": 80_000}
@@ -91,6 +92,7 @@ def plan(
     fleets = _fleets(fleet, online, cut)
     if not 1 <= trials <= MOST_TRIALS:
         raise BadInput("--trials", f"1 to {MOST_TRIALS:,}", trials)
+    check_seed(seed)
     ask = _ask(job, deadline, every, trials, seed)
     setting = ask.setting._replace(
         wrap_ms=WRAP_MS[wrap], saved=resume, present=present, detect_ms=_ms(detect, "--detect")
@@ -147,8 +149,10 @@ def _executed(ask: "Ask", fleet: "Fleet", mhz: float) -> "Ask":
 
     if not mhz:
         return ask
-    if mhz < 0 or fleet.unit != "cycle":
-        raise BadInput("--execute-mhz", "a number above 0, for cards", f"{mhz:g} for {fleet.text}")
+    if not 0 < mhz < MOST_MHZ or fleet.unit != "cycle":
+        raise BadInput(
+            "--execute-mhz", f"a number above 0 and below {MOST_MHZ:,}, for cards", f"{mhz:g} for {fleet.text}"
+        )
     return ask._replace(setting=ask.setting._replace(execute_ms=round(units_of(ask, fleet) / mhz / 1e3)))
 
 

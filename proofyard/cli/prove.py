@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from proofyard.cli.shared import Json, print_json, start_quickly
+from proofyard.cli.shared import Json, check_seed, print_json, start_quickly
 
 if TYPE_CHECKING:
     from proofyard.proofs.parallel import Progress
@@ -59,6 +59,7 @@ def prove(
     start_quickly()
     from proofyard.proofs import session
 
+    check_seed(seed)
     if out is not None:
         _check_place(out)
     wanted = session.Wanted(batches, size, session.address(payout), seed, workers, backend, srs, ray)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, check_seed, gwei, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,14 +81,16 @@ def request(
     from proofyard.network.client import AsyncMarket
     from proofyard.network.keystore import signer_from
     from proofyard.network.requester import Again, Rollup
-    from proofyard.scenario import amount
 
     if batches < 1:
         raise BadInput("--batches", "a whole number from 1", batches)
-    signer = signer_from(key)
-    how = Again(again, raise_percent, int(amount(most) * 10**9))
+    if size < 1:
+        raise BadInput("--size", "a whole number from 1", size)
+    check_seed(seed)
+    how = Again(again, raise_percent, gwei(most, "--most"))
     tasks = list(islice(Rollup(seed, transfers).tasks(), batches))
-    wanted = Wanted(tasks, int(amount(ceiling) * 10**9), size, int(amount(deposit) * 10**9))
+    wanted = Wanted(tasks, gwei(ceiling, "--ceiling"), size, gwei(deposit, "--deposit"))
+    signer = signer_from(key)
     purse = None
     if chain:
         from proofyard.network.purse import Place, Purse

@@ -1,5 +1,6 @@
 """What several verbs share: options, how a run shows its progress, JSON for machines."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]
 Mechanisms = Annotated[list[str] | None, Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
+MOST_SEED = 2**62  # as in a scenario
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -48,6 +50,40 @@ def check_workers(workers: int | None) -> None:
 
     if workers is not None and workers < 1:
         raise BadInput("--workers", "a whole number from 1", workers)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes. Raises BadInput."""
+    from proofyard.core.errors import BadInput
+
+    if not 0 <= seed < MOST_SEED:
+        raise BadInput("--seed", f"a whole number from 0 to {MOST_SEED - 1:,}", seed)
+
+
+def gwei(text: str, option: str) -> int:
+    """Read an option that is an amount of tokens. Raises BadInput."""
+    from proofyard.core import MAX_GWEI
+    from proofyard.core.errors import BadInput
+    from proofyard.scenario import amount
+
+    try:
+        value = int(amount(text) * 10**9)
+    except BadInput as error:
+        raise BadInput(option, error.wanted, error.got) from None
+    if value > MAX_GWEI:
+        raise BadInput(option, f"at most {MAX_GWEI // 10**9:,} tokens", text)
+    return value
+
+
+def check_file(path: Path, option: str) -> None:
+    """Refuse, before a long run rather than after it, a file that can't be written. Raises BadInput."""
+    from proofyard.core.errors import BadInput
+
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir():
+        raise BadInput(option, "a file", f"{path}, which is a folder")
+    if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
+        raise BadInput(option, "a file that can be written", path)
 
 
 def print_json(value: Any) -> None:

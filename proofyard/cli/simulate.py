@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, check_place, print_json, runs, start_quickly
+from proofyard.cli.shared import Json, Settings, changes, check_file, check_place, print_json, runs, start_quickly
 
 
 def simulate(
@@ -49,6 +49,8 @@ def simulate(
     chosen = scenarios.read(scenario, changes(settings), mechanism)
     if out is not None:
         check_place(out)
+    if trace is not None:
+        check_file(trace, "--trace")
     done = runs(chosen, seeds, quiet=json, traced=trace is not None)
     summary = metrics.summary(done)
     if out is not None:

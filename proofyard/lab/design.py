@@ -83,6 +83,8 @@ def _read(text: str) -> Over:
     ends = _RANGE.fullmatch(rest)
     if ends is None:
         values = tuple(split(rest))
+        if any(".." in value and value.replace("..", "").isalnum() for value in values):
+            raise BadInput(f"--over {key}", "numbers at both ends of a range, each with its unit", repr(rest))
         if not all(values):
             raise BadInput(f"--over {key}", "values with something between the commas", repr(rest))
         if len(set(values)) < len(values):

@@ -166,7 +166,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 def files(name: str) -> dict[str, str]:
     """Build the three files, by their names. Raises BadInput for a name no rule can have."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise BadInput("NAME", "lower-case letters, digits and _, beginning with a letter", repr(name))
+        raise BadInput(
+            "NAME", "lower-case letters, digits and _, beginning with a letter, no word of Python", repr(name)
+        )
     if name in mechanisms.NAMES:
         raise BadInput("NAME", "a name that is not in the catalogue", name)
     templates = {f"{name}.py": RULE, f"{name}.toml": SCENARIO, f"test_{name}.py": TEST}
@@ -181,7 +183,10 @@ def write(name: str, folder: Path = Path()) -> list[Path]:
     taken = [path for path in texts if path.exists()]
     if taken:
         raise BadInput("NAME", "a name whose files do not exist yet", taken[0])
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput("--folder", "a folder that can be made", f"{folder} ({error.strerror})") from None
     for path, text in texts.items():
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -23,13 +23,14 @@ class Store:
     """Rows by key, in `folder`."""
 
     def __init__(self, folder: Path, name: str = "runs.parquet") -> None:
-        """Open or make the folder. Raises BadInput when nothing can be written there, Fault for a damaged file."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            writable = os.access(folder, os.W_OK)
-        except OSError as error:
-            raise BadInput("--out", "a folder that can be written", f"{folder} ({error.strerror})") from None
-        if not writable:
+        """Read what the folder holds; it is made with the first row.
+
+        Raises BadInput when nothing can be written there, Fault for a damaged file.
+        """
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise BadInput("--out", "a folder that can be written", f"{folder} ({there.name} is a file)")
+        if not os.access(there, os.W_OK):
             raise BadInput("--out", "a folder that can be written", f"{folder} (not allowed)")
         self.file, self.parts = folder / name, folder / "parts"
         self.rows: dict[str, dict[str, Any]] = {}

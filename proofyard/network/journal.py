@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS skips (
 CREATE TABLE IF NOT EXISTS beat (one BIGINT PRIMARY KEY, time BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS snapshots (one BIGINT PRIMARY KEY, seq BIGINT NOT NULL, data {blob} NOT NULL)
 """
+_SQLITE = b"SQLite format 3\0"  # how such a file begins
 Skip = tuple[int, int, int, str]  # at, job, actor, reason
 
 
@@ -117,8 +118,8 @@ class SqliteJournal(Journal):
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
-            if self._lock is None and not self._path.exists():
-                raise BadInput("journal", "a journal", f"{self._path}, which does not exist")
+            if self._lock is None:
+                self._check_file()
             try:
                 db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
                 db.execute("PRAGMA journal_mode=WAL")
@@ -128,8 +129,24 @@ class SqliteJournal(Journal):
             self._db = db
         return self._db
 
+    def _check_file(self) -> None:
+        """Refuse what is no database before it is opened, which would make it one. Raises BadInput."""
+        if self._path.is_dir():
+            raise BadInput("journal", "a journal", f"{self._path}, which is a folder")
+        try:
+            with self._path.open("rb") as file:
+                head = file.read(len(_SQLITE))
+        except FileNotFoundError:
+            raise BadInput("journal", "a journal", f"{self._path}, which does not exist") from None
+        except OSError as error:
+            raise BadInput("journal", "a journal", f"{self._path} ({error.strerror})") from None
+        if head != _SQLITE:
+            raise BadInput("journal", "a journal", f"{self._path}, which is no SQLite file")
+
     @override
     def acquire(self) -> bool:
+        if self._path.is_dir() or (self._path.is_file() and self._path.stat().st_size):
+            self._check_file()  # before there is a lock beside it
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             lock = self._path.with_name(self._path.name + ".lock").open("ab")
@@ -210,7 +227,12 @@ class SqliteJournal(Journal):
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         with _told(self._path):
-            return self._open().execute(query, values).fetchall()
+            try:
+                return self._open().execute(query, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if str(error) != "no such table: journal":
+                    raise
+                raise BadInput("journal", "a journal", f"{self._path}, a database without one") from None
 
     @override
     def close(self) -> None:

@@ -143,17 +143,27 @@ def check(plan: Plan) -> Cast:
     check_size(plan.backend, plan.transfers)
     if cast.count > MOST:
         raise BadInput("provers", f"at most {MOST} to run live on one machine", cast.count)
+    _requests(scenario, cast)
     _check_place(plan)
     return cast
 
 
+def _requests(scenario: Scenario, cast: Cast) -> Requests:
+    """Draw when the rollup asks, and for what. Raises BadInput if it never does."""
+    return requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
+
+
 def _check_place(plan: Plan) -> None:
     """Refuse a folder that isn't ours to fill, and a port that is taken."""
+    if plan.folder.exists() and not plan.folder.is_dir():
+        raise BadInput("--out", "a folder", f"the file {plan.folder}")
     there = {path.name for path in plan.folder.iterdir()} if plan.folder.is_dir() else set[str]()
     if JOURNAL in there and not plan.replace:
         raise BadInput("--out", "a folder without a journal", f"{plan.folder}, which holds one; --replace removes it")
-    if plan.replace and there and not there & {JOURNAL, SCENARIO, devnet.STATE, devnet.CONTRACTS}:
-        raise BadInput("--out", "a new folder or one of an earlier run to replace", plan.folder)
+    if there and not there & {JOURNAL, SCENARIO, devnet.STATE, devnet.CONTRACTS}:
+        raise BadInput("--out", "a new folder or one of an earlier run", f"{plan.folder}, which holds {min(there)}")
+    if not plan.port:
+        raise BadInput("--port", "a number from 1, which the provers are told", plan.port)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -251,7 +261,7 @@ async def _play(
         rollup, payload_of = await _join_rollup(plan, market, signer, net, stack)
         tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
-        requests = requests_of(scenario, scenario.seed, cast.count, None, None, cast.count + 1)
+        requests = _requests(scenario, cast)
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
         units = _endless(requests)
         asking = asyncio.create_task(

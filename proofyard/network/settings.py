@@ -1,6 +1,5 @@
 """A prover node's configuration: a TOML file, checked, read again whenever it changes."""
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from proofyard.core import MAX_GWEI
 from proofyard.core.errors import BadInput
 from proofyard.worlds import profile as profiles
+from proofyard.worlds.text import first_fault, read_toml
 
 MS_PER_HOUR = 3_600_000
 TYPICAL = 16  # transfers to a circuit
@@ -57,15 +57,9 @@ class Settings(BaseModel):
 def read(path: Path, transfers: int = TYPICAL) -> Settings:
     """Read a file for a node whose circuit has room for `transfers`. Raises BadInput."""
     try:
-        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BadInput("--config", "a TOML file", f"{path}, which does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), "valid TOML", error) from None
+        settings = Settings.model_validate(read_toml(path, "--config"))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{path}: {place}", first["msg"].lower(), repr(first["input"])) from None
+        raise first_fault(path, error, Settings.model_fields) from None
     return _measured(settings, path, transfers) if settings.profile else settings
 
 

@@ -123,6 +123,7 @@ class Proof:
             statement, data = Statement.from_bytes(numbers), bytes.fromhex(read["data"])
             return cls(backend, circuit, version, read["secure"] is True, statement, data)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise BadInput(
-                "proof", "a proof as `proofyard prove` writes it", f"{type(error).__name__}: {error}"
-            ) from None
+            lacks = (
+                f"a file without {error}" if isinstance(error, KeyError) else f"a file with another content: {error}"
+            )
+            raise BadInput("proof", "a proof as `proofyard prove` writes it", lacks) from None

@@ -14,7 +14,7 @@ from proofyard.scenario.sentences import bad_input
 from proofyard.scenario.tables import ProverClass, Scenario
 from proofyard.worlds.schedules import schedule
 from proofyard.worlds.sizes import sizes
-from proofyard.worlds.text import unknown, whole, with_values_set
+from proofyard.worlds.text import read_toml, unknown, whole, with_values_set
 
 
 def _set(tree: dict[str, Any], key: str, value: str) -> None:
@@ -49,13 +49,7 @@ def tree_of(path: Path, changes: dict[str, str] | None = None, mechanism: str | 
 
     Raises BadInput.
     """
-    if not path.is_file():
-        got = "is a folder" if path.is_dir() else "does not exist"
-        raise BadInput("scenario", "a TOML file", f"{path}, which {got}")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), "valid TOML", error) from None
+    tree = read_toml(path, "scenario")
     tree.setdefault("name", path.stem)
     files.found(tree, path.parent)
     of_rule = {key: value for key, value in (changes or {}).items() if key.startswith("mechanism.")}

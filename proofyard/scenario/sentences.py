@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from proofyard.core.errors import BadInput
 from proofyard.scenario.tables import Scenario, Table
-from proofyard.worlds.text import unknown
+from proofyard.worlds.text import unknown, wanted
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -37,10 +37,16 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 
 def bad_input(where: str, error: ValidationError) -> BadInput:
-    """Turn the first of pydantic's errors into one sentence; of alternatives, the one that goes deepest."""
+    """Turn the first of pydantic's errors into one sentence; of alternatives, the one that goes deepest.
+
+    What is missing beside a key that is not known is that key, misspelt.
+    """
     found = error.errors()
     place = _place(found[0]["loc"])
     first = max(found, key=lambda e: len(_place(e["loc"])) if _place(e["loc"]).startswith(place) else -1)
+    if first["type"] == "missing":
+        strange = (e for e in found if e["type"] == "extra_forbidden" and e["loc"][:-1] == first["loc"][:-1])
+        first = next(strange, first)
     location = first["loc"]
     place = f"{where}: {_place(location)}"
     kind = first["type"]
@@ -49,6 +55,5 @@ def bad_input(where: str, error: ValidationError) -> BadInput:
         return unknown(place, key, _known_keys(location[:-1]), kind="key")
     if kind == "missing":
         return BadInput(place, "a value", "none")
-    wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     got: Any = first["input"]
-    return BadInput(place, wanted, repr(got) if isinstance(got, str) else got)
+    return BadInput(place, wanted(first), repr(got) if isinstance(got, str) else got)

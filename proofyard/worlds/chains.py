@@ -1,12 +1,12 @@
 """Chains by name: one small TOML file each, in the package or the user's own."""
 
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofyard.core.errors import BadInput
 from proofyard.core.rule import nearest
+from proofyard.worlds.text import first_fault, read_toml
 
 FOLDER = Path(__file__).with_suffix("")
 WEI = 10**9  # wei in a gwei
@@ -88,9 +88,6 @@ def read(name: str, field: str = "--profile") -> Profile:
     if not path.is_file():
         raise BadInput(field, f"a chain ({nearest(name, names())}) or a TOML file", name)
     try:
-        return Profile.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(str(path), "valid TOML", error) from None
+        return Profile.model_validate({"name": path.stem, **read_toml(path, field)})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"{path}: {'.'.join(map(str, first['loc']))}", first["msg"].lower(), first["input"]) from None
+        raise first_fault(path, error, Profile.model_fields) from None

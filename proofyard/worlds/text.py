@@ -1,10 +1,15 @@
-"""Reading the short texts of a scenario: `name(key=value)`, durations, and names that are nearly right."""
+"""Reading what users write: TOML files, `name(key=value)`, durations, and names that are nearly right."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proofyard.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 PS = {"ps": 1, "ns": 10**3, "us": 10**6, "ms": 10**9, "s": 10**12, "min": 60 * 10**12, "h": 3600 * 10**12}
 PS["m"], PS["d"] = PS["min"], 24 * PS["h"]
@@ -20,6 +25,39 @@ class Call(NamedTuple):
 
     name: str
     values: dict[str, str]
+
+
+def read_toml(path: Path, field: str) -> dict[str, Any]:
+    """Read a TOML file, with or without a byte order mark; `field` asks for it. Raises BadInput."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise BadInput(field, "a TOML file", f"{path}, which does not exist") from None
+    except IsADirectoryError:
+        raise BadInput(field, "a TOML file", f"{path}, which is a folder") from None
+    except OSError as error:
+        raise BadInput(field, "a TOML file", f"{path} ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(str(path), "text in UTF-8", f"byte {error.start + 1} of it, which is none") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(str(path), "valid TOML", error) from None
+
+
+def wanted(error: Mapping[str, Any]) -> str:
+    """Say what pydantic would have taken, without how it looked for it."""
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return message.split(", unable to parse")[0]
+
+
+def first_fault(path: Path, error: "ValidationError", keys: Iterable[str]) -> BadInput:
+    """Turn pydantic's errors about a file into one sentence; a misspelt key before what is missing without it."""
+    found = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    place = f"{path}: {'.'.join(map(str, found['loc']))}"
+    if found["type"] == "extra_forbidden":
+        return unknown(place, str(found["loc"][-1]), keys, kind="key")
+    if found["type"] == "missing":
+        return BadInput(place, "a value", "none")
+    return BadInput(place, wanted(found), repr(found["input"]))
 
 
 def parse_call(text: str, field: str) -> Call:

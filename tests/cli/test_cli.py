@@ -138,7 +138,7 @@ BAD_RULE = "from typing import NamedTuple\nfrom proofyard.core import Book\n"
         (["simulate", "MINIMAL", "--set", "workload.deadline=1ms"], "workload.deadline: wanted at least"),
         (["simulate", "MINIMAL", "--seeds", "0"], "--seeds: wanted a whole number from 1, got 0."),
         (["simulate", "MINIMAL", "--out", "tests"], "--out: wanted a new folder or one of an earlier run"),
-        (["simulate"], "requires an argument"),
+        (["simulate"], "SCENARIO: wanted as `proofyard simulate --help` says, got none."),
         (["simulate", "MINIMAL", "--sed", "1"], "--sed"),
         (["simulat"], 'Did you mean "simulate"?'),
         (["mechanisms", "show"], "mechanisms show: wanted the name of a rule, got none."),
@@ -182,7 +182,10 @@ def test_interrupted_runs_leave_nothing(tmp_path: Path) -> None:
     run.send_signal(signal.SIGINT)
     _, complaint = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert complaint == "proofyard: interrupted; nothing was written.\n"
+    assert (
+        complaint.splitlines()[-1] == "proofyard: interrupted; nothing was written."
+    )  # the engine may be compiled first
+    assert "Traceback" not in complaint
     assert list(tmp_path.iterdir()) == []
 
 

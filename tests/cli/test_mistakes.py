@@ -1,0 +1,114 @@
+"""What a user types wrong, verb by verb: one sentence, exit code 2 (1 where it is no fault of theirs), nothing left."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofyard import cli
+
+MINIMAL = Path(__file__).parents[2] / "scenarios" / "minimal.toml"
+
+
+def complaint(arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Run a command in the folder of the test; return its exit code and what it complained of, one line."""
+    monkeypatch.setattr(sys, "argv", ["proofyard", *arguments.split()])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("proofyard: ")
+    assert told.err.count("\n") == 1
+    assert isinstance(left.value.code, int)
+    return left.value.code, told.err.strip()
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a scenario, a misspelt one, one that is no text, an empty file and a folder."""
+    text = MINIMAL.read_text(encoding="utf-8")
+    (tmp_path / "ok.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "misspelt.toml").write_text(text.replace("horizon", "horzion"), encoding="utf-8")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\0")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PROOFYARD_PASSWORD", raising=False)
+    return tmp_path
+
+
+MISTAKES = (
+    ("simulate misspelt.toml", "misspelt.toml: horzion: wanted a known key (nearest: horizon), got horzion."),
+    ("simulate binary.toml", "binary.toml: wanted text in UTF-8, got byte 1 of it, which is none."),
+    ("simulate ok.toml --set seed=abc", "seed: wanted a valid integer, got 'abc'."),
+    ("simulate ok.toml --trace folder", "--trace: wanted a file, got folder, which is a folder."),
+    ("simulate ok.toml --trace empty/x", "--trace: wanted a file that can be written, got empty/x."),
+    ("simulate", "SCENARIO: wanted as `proofyard simulate --help` says, got none."),
+    ("simulate ok.toml more", "wanted the arguments that `proofyard simulate --help` lists, got 'more' too."),
+    ("sweep ok.toml --over mechanism.window_ms=a..b", "--over mechanism.window_ms: wanted numbers at both ends"),
+    ("check race --seed -1", "--seed: wanted a whole number from 0"),
+    ("new class", "no word of Python, got 'class'."),
+    ("new mine --folder empty/x", "--folder: wanted a folder that can be made, got empty/x (Not a directory)."),
+    ("plan --fleet 8xl40s --execute-mhz nan", "--execute-mhz: wanted a number above 0"),
+    ("plan --fleet 8xl40s --seed -1", "--seed: wanted a whole number from 0"),
+    ("plan --job -x", "--job: wanted a value (one that begins with - is written --job=-…), got none."),
+    ("audit folder", "journal: wanted a journal, got folder, which is a folder."),
+    ("audit ok.toml", "journal: wanted a journal, got ok.toml, which is no SQLite file."),
+    ("audit empty", "journal: wanted a journal, got empty, which is no SQLite file."),
+    ("replay empty -m race", "journal: wanted a journal, got empty, which is no SQLite file."),
+    ("explore empty --no-browser", "source: wanted a trace of `simulate --trace` or a journal, got empty, which is"),
+    ("market new.db -m race --grant=-5 --key k.json", "--grant: wanted an amount of tokens such as 2.0"),
+    ("prover --config ok.toml", "ok.toml: mechanism: wanted a known key"),
+    ("prover --config folder", "--config: wanted a TOML file, got folder, which is a folder."),
+    ("request --ceiling nan --key k.json", "--ceiling: wanted an amount of tokens such as 2.0"),
+    ("request --most 1e30 --key k.json", "--most: wanted at most 2,305,843,009 tokens, got 1e30."),
+    ("verify ok.toml", "proof: wanted a proof as `proofyard prove` writes it, got a file with another content"),
+    ("prove --seed=-1", "--seed: wanted a whole number from 0"),
+    ("chain income --own nan", "--own: wanted a number that is not negative, got nan."),
+    ("chain income --commission 20000", "--commission: wanted bips from 0 to 10,000, got 20000."),
+    ("chain deposit --amount nan", "--amount: wanted a number that is not negative, got nan."),
+    ("chain cost --profile ok.toml", "ok.toml: mechanism: wanted a known key"),
+    ("live ok.toml --for 10s", "workload.every: wanted at least one request within the horizon, got 60000 ms."),
+    ("live ok.toml --out empty", "--out: wanted a folder, got the file empty."),
+    (
+        "live ok.toml --out other",
+        "--out: wanted a new folder or one of an earlier run, got other, which holds mine.txt",
+    ),
+    ("live ok.toml --port 0", "--port: wanted a number from 1"),
+    ("trial ok.toml --seeds 0", "--seeds: wanted a whole number from 1, got 0."),
+)
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[arguments for arguments, _ in MISTAKES])
+def test_a_mistake_leaves_one_sentence_and_nothing_else(
+    arguments: str, sentence: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_size for path in desk.rglob("*")}
+    code, told = complaint(arguments, monkeypatch, capsys)
+    assert code == 2
+    assert sentence in told
+    assert {path: path.stat().st_size for path in desk.rglob("*")} == before
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("audit", "replay -m race", "explore --no-browser"):
+        code, told = complaint(f"{verb} postgresql://nobody@127.0.0.1:1/x", monkeypatch, capsys)
+        assert code == 1
+        assert "PostgreSQL: connection failed" in told
+
+
+def test_a_scenario_of_another_editor_is_read(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a byte order mark and Windows' ends of lines."""
+    text = MINIMAL.read_text(encoding="utf-8").replace("\n", "\r\n").replace('"fast"', '"größe 字 [red]"')
+    (desk / "größe 字.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    monkeypatch.setattr(sys, "argv", ["proofyard", "simulate", "größe 字.toml"])
+    cli.main()
+    told = capsys.readouterr().out
+    assert "größe 字 under race" in told
+    assert "One prover, größe 字 [red], made 100\N{NO-BREAK SPACE}%" in told
