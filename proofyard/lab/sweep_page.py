@@ -15,7 +15,7 @@ from proofyard.lab.report import Figure
 from proofyard.lab.sensitivity import Indices
 from proofyard.lab.sweep import Swept
 from proofyard.lab.sweep_order import groups, in_order, mean, number
-from proofyard.lab.words import GWEI, digits
+from proofyard.lab.words import GWEI, digits, unit_of
 
 LISTED = 40  # points in the terminal
 LEVELS = 60  # values of a parameter that are drawn one by one
@@ -43,7 +43,8 @@ def said(figure: str, value: float | None) -> str:
 
 def title(figure: str) -> str:
     """Name a figure for people: `time_to_proof_ms.p90` is `time to proof p90`."""
-    return figure.replace("_gwei", "").replace("_ms", "").replace(".", " ").replace("_", " ").removesuffix(" mean")
+    words = figure.replace("_gwei", "").replace("_ms", "").replace(".", " ").replace("_", " ")
+    return words.removesuffix(" mean").replace(" hhi", " HHI")
 
 
 def as_json(swept: Swept, figures: Sequence[str], summary: Summary | None) -> dict[str, Any]:
@@ -92,10 +93,12 @@ def points_tables(swept: Swept, figures: Sequence[str]) -> list[Table]:
 def _table(names: Sequence[str], figures: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     for name in names:
-        shown.add_column(name, overflow="fold", justify="right" if name == "points" else "left")
+        parts = name.replace(".", ".\n").replace("_", "_\n")  # else a long name is broken anywhere
+        shown.add_column(parts, overflow="fold", justify="right" if name == "points" else "left")
     shown.columns[0].min_width = min(VALUE, max((len(row[0]) for row in rows), default=1))
     for figure in figures:
         head = title(figure).removeprefix("concentration ")  # a line of eighty has no room for the long word
+        head += ", tokens" if "_gwei" in figure else ""
         shown.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in rows:
         shown.add_row(*map(Text, row))
@@ -173,7 +176,9 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
     over = swept.design.over[k]
     means = swept.mean(figure)
     pairs = [(point[k], value) for point, value in means.items() if np.isfinite(value)]
-    scale = GWEI if "_gwei" in figure else 1
+    scale, unit = (GWEI, "tokens") if "_gwei" in figure else (1, "")
+    if "_ms" in figure and pairs:
+        scale, unit = unit_of(max(abs(value) for _, value in pairs))
     heading = f"{title(figure)} by {over.key}"
     if not pairs:
         return Figure(heading, "Undefined at every point.", None)
@@ -186,10 +191,10 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
     def row(value: str, outcome: float) -> dict[str, Any]:
         return {"x": number(value) if numbers else value, "y": outcome}
 
-    unit = f" ({units.pop()})" if numbers and units != {""} else ""
+    of_x = f" ({units.pop()})" if numbers and units != {""} else ""
     kind = "x:Q" if numbers else "x:N"
-    x = alt.X(kind, title=f"{over.key}{unit}", sort=None)
-    y = alt.Y("y:Q", title=f"{title(figure)}{' (tokens)' * (scale > 1)}{' (ms)' * ('_ms' in figure)}")
+    x = alt.X(kind, title=f"{over.key}{of_x}", sort=None)
+    y = alt.Y("y:Q", title=f"{title(figure)} ({unit})" if unit else title(figure))
     dots = data([row(value, outcome / scale) for value, outcome in pairs[: report.MOST]])
     layers: list[alt.Chart] = [dots.mark_point(filled=True, size=35, opacity=0.45).encode(x, y, tooltip=[kind, "y:Q"])]
     if len(levels) <= LEVELS:
@@ -212,9 +217,10 @@ def _bars(swept: Swept, summary: Summary) -> Figure:
     if not rows:
         return Figure(heading, f"No parameter moved an outcome that is defined everywhere.{without}", None)
     y = alt.Y("outcome:N", title=None, sort=None)
+    colour = alt.Color("parameter:N", title=None, legend=alt.Legend(columns=1))  # a phone has no room for two
     bars = data(rows).mark_bar().encode(
-        alt.X("total:Q", title="share of the variance (total index)"), y, alt.YOffset("parameter:N"),
-        alt.Color("parameter:N", title=None), tooltip=["outcome:N", "parameter:N", "alone:Q", "total:Q"],
+        alt.X("total:Q", title="share of the variance (total index)"), y, alt.YOffset("parameter:N"), colour,
+        tooltip=["outcome:N", "parameter:N", "alone:Q", "total:Q"],
     )  # fmt: skip
     note = "Sobol's total index: what stays open when all other parameters are known."
     return Figure(heading, note + without, bars, height=40 + 18 * len(rows))

@@ -125,7 +125,12 @@ def test_page_and_json_of_a_sweep(tmp_path: Path) -> None:
     assert result["points"][0]["figures"]["concentration.hhi"]["mean"] == 1.0
     assert result["sensitivity"]["concentration.hhi"]["provers[0].count"]["total"] > 0.9
     page = sweep_page.page(found, shown, summary)
-    assert "concentration hhi by provers[0].count" in page
+    assert "concentration HHI by provers[0].count" in page
+    assert '"time to proof p90 (s)"' in page
+    (points,) = sweep_page.points_tables(found, shown)
+    assert [str(column.header) for column in points.columns] == [
+        "workload.\nevery", "provers[0].\ncount", "time\nto\nproof\np90", "HHI", "stake\nslashed,\ntokens"
+    ]  # fmt: skip
     assert "The same at every point: stake slashed." in page
     assert "stake slashed by" not in page
     assert np.isfinite([row["seed"] for row in found.rows]).all()
