@@ -20,7 +20,7 @@ class Group(NamedTuple):
     """Points whose value of one parameter is alike."""
 
     label: str  # the value, or from where to where
-    points: list[Point]
+    points: list[Point]  # by that value
 
 
 def number(value: str) -> float | None:
@@ -56,13 +56,15 @@ def groups(swept: Swept, k: int) -> list[Group]:
         if not over.values:
             place = min(parts - 1, (place - low) / (high + over.whole - low) * parts)
         found.setdefault(int(place), []).append(point)
+    for points in found.values():
+        points.sort(key=lambda point: _place(over, point[k]))
     return [Group(_label(over, points, k), points) for _, points in sorted(found.items())]
 
 
 def _label(over: Over, points: list[Point], k: int) -> str:
     """Name a group by the least and the greatest value in it."""
-    values = sorted({point[k] for point in points}, key=lambda value: _place(over, value))
-    return values[0] if len(values) == 1 else f"{values[0]} … {values[-1]}"
+    first, last = points[0][k], points[-1][k]
+    return first if first == last or over.values else f"{first} … {last}"
 
 
 def mean(values: dict[Point, float], points: list[Point]) -> float:

@@ -184,23 +184,32 @@ def _effect(swept: Swept, figure: str, k: int) -> Figure:
         return Figure(heading, "Undefined at every point.", None)
     units = {value.lstrip("-0123456789._ ") for value, _ in pairs}
     numbers = len(units) == 1 and all(number(value) is not None for value, _ in pairs)
-    levels: dict[str, list[float]] = {}
-    for value, outcome in pairs:
-        levels.setdefault(value, []).append(outcome / scale)
 
     def row(value: str, outcome: float) -> dict[str, Any]:
-        return {"x": number(value) if numbers else value, "y": outcome}
+        return {"x": number(value) if numbers else value, "y": outcome / scale}
 
     of_x = f" ({units.pop()})" if numbers and units != {""} else ""
     kind = "x:Q" if numbers else "x:N"
-    x = alt.X(kind, title=f"{over.key}{of_x}", sort=None)
+    x = alt.X(kind, title=f"{over.key}{of_x}", sort=None, scale=alt.Scale(zero=False) if numbers else alt.Scale())
     y = alt.Y("y:Q", title=f"{title(figure)} ({unit})" if unit else title(figure))
-    dots = data([row(value, outcome / scale) for value, outcome in pairs[: report.MOST]])
+    dots = data([row(value, outcome) for value, outcome in pairs[: report.MOST]])
     layers: list[alt.Chart] = [dots.mark_point(filled=True, size=35, opacity=0.45).encode(x, y, tooltip=[kind, "y:Q"])]
-    if len(levels) <= LEVELS:
-        line = data([row(value, float(np.mean(found))) for value, found in levels.items()])
-        layers.append(line.mark_line(point=True, strokeWidth=2).encode(x, y))
-    return Figure(heading, "Points: all settings of the other parameters. Line: their mean.", alt.layer(*layers))
+    line = [row(value, outcome) for value, outcome in _means(swept, means, k) if np.isfinite(outcome)]
+    if len(line) <= LEVELS:
+        layers.append(data(line).mark_line(point=True, strokeWidth=2).encode(x, y))
+    note = "Points: all settings of the other parameters. Line: their mean"
+    note += ", by eighths of the range." if swept.design.sampled and not over.values else "."
+    return Figure(heading, note, alt.layer(*layers))
+
+
+def _means(swept: Swept, means: dict[tuple[str, ...], float], k: int) -> list[tuple[str, float]]:
+    """Pair each value of parameter `k`, or the middle one of each group of a sample, with the mean over all others."""
+    if swept.design.sampled:
+        return [(g.points[len(g.points) // 2][k], mean(means, g.points)) for g in groups(swept, k)]
+    levels: dict[str, list[tuple[str, ...]]] = {}
+    for point in means:
+        levels.setdefault(point[k], []).append(point)
+    return [(value, mean(means, points)) for value, points in levels.items()]
 
 
 def _bars(swept: Swept, summary: Summary) -> Figure:
