@@ -263,7 +263,7 @@ ATTACKS: tuple[Attack, ...] = (
         "mechanisms of rollups, 1.1.3: rewards that grow with delay",
     ),
     Attack(
-        "own_slash", "misses windows and proves late through a second name, which is paid out of its bond", _own_slash,
+        "own_slash", "is late either way, but proves by a second name, which is paid out of its own bond", _own_slash,
         {"share": Range(0.02, 0.5)}, "mechanisms of rollups, 1.7 G3: a late prover recovers 60 %",
     ),
     Attack(
