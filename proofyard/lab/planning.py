@@ -16,7 +16,12 @@ from proofyard.proofs.planning.plan import Ask, Group, Plan
 WIDE = 110  # characters where no terminal says
 ROW = 24  # px for a card in the picture
 USD = 1e6
-HEAD = ("cut", "parts", "undisturbed", "p50", "p99", "in time", "USD a proof", "speed-up", "limit", "cards needed")
+HEAD = (
+    "size of a part", "leaves + joins", "undisturbed", "p50", "p99", "in time", "USD a proof", "speed-up", "limit",
+    "cards needed",
+)  # fmt: skip
+SAID = ("size of a part",)  # in the sentence above the terminal's table
+ROOMY = ("undisturbed", "limit")  # only in a terminal of WIDE columns
 
 
 def when(ms: int | None) -> str:
@@ -41,10 +46,15 @@ def summary_row(plan: Plan) -> list[str]:
     chosen = next(cut for cut in plan.cuts if cut.chosen)
     here = next((point for point in plan.curve if point.cards == len(plan.fleet.cards)), plan.curve[-1])
     return [
-        plan.fleet.text, f"{chosen.units:,} {plan.fleet.unit}s", f"{chosen.parts:,}", when(plan.ms), when(plan.p50_ms),
+        plan.fleet.text, f"{chosen.units:,} {plan.fleet.unit}s", _parts(chosen.parts), when(plan.ms), when(plan.p50_ms),
         when(plan.p99_ms), "" if plan.met is None else table.percent(plan.met), money(plan.cost_low, plan.cost_high),
         f"{here.speed_up:.2f}", f"{plan.limit:.1f}", "" if plan.needed is None else str(plan.needed),
     ]  # fmt: skip
+
+
+def _parts(count: int) -> str:
+    """Write how many parts are proven and how many times two are joined, of a tree of `count` nodes."""
+    return f"{(count + 1) // 2:,} + {count // 2:,}"
 
 
 def card_rows(plans: Sequence[Plan]) -> list[list[str]]:
@@ -114,7 +124,9 @@ def print_plans(plans: Sequence[Plan], ask: Ask) -> None:
         console.print(in_words(plan, ask), highlight=False, soft_wrap=True)
     head, groups = _groups(plans, ask)
     cards = [[row[1], row[0], *row[2:]] for row in card_rows(plans)]
-    _print(console, "One proof on all cards", ("fleet", *HEAD), [summary_row(plan) for plan in plans])
+    shown = [k for k, name in enumerate(HEAD) if name not in SAID and (console.width >= WIDE or name not in ROOMY)]
+    rows = [(row[0], *(row[1 + k] for k in shown)) for row in map(summary_row, plans)]
+    _print(console, "One proof on all cards", ("fleet", *(HEAD[k] for k in shown)), rows)
     _print(console, "Which card does what", ("fleet", "card", "cards", "leaves", "joins", "busy"), cards)
     if groups:
         _print(console, "One card per proof, or all on one", ("fleet", *head), groups)
@@ -128,7 +140,9 @@ def _print(console: Console, title: str, head: Sequence[str], rows: Sequence[Seq
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     shown.title, shown.title_justify, shown.title_style = f"\n{title}", "left", "bold"
     for k, name in enumerate(head):
-        shown.add_column(name, justify="right" if k else "left")
+        words = name.replace(" + ", "\n+ ").replace("groups × ", "groups ×\n")
+        words = words if "\n" in words else "\n".join(words.rsplit(" ", 1))
+        shown.add_column(words, justify="right" if k else "left", no_wrap=k > 0, overflow="fold")
     for row in rows:
         shown.add_row(*row)
     console.print(shown)
@@ -138,7 +152,7 @@ def page(plans: Sequence[Plan], ask: Ask, title: str) -> str:
     """Write the page."""
     words = "<br>".join(html.escape(in_words(plan, ask)) for plan in plans)
     cuts = [
-        [plan.fleet.text, f"{cut.units:,}" + " ✓" * cut.chosen, f"{cut.parts:,}", when(cut.ms), when(cut.bound_ms),
+        [plan.fleet.text, f"{cut.units:,}" + " ✓" * cut.chosen, _parts(cut.parts), when(cut.ms), when(cut.bound_ms),
          "" if cut.p99_ms is None else when(cut.p99_ms)]
         for plan in plans for cut in plan.cuts
     ]  # fmt: skip
@@ -152,7 +166,7 @@ def page(plans: Sequence[Plan], ask: Ask, title: str) -> str:
             "card", ("fleet", "cards", "leaves", "joins", "busy"), card_rows(plans))),
         report.section("One card per proof, or all on one", table.html_rows("fleet", *_groups(plans, ask))),
         report.section("Ways to cut it", table.html_rows(
-            "fleet", ("size of a part", "parts", "undisturbed", "critical path", "p99"), cuts)),
+            "fleet", ("size of a part", "leaves + joins", "undisturbed", "critical path", "p99"), cuts)),
         report.section("Where the numbers come from", table.html_rows("source", (), sources)),
     ]  # fmt: skip
     plans_told = f"{len(plans)} fleet{'s' * (len(plans) > 1)}"

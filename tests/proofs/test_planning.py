@@ -264,6 +264,8 @@ def test_command_writes_page_and_json(tmp_path: Path, capsys: pytest.CaptureFixt
     command(fleet=["2xl40s", "h100 + l4"], job="22 Mgas", deadline="5m", every="10m", trials=40, out=out)
     said = capsys.readouterr().out
     assert "One card per proof, or all on one" in said
+    assert "\N{HORIZONTAL ELLIPSIS}" not in said  # nothing is cut
+    assert "205 + 204" in said
     found = json.loads((out / "plan.json").read_text(encoding="utf-8"))
     assert [one["fleet"] for one in found] == ["2xl40s", "h100 + l4"]
     assert found[0]["deadline_met"] == 1.0
