@@ -43,7 +43,7 @@ class Settled:
     gain: float  # what that gains: the exploitability
     low: float
     high: float
-    stable: bool
+    stable: bool  # no deviation gained while searching, and on fresh seeds the best certainly does not
     rounds: int
 
 
@@ -115,7 +115,8 @@ def settle(lab: Lab, tree: Tree, target: int, budget: Budget, candidates: Sequen
             if name not in strategies
         }
         best = max(gains, key=gains.__getitem__)
-        if gains[best] <= GAIN * max(1.0, float(np.abs(payoffs).max())) or rounds == ROUNDS:
+        enough = GAIN * max(1.0, float(np.abs(payoffs).max()))
+        if gains[best] <= enough or rounds == ROUNDS:
             break
         strategies.append(best)
         rounds += 1
@@ -128,5 +129,5 @@ def settle(lab: Lab, tree: Tree, target: int, budget: Budget, candidates: Sequen
     low, high = interval(found, len(gains))
     return Settled(
         tree["provers"][target].get("name", f"class {target + 1}"), tuple(strategies), payoffs, mixture, value, best,
-        float(found.mean()), low, high, low <= GAIN * max(1.0, float(np.abs(payoffs).max())), rounds,
+        float(found.mean()), low, high, max(gains[best], low) <= enough, rounds,
     )  # fmt: skip

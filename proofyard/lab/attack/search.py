@@ -286,9 +286,9 @@ def interval(values: Floats, compared: int) -> tuple[float, float]:
 def attack_all(
     runner: Runner, tree: Tree, attacks: Sequence[tuple[Attack, list[int]]], budget: Budget
 ) -> tuple[list[Find], int]:
-    """Search every attack on every class it is given, judge the best on fresh seeds, the largest lower end first.
+    """Search every attack on every class it is given, judge the best on fresh seeds.
 
-    Returns the finds, one per attack, and how many runs it took. Raises BadInput, Fault.
+    Returns the finds, one per attack, as `ranked`, and how many runs it took. Raises BadInput, Fault.
     """
     lab, seed = Lab(runner), int(tree.get("seed", 1))
     shortlist: list[tuple[Attack, int, Values, list[tuple[Values, float]]]] = []
@@ -308,10 +308,17 @@ def attack_all(
         shortlist += [(attack, target, values, curves[target]) for target, values, _ in best[:FINALISTS]]
     if not shortlist:
         raise refused or BadInput("attack", "an attack that applies to this rule", tree["mechanism"])
-    finds = [judge(lab, tree, *each, budget, len(shortlist)) for each in shortlist]
-    finds.sort(key=lambda find: -find.low)
-    first = {find.attack.name: find for find in reversed(finds)}
-    return sorted(first.values(), key=lambda find: -find.low), lab.runs
+    return ranked([judge(lab, tree, *each, budget, len(shortlist)) for each in shortlist]), lab.runs
+
+
+def ranked(finds: Sequence[Find]) -> list[Find]:
+    """Keep the best of each attack: first what pays, then what only harms others, the largest lower end first."""
+
+    def rank(find: Find) -> tuple[bool, bool, float]:
+        return not find.pays, not find.hurts, -(find.harm_low if find.hurts else find.low)
+
+    best = {find.attack.name: find for find in sorted(finds, key=rank, reverse=True)}
+    return sorted(best.values(), key=rank)
 
 
 def judge(

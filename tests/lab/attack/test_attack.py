@@ -1,6 +1,7 @@
 """The search finds the attacks the field knows, stays silent where theory says so, and leaves files that replay."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,17 @@ def test_griefing_is_told_by_what_a_coin_does() -> None:
     assert dear.per_coin is None or dear.per_coin < 1
     assert "each coin it spends costs the others" in tell.in_words([cheap])
     assert tell.as_json([cheap], 1, 1, {})["finds"][0]["hurts"]
+
+
+def test_of_two_settings_the_one_that_harms_is_kept_not_the_one_that_does_nothing() -> None:
+    case = next(case for case in CASES if case.attack == "lock_and_stall")
+    with Runner(workers=1) as runner:
+        harms = case.run(SCENARIOS, runner, TINY)
+    idle = replace(harms, gains=np.zeros(6), low=0.0, high=0.0, harm_low=0.0, damage=0.0)
+    pays = replace(harms, attack=replace(harms.attack, name="other"), gains=np.full(6, 1e9), low=1e9, high=1e9)
+    assert harms.hurts
+    assert not idle.hurts
+    assert search.ranked([idle, harms, pays]) == search.ranked([pays, harms, idle]) == [pays, harms]
 
 
 def test_waiting_is_priced_where_the_scenario_says_so() -> None:

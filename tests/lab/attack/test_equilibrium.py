@@ -1,5 +1,6 @@
 """Where strategies settle, and which rule parameters hold against those who answer best."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
 from proofyard.lab.attack import catalogue, equilibrium, fix, tell_more
+from proofyard.lab.attack.equilibrium import Settled
 from proofyard.lab.attack.fix import Point
 from proofyard.lab.attack.search import Budget, Lab
 from proofyard.lab.runner import Runner
@@ -46,6 +48,51 @@ def test_overstating_is_where_the_pool_settles() -> None:
     with Runner(workers=1) as runner:
         found = equilibrium.settle(Lab(runner), tree, 0, TINY, ("overstate(32)", "withhold(1)"))
     assert found.mixture[found.strategies.index("overstate(32)")] == pytest.approx(1)
+
+
+TREE = {"mechanism": "race", "seed": 1, "provers": [{"name": "pair", "count": 2}]}
+
+
+def played(
+    monkeypatch: pytest.MonkeyPatch, payoff: Callable[[str, str], float], names: list[str], noisy: str = ""
+) -> Settled:
+    """Settle a made-up game; on the seeds that judge it, `noisy` earns now a thousand more, now a thousand less."""
+
+    def payoffs(game: equilibrium.Game, profiles: list[tuple[str, str]]) -> list[np.ndarray]:
+        judging = game.seeds[0] > 10_000
+        off = np.where(np.arange(len(game.seeds)) % 2, 1e12, -1e12) * judging
+        return [payoff(mine, other) * 1e9 + off * (mine == noisy) for mine, other in profiles]
+
+    monkeypatch.setattr(equilibrium.Game, "payoffs", payoffs)
+    with Runner(workers=1) as runner:
+        return equilibrium.settle(Lab(runner), TREE, 0, TINY, names)
+
+
+def test_a_game_that_goes_round_settles_at_a_mixture_nobody_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rock (the honest), paper, scissors, and a well that loses to paper only half: a third each, by every response."""
+    beats = {("paper", "honest"), ("scissors", "paper"), ("honest", "scissors")}
+
+    def payoff(mine: str, other: str) -> float:
+        return ((mine, other) in beats) - ((other, mine) in beats) - 0.5 * (mine == "well") + 0.5 * (other == "well")
+
+    found = played(monkeypatch, payoff, ["paper", "scissors", "well"])
+    assert set(found.strategies) == {"honest", "paper", "scissors"}
+    assert found.mixture == pytest.approx([1 / 3] * 3)
+    assert found.stable
+    assert found.best == "well"
+    names = ("honest", "paper", "scissors", "well")
+    brute = max(sum(payoff(mine, other) / 3 for other in names[:3]) for mine in names)  # all pure responses
+    assert brute == pytest.approx(0)
+    assert found.gain == pytest.approx(-0.5e9)
+
+
+def test_a_ladder_longer_than_the_search_is_not_called_stable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of six beats the one before; after four have joined the next still gains, whatever a few seeds say."""
+    ladder = ["honest", *"abcdef"]
+    found = played(monkeypatch, lambda mine, other: float(ladder.index(mine) > ladder.index(other)), ladder[1:], "e")
+    assert found.rounds == equilibrium.ROUNDS
+    assert found.low < 0 < found.high
+    assert not found.stable
 
 
 def test_a_game_needs_two() -> None:
