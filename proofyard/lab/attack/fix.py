@@ -1,8 +1,8 @@
 """Search a rule's parameters against attackers that answer best: the Pareto front of what a designer wants.
 
-For each setting of the parameters every attack is tried at a few settings of its own; the largest gain is what the rule
-leaves to gamers. Optuna's NSGA-II, seeded, looks for settings that no other beats in all objectives; the rule as it was
-is the first it tries, so that the front shows what better than it there is.
+For each setting of the parameters every attack is tried at a few settings of its own, against those that then look best
+at more; the largest gain is what the rule leaves to gamers. Optuna's NSGA-II, seeded, looks for settings that no other
+beats in all objectives; the rule as it was is the first it tries, so that the front shows what better than it there is.
 """
 
 import importlib
@@ -28,6 +28,7 @@ from proofyard.worlds.text import with_values_set
 OBJECTIVES = ("unproven", "price_gwei", "hhi", "locked_gwei", "gain_gwei")  # all to be small
 POPULATION = 8
 SLACK = 1e-9  # of rounding
+FEW, MANY = 4, 12  # settings of each attack: against every setting of the rule, and against those on the front
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Point:
     attack: str  # the best one against it
     front: bool = False
     default: bool = False
+    tried_hard: bool = False  # the attacks were searched again, at more settings
 
 
 def measure(task: tuple[Scenario, int]) -> dict[str, float]:
@@ -87,7 +89,24 @@ def front(
 
     default = _try(runner, tree, {}, attacks, budget)
     study.optimize(objective, n_trials=budget.trials)
-    return _marked([replace(default, default=True), *points.values()])
+    return _held(runner, tree, attacks, budget, [replace(default, default=True), *points.values()])
+
+
+def _held(
+    runner: Runner, tree: Tree, attacks: Sequence[tuple[Attack, list[int]]], budget: Budget, points: list[Point]
+) -> list[Point]:
+    """Mark the front, attack what is on it harder, and mark again, until all of it has stood that."""
+    marked = _marked(points)
+    while soft := [k for k, p in enumerate(marked) if (p.front or p.default) and not p.tried_hard]:
+        for k in soft:
+            point = marked[k]
+            world = tree | {"mechanism": point.mechanism}
+            gain, attack = _strongest(runner, world, attacks, Budget(MANY, budget.seeds, budget.fresh))
+            if gain > point.objectives["gain_gwei"]:
+                point = replace(point, objectives=point.objectives | {"gain_gwei": gain}, attack=attack)
+            marked[k] = replace(point, tried_hard=True)
+        marked = _marked(marked)
+    return marked
 
 
 def _try(
@@ -100,16 +119,23 @@ def _try(
     keys = [f"honest-{name_of(world)}-{number}" for _, number in tasks]
     rows = runner.map(measure, tasks, keys, what="honest")
     found = {name: float(np.mean([row[name] for row in rows])) for name in OBJECTIVES if name in rows[0]}
+    gain, best = _strongest(runner, tree, attacks, Budget(FEW, budget.seeds, budget.fresh))
+    return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
+
+
+def _strongest(
+    runner: Runner, tree: Tree, attacks: Sequence[tuple[Attack, list[int]]], budget: Budget
+) -> tuple[float, str]:
+    """Find the attack that gains most under one setting, and what it gains; 0 if none does."""
     lab, best, gain = Lab(runner), "none", 0.0
-    few = Budget(4, budget.seeds, budget.fresh)
     for attack, places in attacks:
         if attack.griefs:  # nobody gains by it
             continue
         for target in places:
-            (values_of, gained), *_ = search(lab, tree, attack, target, few, seed)
+            (values, gained), *_ = search(lab, tree, attack, target, budget, int(tree.get("seed", 1)))
             if gained > gain:
-                best, gain = f"{called(attack, values_of)} by {members(attack, tree)[target]}", gained
-    return Point(tree["mechanism"], values, found | {"gain_gwei": gain}, best)
+                best, gain = f"{called(attack, values)} by {members(attack, tree)[target]}", gained
+    return gain, best
 
 
 def leanest(points: Sequence[Point]) -> Point | None:

@@ -121,6 +121,28 @@ def test_the_front_holds_what_nothing_beats() -> None:
     assert marked == {"0 2": True, "1 1": True, "1 3": False, "2 0": True}
 
 
+def test_what_looks_safe_is_attacked_harder_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three settings the safest is only so against few; then the next comes to the front, and is attacked too."""
+    gains = {"a": (0.0, 9e9), "b": (1e9, 1e9), "c": (5e9, 6e9)}
+    tried: list[tuple[str, int]] = []
+
+    def strongest(_runner: object, tree: dict[str, str], _attacks: object, budget: Budget) -> tuple[float, str]:
+        tried.append((tree["mechanism"], budget.trials))
+        return gains[tree["mechanism"]][1], "the hard one"
+
+    monkeypatch.setattr(fix, "_strongest", strongest)
+    rest = dict.fromkeys(fix.OBJECTIVES, 1.0)
+    points = [
+        Point(name, {}, rest | {"gain_gwei": soft}, "none", default=name == "c") for name, (soft, _) in gains.items()
+    ]
+    with Runner(workers=1) as runner:
+        held = fix._held(runner, {}, [], TINY, points)
+    assert {p.mechanism: p.objectives["gain_gwei"] for p in held} == {"a": 9e9, "b": 1e9, "c": 6e9}
+    assert [p.mechanism for p in held if p.front] == ["b"]
+    assert sorted(tried) == [(name, fix.MANY) for name in "abc"]
+    assert {p.attack for p in held} == {"the hard one", "none"}
+
+
 def test_parameters_of_rules_are_whole() -> None:
     with pytest.raises(BadInput, match="--fix: wanted whole numbers"):
         fix.read(["slash_points=0.5..2.5"])
