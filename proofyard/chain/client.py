@@ -17,6 +17,8 @@ from proofyard.chain.profiles import WEI
 from proofyard.chain.signing import Choice, Mandate, Offer, Order
 from proofyard.core.errors import BadInput, Fault
 
+BURNT = "0x000000000000000000000000000000000000dead"  # nobody has its key
+
 
 class Bearer(IntEnum):
     """Who bears the slashes of an operator."""
@@ -227,7 +229,8 @@ class Client:
         ----------
         batch : its heads, and the proof
         payments : jobs, in the order in which the proof joins their statements
-        changes : gwei by account besides the payments, below zero if taken; they sum to zero
+        changes : gwei by account besides the payments, below zero if taken; they sum to zero; who is named gets
+            or gives what is open of it, too
         name : of the transaction; by default of the journal's head, so that a part is settled once
 
         Raises
@@ -237,10 +240,21 @@ class Client:
         self.check_coordinator()
         if sum(changes.values()):
             raise BadInput("changes", "amounts that sum to zero", sum(changes.values()))
-        ordered = sorted(changes.items(), key=lambda change: change[1] >= 0)  # what is taken comes first
+        ordered = sorted(changes.items(), key=lambda change: self._turn(*change))
         paid = [(tuple(p.order), p.signature, p.prover, p.price) for p in payments]
         data = (batch.previous, batch.head, batch.circuit, batch.proof, list(batch.inputs), list(batch.parts))
         return self.do("Settlement", "settle", data, paid, ordered, name=name or f"settle {batch.head.hex()}")
+
+    def recall(self, account: str, gwei: int, *, name: str = "") -> str:
+        """Call money back that a mandate holds and its owner asks back; does not wait. The coordinator only."""
+        self.check_coordinator()
+        return self.send("Settlement", "recall", account, gwei, name=name)
+
+    def _turn(self, account: str, gwei: int) -> int:
+        """Say when a change has its turn: when there is too little, what is burnt waits first, then the coordinator."""
+        if gwei < 0:
+            return 0
+        return {self.deployment.coordinator.lower(): 2, BURNT: 3}.get(account.lower(), 1)
 
     def check_coordinator(self) -> None:
         """Refuse a key that is not the coordinator's. Raises BadInput."""

@@ -49,7 +49,7 @@ def market(
     key
         Keystore of the coordinator, made if there is none; its password is in PROOFYARD_PASSWORD. Or PROOFYARD_KEY.
     actors
-        How many can ever join, for a new journal.
+        How many can ever join, for a new journal; at most 400 where the money is on a chain.
     grant
         Tokens of play money for everybody who joins, for a new journal.
     backend
@@ -91,6 +91,10 @@ def market(
         genesis = {"mechanism": rule.call, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
         genesis |= {"source": source, "scenario": name}
         if chain:
+            from proofyard.network.bank import MOST_ACTORS
+
+            if actors > MOST_ACTORS:
+                raise BadInput("--actors", f"at most {MOST_ACTORS} where the money is on a chain", actors)
             genesis |= {"grant_gwei": 0}
     elif "://" not in journal and not Path(journal).exists():
         raise BadInput("--mechanism", "a rule for a new journal, e.g. -m race", f"none, and no journal at {journal}")

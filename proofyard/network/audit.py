@@ -98,6 +98,10 @@ class _Auditor:
         self.counts["settlements"] += row.kind == Record.SETTLEMENT
         if row.kind in (Record.DEPOSIT, Record.WITHDRAWAL) and self.market.state.book.cash[row.actor] < 0:
             return f"actor {row.actor} has less than nothing after it"
+        if self.market.uncovered.get(row.actor, 0) < 0:
+            return f"it covers more of actor {row.actor} than is uncovered"
+        if self.market.announced.get(row.actor, 0) < 0 or any(k < 0 for k in self.market.kept_in.get(row.actor, ())):
+            return f"it takes more of actor {row.actor} out than it asked back"
         if row.kind == Kind.SETTLE and self.market.money_difference:
             return f"{self.market.money_difference} gwei too many exist after it"
         return ""

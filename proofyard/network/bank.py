@@ -6,6 +6,7 @@ Everything here waits for the chain's node; call it from a thread.
 import threading
 from collections.abc import Mapping
 from itertools import count
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ from proofyard.proofs.statement import Proof
 
 FOREVER = 2**62  # s since 1970
 AWAY_S = 5.0  # s the chain's node may be away before messages are refused
+MOST_ACTORS = 400  # a batch that moves everybody's money has to fit into a transaction
+REACT_BLOCKS = 4  # beyond the confirmations, until money that is asked back has been called back
 
 
 class Block(NamedTuple):
@@ -53,7 +56,7 @@ class Bank:
 
     Raises
     ------
-    BadInput : another chain, other contracts, or another coordinator's.
+    BadInput : another chain, other contracts, or another coordinator's; a vault that lets money go too soon.
     Fault : nobody answers.
     """
 
@@ -65,6 +68,11 @@ class Bank:
         self.client.check_coordinator()
         self.deployment = deployment
         self.contract = deployment.addresses["Settlement"].lower()
+        self.delay = int(self.client.read("Vault", "DELAY"))  # s from asking for money back to having it
+        needed = ceil(2 * (self.chain.profile.confirmations + REACT_BLOCKS) * self.chain.profile.block_s)
+        if self.delay < needed:
+            wanted = f"a vault whose delay is at least {needed} s on {profile}: until then money can be called back"
+            raise BadInput("deployment", wanted, f"{self.delay} s")
         self._indexer = Indexer(self.chain, deployment)
         self._paying = threading.Lock()
 
@@ -107,8 +115,17 @@ class Bank:
     def mandate_left(self, address: str) -> int:
         """Return how many gwei of an account's mandate, as far as it counts, are left; 0 when it has ended."""
         deep = max(0, self.chain.block_number() - self.chain.profile.confirmations)
-        limit, used, until = self.client.read("Settlement", "granted", address, block=hex(deep))
+        limit, used, until, _ = self.client.read("Settlement", "granted", address, block=hex(deep))
         return limit - used if until > self.now() else 0
+
+    def held(self, address: str) -> int:
+        """Return what an account has in the vault, gwei, with what it has asked back and not taken."""
+        free, leaving, _ = self.client.read("Vault", "accounts", address)
+        return free + leaving
+
+    def recall(self, address: str, gwei: int, name: str) -> None:
+        """Call money back that the rule holds, once; does not wait. Raises Reverted, Fault, BadInput."""
+        self.client.recall(address, gwei, name=name)
 
     def is_used(self, order: Order) -> bool:
         """Say whether an order was paid or cancelled."""

@@ -60,8 +60,6 @@ class Books:
         self.asked: dict[int, bytes] = {}  # payload of each job
         self.proofs: dict[tuple[int, int], bytes] = {}  # by job and prover
         self.places: dict[str, tuple[str, int]] = {}  # whose money of the chain's came or left, and gwei, by place
-        self.announced: dict[int, int] = {}  # gwei by actor that may leave the vault
-        self.uncovered: dict[str, int] = {}  # gwei by address that the rule holds and that left the vault by itself
         self.flows: dict[str, int] = {}  # gwei that came in since the last batch, by address
         self.recorded: set[str] = set()  # heads that stand in rows of the journal as settled
         self.paying: dict[str, Sent] = {}  # batches that pay a proof, by head
@@ -114,15 +112,8 @@ class Books:
         if sign:
             address = self.market.addresses[row.actor]
             if "place" in body:
-                self.places[body["place"]] = (address, row.amount)
+                self.places[body["place"]] = (address, asked_in(row, body))
             self.flows[address] = self.flows.get(address, 0) + sign * row.amount
-        if row.kind == Record.WITHDRAWAL:
-            signed = row.amount if "verb" in body else -int(body["announced"])
-            self.announced[row.actor] = self.announced.get(row.actor, 0) + signed
-            short = int(body["asked"]) - int(body["announced"]) - row.amount if "asked" in body else 0
-            if short:
-                address = self.market.addresses[row.actor]
-                self.uncovered[address] = self.uncovered.get(address, 0) + short
 
     def changes(self, part: Part) -> dict[str, int]:
         """Return what a part moves besides its payments, gwei by address; they sum to zero."""
@@ -147,8 +138,13 @@ class Books:
         """Note that a part is settled."""
         self.head, self.base, self.flows, self.half = part.row.hash, part.owned, {}, None
 
-    def batches(self, journal: Journal, part: Part) -> list[tuple[Batch, list[Payment], dict[str, int]]]:
-        """Write what of a part is not on the chain yet: what it moves besides goes with its first proof."""
+    def batches(
+        self, journal: Journal, part: Part, still_open: Iterable[str] = ()
+    ) -> list[tuple[Batch, list[Payment], dict[str, int]]]:
+        """Write what of a part is not on the chain yet: what it moves besides goes with its first proof.
+
+        Whose address is in `still_open` is named there, too: what was left open of it is tried again.
+        """
         done = self.half[1] if self.half is not None else 0
         heads = part.heads
         made: list[tuple[Batch, list[Payment], dict[str, int]]] = []
@@ -158,7 +154,7 @@ class Books:
                 payment, proof = self._payment(journal, part.jobs[k])
                 batch = Batch(batch.previous, batch.head, payment.order.circuit, proof.data, words(proof.statement))
                 paid = [payment]
-            made.append((batch, paid, {} if k else self.changes(part)))
+            made.append((batch, paid, {} if k else dict.fromkeys(still_open, 0) | self.changes(part)))
         return made
 
     def _payment(self, journal: Journal, job: int) -> tuple[Payment, Proof]:
@@ -169,6 +165,11 @@ class Books:
             raise Fault(f"settlement: wanted the proof of job {job} and what it proves, got a journal without them.")
         order, signature = order_in(payload)
         return Payment(order, signature, prover, self.price(job)), Proof.from_json(proof)
+
+
+def asked_in(row: Row, body: dict[str, Any]) -> int:
+    """Return what the vault says of money that came or was asked back: more than the row where it moves less."""
+    return row.amount + int(body.get("covers", 0)) if row.kind == Record.DEPOSIT else int(body.get("asked", row.amount))
 
 
 class Known(NamedTuple):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
+from proofyard.core.rule import Rule
 from proofyard.network.circuits import circuits_for
+from proofyard.network.claims import holds_s
 from proofyard.network.messages import Signer
 from proofyard.network.orders import circuit_of
 from proofyard.network.purse import Place
@@ -17,7 +19,7 @@ from proofyard.tools.cache import Tell
 
 GAS_WEI = 10**21  # for everybody, of a coin that is worth nothing
 STATE, CONTRACTS = "chain.json", "deployment.json"
-DELAY_S = 60  # from asking for money back to having it
+DELAY_S = 60  # from asking for money back to having it, at least
 
 
 class Devnet(NamedTuple):
@@ -37,19 +39,30 @@ class Devnet(NamedTuple):
 
 @contextmanager
 def running(
-    folder: Path, backend: ProofBackend, rollup: Rollup, keys: Mapping[str, bytes], coordinator: str, tell: Tell
+    folder: Path,
+    backend: ProofBackend,
+    rollup: Rollup,
+    rule: Rule,
+    keys: Mapping[str, bytes],
+    coordinator: str,
+    tell: Tell,
 ) -> Generator[Devnet]:
     """Start a chain with its state in `folder` and deploy a market for a rollup's batches, and its contract of roots.
 
     Parameters
     ----------
+    rule : holds money; the vault lets none go for as long as it can
     keys : of everybody who sends transactions, by name
     coordinator : the name among them of who settles
     """
     tell("starting a development chain, deploying the contracts")
     circuits = circuits_for(backend, [rollup.size], tell)
-    terms = Terms(delay=DELAY_S, rollup_circuit=circuit_of(backend.name, rollup.size), rollup_chain=CHAIN_ID,
-                  rollup_genesis=rollup.root.to_bytes(32))  # fmt: skip
+    terms = Terms(
+        delay=max(DELAY_S, holds_s(rule)),
+        rollup_circuit=circuit_of(backend.name, rollup.size),
+        rollup_chain=CHAIN_ID,
+        rollup_genesis=rollup.root.to_bytes(32),
+    )
     with devchain.running(state=folder / STATE) as node:
         chain = Chain(profiles.read("anvil"), node.url)
         for key in keys.values():

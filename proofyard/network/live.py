@@ -115,7 +115,9 @@ def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> O
         stack.callback(backend.close)
         net = None
         if plan.chain:
-            net = stack.enter_context(devnet.running(plan.folder, backend, _rollup(plan), keys, "market", tell))
+            rule = rule_of(plan.scenario)
+            running = devnet.running(plan.folder, backend, _rollup(plan), rule, keys, "market", tell)
+            net = stack.enter_context(running)
         processes = stack.enter_context(processes_in(plan.folder))
         _start(plan, cast, processes, keys, net)
         played = asyncio.run(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))

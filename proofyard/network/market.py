@@ -65,6 +65,10 @@ class Market:
     numbers : of the actors, by address
     jobs : how many there were; `asked[job]` is the row of its request, `asks[job]` its time, ceiling and size
     put_in : gwei that came in less gwei that left
+    announced : gwei by actor that messages let go and the vault has not been asked for yet
+    let_go, lost : gwei by actor that left the market, and that left the vault though the rule holds them, in all
+    kept_in : sums by actor, gwei, that the vault was asked for though the rule holds them, in order
+    uncovered : gwei by actor that the rule holds and that are not in the vault
     used : (sender, nonce) of messages that may still come again: (when they expire, their row)
     forget_at : ms since 1970, when expired ones are next forgotten
     revealed : the beacon's number revealed last; `reveals` of them in round `round`
@@ -88,6 +92,9 @@ class Market:
         self.asked: list[int] = []
         self.asks: list[tuple[int, int, int]] = []
         self.put_in = 0
+        self.announced, self.let_go = dict[int, int](), dict[int, int]()
+        self.lost, self.uncovered = dict[int, int](), dict[int, int]()
+        self.kept_in: dict[int, list[int]] = {}
         self.used: dict[tuple[str, int], tuple[int, int]] = {}
         self.revealed = bytes.fromhex(self.genesis.commitment)
         self.round, self.reveals = 0, 0
@@ -193,10 +200,8 @@ class Market:
             self.numbers[body["address"]] = len(self.addresses)
             self.addresses.append(body["address"])
             self.names.append(body["name"])
-        elif kind == Record.DEPOSIT:
-            self.put_in += row.amount
-        elif kind == Record.WITHDRAWAL:
-            self.put_in -= row.amount
+        elif kind in (Record.DEPOSIT, Record.WITHDRAWAL, Record.UNCOVERED):
+            self._count_money(row, unpack(row.body))
         elif kind == Record.BEACON:
             self.revealed = bytes.fromhex(unpack(row.body)["commitment"])
             self.round, self.reveals = self.round + 1, 0
@@ -208,6 +213,25 @@ class Market:
             message = unpack(row.body).get("message")
         if message is not None:
             self._remember(row, message)
+
+    def _count_money(self, row: Row, body: dict[str, Any]) -> None:
+        """Keep what came in and left, and how far what the rule holds is covered by what the vault has."""
+        actor, gwei = row.actor, row.amount
+        if row.kind == Record.DEPOSIT:
+            self.put_in += gwei
+            _add(self.uncovered, actor, -int(body.get("covers", 0)))
+            return
+        if row.kind == Record.UNCOVERED:
+            _add(self.uncovered, actor, gwei)
+            _add(self.lost, actor, gwei)
+            return
+        self.put_in -= gwei
+        announced = int(body.get("announced", 0))
+        _add(self.let_go, actor, gwei)
+        _add(self.announced, actor, gwei if "verb" in body else -announced)
+        kept_in = int(body["asked"]) - announced - gwei if "asked" in body else 0
+        if kept_in:
+            self.kept_in.setdefault(actor, []).append(kept_in)
 
     def _remember(self, row: Row, message: dict[str, Any]) -> None:
         """Remember a nonce until its message expires."""
@@ -270,6 +294,13 @@ class Market:
             if field.size == "actor"
         }
         return {"actor": number, "address": self.addresses[number], "name": self.names[number], **columns}
+
+
+def _add(sums: dict[int, int], actor: int, gwei: int) -> None:
+    """Add to a sum; what is zero is not kept."""
+    sums[actor] = sums.get(actor, 0) + gwei
+    if not sums[actor]:
+        del sums[actor]
 
 
 def first_row(genesis: dict[str, Any] | None, signer: Signer, unix: int) -> Row:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from proofyard.chain.client import BURNT
 from proofyard.core import shape
 from proofyard.network.market import Market
 
-BURNT = "0x000000000000000000000000000000000000dead"
 ESCROW, BURN = "book.escrow", "book.burnt"
 
 

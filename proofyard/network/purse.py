@@ -76,7 +76,7 @@ class Purse:
         client = self.client
         client.outbox.resume()
         held, now = client.free(), self._now()
-        limit, used, until = client.read("Settlement", "granted", client.address)
+        limit, used, until, _ = client.read("Settlement", "granted", client.address)
         if now > until:
             limit = used = 0
         if limit - used >= LEAST * held and until - now >= LASTS_S // 2:

@@ -12,6 +12,7 @@ A row with `kind` >= 0 is an `Event` that the rule accepted. Below 0 it is a rec
 | BEACON     | -6 |           |                 | commitment to the next words                     |
 | CANCEL     | -7 | sender    | nonce made void | signed message                                   |
 | SETTLEMENT | -8 |           | number of batch | transaction, head it settled, result             |
+| UNCOVERED  | -9 | whose     | gwei            | the chain's word: money the rule holds has left  |
 """
 
 import hashlib
@@ -41,6 +42,7 @@ class Record(IntEnum):
     BEACON = -6
     CANCEL = -7
     SETTLEMENT = -8
+    UNCOVERED = -9
 
 
 class Row(NamedTuple):

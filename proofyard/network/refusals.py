@@ -17,6 +17,7 @@ STATUS = {
     "UNKNOWN_JOB": 404,
     "NOT_FOUND": 404,
     "MARKET_FULL": 409,
+    "UNCOVERED": 409,
     "BAD_PAYLOAD": 422,
     "BAD_PROOF": 422,
     "BUSY": 503,

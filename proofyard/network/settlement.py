@@ -3,7 +3,8 @@
 A batch ends at the row where a job is final and its proof is paid, or, while no proof is paid, every few seconds. It
 names the hash of that row as the journal's head; what it moves is what everybody owned at that row (`owned`) less what
 everybody owned at the last one, less what came and left in between. Payments go by the requester's order and the proof;
-the rest by mandates. If the chain refuses a batch, nothing of it is paid and nothing is settled after it.
+the rest by mandates. What somebody cannot pay stays open in the contract and stops nobody (`claims`). If the chain
+refuses a batch all the same, nothing of it is paid and nothing is settled after it.
 
 The chain decides how far it is settled: after a start, and after any failure, what was signed before is sent again in
 its order, and then the head is read. An event of the chain counts once it has the profile's confirmations. If one that
@@ -12,7 +13,7 @@ counted is taken back all the same, a batch is sent again; a deposit is waited f
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from proofyard.core import Fault
 from proofyard.core.errors import MarketError
 from proofyard.network.bank import Bank, Block
 from proofyard.network.books import Books, Known, Part, Places, Sent
+from proofyard.network.claims import Claims
 from proofyard.network.journal import Journal
 from proofyard.network.market import Market
 from proofyard.network.messages import Signed
@@ -38,7 +40,7 @@ FLUSH_S = 3.0  # between batches that pay no proof
 PATIENCE_S = 30.0  # for a block, before a sender is told to come again
 REST_S = 1.0  # after the chain was away
 DRAWN_VERBS = ("request", "decline", "contest")  # whose words take a block that comes after them
-COUNTED = ("Deposited", "Leaving", "Settled")
+COUNTED = ("Deposited", "Leaving", "Withdrawn", "Settled")
 LOOK, SETTLE = "look", "settle"
 T = TypeVar("T")
 log = logging.getLogger("proofyard.settlement")
@@ -53,7 +55,7 @@ class Settler:
     """
 
     def __init__(self, bank: Bank) -> None:
-        self.bank = bank
+        self.bank, self.claims = bank, Claims(bank)
         self.block: Block | None = None  # whose hash is in the words
         self.batches = self.settled = self.gas = 0
         self._wrong: dict[str, str] = dict.fromkeys(
@@ -142,10 +144,9 @@ class Settler:
         """Say how far the chain is."""
         books = self._books
         followed = books.market.last.seq if books is not None else -1
-        uncovered = dict(books.uncovered) if books is not None else dict[str, int]()
         return {"batches": self.batches, "settled_seq": self.settled, "followed_seq": followed, "idle": self._idle,
                 "gas": self.gas, "block": self._newest, "trouble": self.trouble,
-                "uncovered_gwei": uncovered}  # fmt: skip
+                **self.claims.told(self.coordinator.market)}  # fmt: skip
 
     # What comes from the chain.
 
@@ -153,6 +154,7 @@ class Settler:
         """Read the chain's events and its newest block."""
         for event in await self._in(self._watch, self.bank.poll):
             place = self._places.of(event)
+            self.claims.count(place, event)
             if event.name in COUNTED:
                 self._count(place, event)
         books = self._books
@@ -164,6 +166,9 @@ class Settler:
                     await self._find_part(books, event)
             self._look_for_missing(books)
             await self._look_at_blocks()
+            self.claims.measure(books.market, self.coordinator.metrics)
+            if self._of is not None and self._of.kept_in:
+                await self._in(self._watch, self.claims.recall, self._of)
         async with self._turned:
             self._turned.notify_all()
 
@@ -203,8 +208,9 @@ class Settler:
 
     async def _look_at_mandate(self, place: str, event: ChainEvent) -> None:
         """Count a deposit once its owner lets the rule take it: else what it loses could never be settled."""
-        left = await self._in(self._watch, self.bank.mandate_left, event.arguments["account"])
-        if left >= event.arguments["amount"]:
+        account = event.arguments["account"]
+        left = await self._in(self._watch, self.bank.mandate_left, account)
+        if left >= max(event.arguments["amount"], await self._in(self._watch, self.bank.held, account)):
             self._able.add(place)
 
     async def _find_part(self, books: Books, event: ChainEvent) -> None:
@@ -246,15 +252,23 @@ class Settler:
         actor = market.numbers.get(told["account"].lower())
         if actor is None or (event.name == "Deposited" and place not in self._able):
             return None
+        asked = int(told["amount"])
+        if event.name == "Withdrawn":
+            gone = self.claims.uncovered(market, actor, event)
+            if gone:
+                tell(log, "money the rule holds has left the vault", logging.ERROR, actor=actor, gwei=gone)
+                return make(Record.UNCOVERED, actor, gone, body)
+            del self._pending[place]
+            return None
         if event.name == "Deposited":
-            return make(Record.DEPOSIT, actor, int(told["amount"]), body)
-        assert self._books is not None  # noqa: S101 - rows has looked
-        announced = min(int(told["amount"]), self._books.announced.get(actor, 0))
-        wanted = int(told["amount"]) - announced
+            covers = min(asked, market.uncovered.get(actor, 0))
+            return make(Record.DEPOSIT, actor, asked - covers, body | ({"covers": covers} if covers else {}))
+        announced = min(asked, market.announced.get(actor, 0))
+        wanted = asked - announced
         taken = min(wanted, int(market.state.book.cash[actor]))
         if taken < wanted:
             tell(log, "money the rule holds is leaving the vault", logging.ERROR, actor=actor, gwei=wanted - taken)
-        return make(Record.WITHDRAWAL, actor, taken, {**body, "announced": announced, "asked": int(told["amount"])})
+        return make(Record.WITHDRAWAL, actor, taken, {**body, "announced": announced, "asked": asked})
 
     def _settled_row(self, event: ChainEvent, body: dict[str, Any]) -> Row | None:
         told = event.arguments
@@ -264,6 +278,9 @@ class Settler:
         self.settled = max(self.settled, sent.seq)
         body |= {"transaction": event.transaction, "block": event.block, "head": told["head"][2:], "seq": sent.seq,
                  "jobs": sent.jobs, "changes": told["changes"]}  # fmt: skip
+        opened = self.claims.opened(event.transaction)
+        if opened:
+            body["open"] = opened
         return self.coordinator.record(Record.SETTLEMENT, 0, int(told["batch"]), body)
 
     # What goes to the chain.
@@ -283,9 +300,11 @@ class Settler:
                 await self._settle_part(books, Part(row, jobs, owned(books.market)))
         part = Part(books.market.last, [], owned(books.market))
         waits = bool(books.changes(part))
-        loop = asyncio.get_running_loop()
-        if waits and (self._refused or loop.time() - self._flushed >= FLUSH_S):
-            await self._settle_part(books, part)
+        if self._refused or asyncio.get_running_loop().time() - self._flushed >= FLUSH_S:
+            tried = self.claims.open and not self._sent
+            still_open = await self._in(self._pay, self.claims.to_try) if tried else []
+            if waits or still_open:
+                await self._settle_part(books, part, still_open)
             waits = False
         self._refused = False
         for head in books.recorded & self._sent.keys():
@@ -297,6 +316,8 @@ class Settler:
     async def _open(self) -> Books:
         """Read how far the chain is, and the journal up to there; know all that has its row already."""
         market = self.coordinator.ready()
+        if self._of is None:
+            self.claims.look_at_delay(market)
         await self._in(self._pay, self.bank.open_house, market.minted)
         head = await self._in(self._pay, self.bank.reconcile)
 
@@ -317,9 +338,10 @@ class Settler:
         tell(log, "reconciled with the chain", head=head.hex(), seq=seq)
         return books
 
-    async def _settle_part(self, books: Books, part: Part) -> None:
+    async def _settle_part(self, books: Books, part: Part, still_open: Iterable[str] = ()) -> None:
         """Settle a part: its proofs one by one, what it moves besides with the first."""
-        for batch, paid, changes in await self.coordinator.read(lambda journal: books.batches(journal, part)):
+        made = await self.coordinator.read(lambda journal: books.batches(journal, part, still_open))
+        for batch, paid, changes in made:
             jobs = books.paying[batch.head.hex()].jobs if paid else []
             self._sent[batch.head.hex()] = Sent(part.row.seq, jobs)
             try:
@@ -342,6 +364,7 @@ class Settler:
         """Let a message on only when journal and chain are together; wait for a block where it draws a word."""
         if self.trouble:
             raise Refused("BUSY", "chain", "a coordinator that has reconciled with the chain", self.trouble)
+        self.claims.check(self.coordinator.ready(), signed)
         if signed.verb not in DRAWN_VERBS:
             return
         came = self._newest

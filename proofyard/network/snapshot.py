@@ -12,6 +12,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ from proofyard.network.market import Market
 from proofyard.network.records import Row
 from proofyard.network.watching import tell
 
-FORMAT = 1
+FORMAT = 2
 EVERY = 50_000  # rows between snapshots
 WORTH = 1_000  # rows at the end that are worth one
 HASH = 32  # bytes
 KEPT = ("addresses", "names", "jobs", "put_in", "round", "reveals")  # as JSON; the others need words of their own
+BY_ACTOR = ("announced", "let_go", "lost", "kept_in", "uncovered")  # as JSON, whose keys are text
 OTHERS = ("state", "last", "numbers", "asked", "asks", "used", "revealed", "forget_at")
 PASSING = ("also", "_first")  # found again as the market goes on
 FIXED = ("genesis", "domain", "rule", "minted")  # follow from the journal's first row
@@ -49,6 +51,7 @@ class Frozen:
         self._state = shape.copy(market.state)
         self._kept: dict[str, Any] = {name: getattr(market, name) for name in KEPT}
         self._kept |= {name: list(self._kept[name]) for name in ("addresses", "names")}
+        self._kept |= {name: deepcopy(getattr(market, name)) for name in BY_ACTOR}
         self._asked, self._asks = market.asked.copy(), market.asks.copy()
         self._used = dict(market.used)
         self._more = {"revealed": market.revealed.hex(), "forget_at": market.forget_at}
@@ -151,6 +154,8 @@ def _filled(market: Market, told: dict[str, Any], arrays: Any, journal: Journal)
         array[:] = arrays[f"state{k}"]  # of another shape: ValueError
     for name in KEPT:
         setattr(market, name, told[name])
+    for name in BY_ACTOR:
+        setattr(market, name, {int(actor): gwei for actor, gwei in told[name].items()})
     market.last = last
     market.numbers = {address: k for k, address in enumerate(market.addresses)}
     market.asked = arrays["asked"].tolist()

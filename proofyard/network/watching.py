@@ -38,6 +38,8 @@ class MarketMetrics:
         self.open_jobs = Gauge("open_jobs", "Jobs that are not final", **own)
         self.seq = Gauge("journal_seq", "Number of the newest row", **own)
         self.writing = Gauge("writing", "1 while this process holds the journal's lock", **own)
+        self.uncovered = Gauge("uncovered_gwei", "Held by the rule and no longer in the vault", **own)
+        self.owed = Gauge("owed_gwei", "Not paid by who should have, in batches so far", **own)
         self.failures = Counter("journal_failures", "Groups the database did not take", **own)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from proofyard.chain import Chain, ChainEvent, Deployment, Indexer, profiles, signing
 from proofyard.core.errors import BadInput
-from proofyard.network.books import Books, Part, Places
+from proofyard.network.books import Books, Part, Places, asked_in
 from proofyard.network.journal import Journal
+from proofyard.network.market import Market
 from proofyard.network.orders import order_in
 from proofyard.network.owned import owned
 from proofyard.network.records import FIRST, Record, Row
@@ -35,6 +36,8 @@ class Witness:
         deployment.check(self._chain)
         self._deployment = deployment
         self._came: dict[str, ChainEvent] = {}  # deposits and leavings, by place
+        self._out: dict[str, ChainEvent] = {}  # money that left the vault, by place
+        self._open: dict[str, int] = {}  # gwei by address that batches have left open
         self._settled: dict[str, ChainEvent] = {}  # by transaction
         self._by_head: dict[str, list[ChainEvent]] = {}
         self._roots: list[ChainEvent] = []  # of the sample rollup, in order
@@ -45,6 +48,8 @@ class Witness:
             place = places.of(event)
             if event.name in ("Deposited", "Leaving"):
                 self._came[place] = event
+            elif event.name == "Withdrawn":
+                self._out[place] = event
             elif event.name == "Advanced":
                 self._roots.append(event)
             elif event.name == "Settled":
@@ -56,7 +61,8 @@ class Witness:
         self._journal: Journal | None = None
         self._jobs: list[int] = []
         self._last: dict[int, int] = {}  # row that says so, by batch
-        self.counts = {"deposits": 0, "withdrawals": 0, "batches": 0, "payments": 0, "blocks": 0, "roots": 0}
+        self.counts = {"deposits": 0, "withdrawals": 0, "uncovered": 0, "batches": 0, "payments": 0, "open": 0,
+                       "blocks": 0, "roots": 0}  # fmt: skip
 
     def begin(self, journal: Journal) -> str:
         """Begin with a journal; say why it is not this chain's, "" if it is."""
@@ -68,6 +74,13 @@ class Witness:
         if (genesis.chain_id, genesis.contract) != (self._deployment.chain_id, contract):
             return f"its money is in contract {genesis.contract} on chain {genesis.chain_id}, not in {contract}"
         return ""
+
+    @property
+    def market(self) -> Market:
+        """The market, as far as it was followed. Raises BadInput before `begin`."""
+        if self._books is None:
+            raise BadInput("witness", "a journal to begin with", "none")
+        return self._books.market
 
     def check_block(self, number: int, found: str) -> str:
         """Say whether the block in a word is the chain's, "" if it is."""
@@ -89,9 +102,11 @@ class Witness:
 
     def _record(self, row: Row, body: dict[str, Any]) -> str:
         if row.kind == Record.DEPOSIT:
-            return self._came_in(row, body, "Deposited", row.amount, "deposits")
+            return self._came_in(row, body, "Deposited", "deposits")
         if row.kind == Record.WITHDRAWAL and "verb" not in body:
-            return self._came_in(row, body, "Leaving", int(body["asked"]), "withdrawals")
+            return self._came_in(row, body, "Leaving", "withdrawals")
+        if row.kind == Record.UNCOVERED:
+            return self._went_out(row, body)
         if row.kind == Record.SETTLEMENT and self._last.get(row.amount) == row.seq:
             event = self._settled.pop(str(body["transaction"]), None)
             if event is None:
@@ -101,12 +116,27 @@ class Witness:
                 return f"the chain's batch {told['batch']} with head {told['head']} is another than the row's"
         return ""
 
-    def _came_in(self, row: Row, body: dict[str, Any], name: str, amount: int, count: str) -> str:
-        event = self._came.pop(str(body.get("place")), None)
+    def _went_out(self, row: Row, body: dict[str, Any]) -> str:
+        """Compare what left the vault uncovered with what left it and what the journal had let go."""
+        self.counts["uncovered"] += 1
+        event, market = self._out.get(str(body["place"])), self.market
+        address = market.addresses[row.actor]
+        if event is None or event.arguments["account"].lower() != address:
+            return f"no withdrawal of {address} from the vault stands behind it"
+        left = self._left(address, event)
+        let_go = market.let_go.get(row.actor, 0) + market.lost[row.actor]
+        return "" if left == let_go else f"{left} gwei of {address} had left the vault, by the journal {let_go}"
+
+    def _left(self, address: str, until: ChainEvent | None = None) -> int:
+        """Add up what an account has taken out of the vault, gwei, up to an event."""
+        mine = [event for event in self._out.values() if event.arguments["account"].lower() == address]
+        return sum(event.arguments["amount"] for event in mine if until is None or event[:2] <= until[:2])
+
+    def _came_in(self, row: Row, body: dict[str, Any], name: str, count: str) -> str:
+        amount, event = asked_in(row, body), self._came.pop(str(body.get("place")), None)
         if event is None or event.name != name:
             return f"no {name} of the vault stands behind it, or the same one behind another row"
-        books = self._books
-        owner = books.market.addresses[row.actor] if books is not None else ""
+        owner = self.market.addresses[row.actor]
         self.counts[count] += 1
         if (event.arguments["account"].lower(), event.arguments["amount"]) != (owner, amount):
             return f"the vault says {event.arguments['amount']} gwei of {event.arguments['account']}"
@@ -123,7 +153,13 @@ class Witness:
                 for name, sign in (("from", -1), ("to", 1)):
                     address = event.arguments[name].lower()
                     moved[address] = moved.get(address, 0) + sign * event.arguments["amount"]
-        moved = {address: amount for address, amount in moved.items() if amount}
+        for event in within:
+            if event.name == "Open":  # what was left open before, and is now, is no lie of the coordinator's
+                address, still = event.arguments["account"].lower(), int(event.arguments["amount"])
+                wanted[address] = wanted.get(address, 0) + self._open.get(address, 0) - still
+                self._open[address] = still
+                self.counts["open"] += 1
+        moved, wanted = ({a: amount for a, amount in sums.items() if amount} for sums in (moved, wanted))
         if moved != wanted:
             other = min(a for a in {*moved, *wanted} if moved.get(a) != wanted.get(a))
             return f"its batch moved {moved.get(other, 0)} gwei of {other}, by the journal it is {wanted.get(other, 0)}"

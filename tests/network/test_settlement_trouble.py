@@ -202,7 +202,7 @@ def test_a_mandate_is_renewed_before_it_is_used_up_and_before_it_ends(
     monkeypatch.setattr("proofyard.network.purse.KEEP_S", 0.1)
 
     def left() -> int:
-        limit, used, _ = taker.client.read("Settlement", "granted", purse.client.address)
+        limit, used, _, _ = taker.client.read("Settlement", "granted", purse.client.address)
         return limit - used
 
     async def use_up() -> None:
@@ -221,12 +221,12 @@ def test_a_mandate_is_renewed_before_it_is_used_up_and_before_it_ends(
                 await m.until(enough, wanted=True)
 
     asyncio.run(use_up())
-    _, used, until = taker.client.read("Settlement", "granted", purse.client.address)
+    _, used, until, _ = taker.client.read("Settlement", "granted", purse.client.address)
     assert used == 3 * BROUGHT
     yard.chain.rpc("evm_increaseTime", LASTS_S + 60)
     yard.chain.rpc("evm_mine")
     purse.keep_up()  # it has ended, and begins anew
-    limit, used, later = taker.client.read("Settlement", "granted", purse.client.address)
+    limit, used, later, _ = taker.client.read("Settlement", "granted", purse.client.address)
     assert (limit, used) == (TIMES * BROUGHT, 0)
     assert later > until
 

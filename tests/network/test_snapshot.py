@@ -11,7 +11,7 @@ from network import markets as m
 from proofyard.network import snapshot
 from proofyard.network.journal import Journal, connect
 from proofyard.network.market import Market
-from proofyard.network.snapshot import FIXED, HASH, KEPT, OTHERS, PASSING, Frozen, restored
+from proofyard.network.snapshot import BY_ACTOR, FIXED, FORMAT, HASH, KEPT, OTHERS, PASSING, Frozen, restored
 
 CEILING = 500 * m.TOKEN
 
@@ -21,7 +21,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def same(one: Market, other: Market) -> bool:
-    named = [name for name in (*KEPT, *OTHERS) if name != "state"]
+    named = [name for name in (*KEPT, *BY_ACTOR, *OTHERS) if name != "state"]
     return m.same_state(one.state, other.state) and all(getattr(one, name) == getattr(other, name) for name in named)
 
 
@@ -100,7 +100,7 @@ SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "no archive": lambda _: signed(b"state"),
     "cut off, its hash made anew": lambda data: signed(data[HASH : len(data) // 2]),
     "another row": lambda data: signed(data[HASH:].replace(b'"seq": 5', b'"seq": 4')),
-    "another format": lambda data: signed(data[HASH:].replace(b'"format": 1', b'"format": 9')),
+    "another format": lambda data: signed(data[HASH:].replace(b'"format": %d' % FORMAT, b'"format": 9')),
     "another rule": lambda data: signed(data[HASH:].replace(b'"staked_pool', b'"stakes_pool')),
 }
 
@@ -116,7 +116,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_snapshot_keeps_all_that_a_market_is(kept: Any) -> None:
     """A new attribute of a market has to find its place in the snapshot."""
     journal = opened(str(kept))
-    assert set(vars(Market(next(journal.rows())))) == {*KEPT, *OTHERS, *PASSING, *FIXED}
+    assert set(vars(Market(next(journal.rows())))) == {*KEPT, *BY_ACTOR, *OTHERS, *PASSING, *FIXED}
     journal.close()
 
 

@@ -64,16 +64,18 @@ def yards(folder: Path) -> Generator[Callable[..., Yard]]:
         chain = Chain(profiles.read("anvil"), node.url)
         count = iter(range(100))
 
-        def make(root: int = 0) -> Yard:
+        def make(root: int = 0, delay_s: int = DELAY_S) -> Yard:
             number = next(count)
             place = folder / f"yard{number}"
             place.mkdir()
-            return deployed(chain, node.url, place, f"deploy {number}", root)
+            return deployed(chain, node.url, place, f"deploy {number}", root, delay_s)
 
         yield make
 
 
-def deployed(chain: Chain, url: str, folder: Path, label: str = "deploy", root: int = 0) -> Yard:
+def deployed(
+    chain: Chain, url: str, folder: Path, label: str = "deploy", root: int = 0, delay_s: int = DELAY_S
+) -> Yard:
     """Put a market on a chain, with a rollup that begins at `root`, and give everybody gas."""
     for who in (m.WRITER, m.REQUESTER, m.PROVER):
         chain.rpc("anvil_setBalance", who.address, hex(10**21))
@@ -81,7 +83,7 @@ def deployed(chain: Chain, url: str, folder: Path, label: str = "deploy", root: 
     circuits = circuits_for(m.backend(), [4], print)
     owner = Outbox(chain, devchain.account(0))
     (circuit,) = circuits
-    terms = Terms(delay=DELAY_S, rollup_circuit=circuit, rollup_chain=CHAIN_ID, rollup_genesis=root.to_bytes(32))
+    terms = Terms(delay=delay_s, rollup_circuit=circuit, rollup_chain=CHAIN_ID, rollup_genesis=root.to_bytes(32))
     deployment = deploy(owner, writer, circuits, terms=terms, label=label)
     deployment.save(folder / "deployment.json")
     return Yard(chain, Place(url, folder / "deployment.json"), deployment, folder)

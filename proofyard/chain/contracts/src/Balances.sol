@@ -33,6 +33,7 @@ abstract contract Balances is IVault {
     event Deposited(address indexed account, uint64 amount);
     event Leaving(address indexed account, uint64 amount, uint64 ready);
     event Withdrawn(address indexed account, uint64 amount);
+    event Recalled(address indexed account, uint64 amount);
     event Moved(address indexed from, address indexed to, uint64 amount);
     event Paused(bool on);
 
@@ -125,14 +126,30 @@ abstract contract Balances is IVault {
         _transfer(from, to, amount);
     }
 
-    /// @inheritdoc IVault
-    function transferAll(Transfer[] calldata transfers) external onlyKeeper {
+    /// @notice Move each amount, or as much of it as is there: who has taken its money out cannot stop the others.
+    /// @return moved gwei, one for each
+    function transferUpTo(Transfer[] calldata transfers) external onlyKeeper returns (uint64[] memory moved) {
+        moved = new uint64[](transfers.length);
         for (uint256 i = 0; i < transfers.length; ++i) {
-            _transfer(transfers[i].from, transfers[i].to, transfers[i].amount);
+            Transfer calldata t = transfers[i];
+            uint64 taken = _takeUpTo(t.from, t.amount);
+            if (taken == 0) continue;
+            moved[i] = taken;
+            accounts[t.to].free += taken;
+            emit Moved(t.from, t.to, taken);
         }
     }
 
-    /// @dev Free money goes first, then what its owner has asked back but not yet taken.
+    /// @notice Make `amount` gwei that were asked back free again, or as much of it as has not been withdrawn: its owner
+    ///         has signed that a keeper may take it.
+    function recall(address account, uint64 amount) external onlyKeeper {
+        Account storage a = accounts[account];
+        uint64 back = amount < a.leaving ? amount : a.leaving;
+        a.leaving -= back;
+        a.free += back;
+        emit Recalled(account, back);
+    }
+
     function _transfer(address from, address to, uint64 amount) internal {
         _take(from, amount);
         accounts[to].free += amount;
@@ -140,15 +157,19 @@ abstract contract Balances is IVault {
     }
 
     function _take(address from, uint64 amount) internal {
+        if (_takeUpTo(from, amount) < amount) revert Poor();
+    }
+
+    /// @dev Free money goes first, then what its owner has asked back but not yet taken.
+    function _takeUpTo(address from, uint64 amount) private returns (uint64 taken) {
         Account storage a = accounts[from];
-        uint64 free = a.free;
+        (uint64 free, uint64 leaving) = (a.free, a.leaving);
         if (amount <= free) {
             a.free = free - amount;
-            return;
+            return amount;
         }
-        uint64 rest = amount - free;
-        if (rest > a.leaving) revert Poor();
+        taken = amount < free + leaving ? amount : free + leaving;
         a.free = 0;
-        a.leaving -= rest;
+        a.leaving = leaving - (taken - free);
     }
 }

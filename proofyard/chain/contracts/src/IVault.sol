@@ -11,7 +11,8 @@ interface IVault {
     }
 
     function transfer(address from, address to, uint64 amount) external;
-    function transferAll(Transfer[] calldata transfers) external;
+    function transferUpTo(Transfer[] calldata transfers) external returns (uint64[] memory moved);
+    function recall(address account, uint64 amount) external;
     function lock(address operator, uint64 amount) external;
     function unlock(address operator, uint64 amount) external;
     function slash(address operator, uint64 amount) external returns (uint64 taken);

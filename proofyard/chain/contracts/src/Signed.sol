@@ -13,7 +13,7 @@ abstract contract Signed is EIP712("Proofyard", "1") {
         bytes32 circuit; // name of the circuit in the Verifier
         bytes32 statement; // keccak256 of the packed public inputs: what is to be proven
         uint64 ceiling; // gwei, the most it pays
-        uint64 deadline; // s, a proof after it is not paid
+        uint64 deadline; // s, after it the order pays for no proof
         uint64 nonce; // each is good once per requester, in any order
     }
 
@@ -82,9 +82,15 @@ abstract contract Signed is EIP712("Proofyard", "1") {
     }
 
     function _useNonce(address requester, uint64 nonce) internal {
-        uint256 bit = 1 << (nonce & 255);
-        uint256 word = _used[requester][nonce >> 8];
-        if (word & bit != 0) revert UsedNonce();
-        _used[requester][nonce >> 8] = word | bit;
+        if (!_tryNonce(requester, nonce)) revert UsedNonce();
+    }
+
+    /// @return whether it was not used before
+    function _tryNonce(address requester, uint64 nonce) internal returns (bool) {
+        mapping(uint256 word => uint256 bits) storage used = _used[requester];
+        (uint256 word, uint256 bit) = (used[nonce >> 8], 1 << (nonce & 255));
+        if (word & bit != 0) return false;
+        used[nonce >> 8] = word | bit;
+        return true;
     }
 }
