@@ -10,7 +10,7 @@ from proofyard.core import Kind, Phase, shape
 from proofyard.core.rule import load, with_params
 from proofyard.engine import kernels, layout
 from proofyard.engine.bind import bind
-from proofyard.engine.memory import words_of
+from proofyard.engine.layout import words_of
 
 BUDGET = 1 << 20  # events between two returns to Python
 CHUNK = 65_536  # provers that stake in one call

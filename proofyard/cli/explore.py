@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
-from proofyard.cli.shared import Json, start_quickly
+from proofyard.cli.shared import Json
 
 JOURNAL = "market.db"  # in the folder of a live run
 
@@ -44,7 +44,6 @@ def explore(
     json
         Print what is served as JSON, once it is.
     """
-    start_quickly()
     from proofyard.cli.shared import print_json
     from proofyard.explorer.app import Explorer
     from proofyard.explorer.serve import bound, serve

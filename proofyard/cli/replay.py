@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, print_json, start_quickly
+from proofyard.cli.shared import Json, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.counterfactual import Change, Rerun
@@ -36,7 +36,6 @@ def replay(
     json
         Print the table as JSON.
     """
-    start_quickly()
     from proofyard.core.errors import BadInput
     from proofyard.lab import metrics
     from proofyard.network import counterfactual

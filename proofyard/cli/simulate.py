@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, check_file, check_place, print_json, runs, start_quickly
+from proofyard.cli.shared import Json, Settings, changes, check_file, check_place, print_json, runs
 
 
 def simulate(
@@ -39,7 +39,6 @@ def simulate(
     json
         Print the summary as JSON instead of the table.
     """
-    start_quickly()
     from proofyard import scenario as scenarios
     from proofyard.core.errors import BadInput
     from proofyard.lab import metrics

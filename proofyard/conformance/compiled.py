@@ -1,16 +1,16 @@
 """The same trace once more: in plain Python with guarded rows, and compiled as the engine runs it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from proofyard.conformance.market import Broken, Market, Trace
 from proofyard.conformance.sheet import Layout, Sheet, tell_changes
 from proofyard.core.book import Ints
 from proofyard.core.event import Event, Verdict
 from proofyard.engine.bind import bind
-from proofyard.engine.memory import call, layout_of, pointer_to
+from proofyard.engine.compile import entry
+from proofyard.engine.layout import RAISED, call, words_of
 
 WORDS = len(Event._fields)
 
@@ -23,13 +23,9 @@ class Tape(NamedTuple):
     verdicts: Ints
 
 
-_tape_at = pointer_to(layout_of(Tape))
-
-
-@njit(cache=True)
-def _fold(rule: Any, context: Any, address: Any) -> None:
+@entry
+def _fold(rule: int, context: int, tape: Tape) -> None:
     """Let the rule at address `rule` answer all events of the tape."""
-    tape = _tape_at(address)
     for k in range(len(tape.verdicts)):
         for word in range(WORDS):
             tape.event[word] = tape.events[WORDS * k + word]
@@ -44,8 +40,7 @@ def fold(trace: Trace, count: int) -> tuple[Sheet, Ints]:
     bound = bind(setup.rule, sheet.state)
     events = np.array(trace.events[:count], np.int64).reshape(-1)
     tape = Tape(np.zeros(WORDS, np.int64), events, np.full(count, -1, np.int64))
-    pairs = [[part.ctypes.data, part.size] for part in tape]
-    words = np.array(pairs, np.int64).reshape(-1)
+    words = np.array(words_of(tape), np.int64)
     _fold(bound.function, bound.context.ctypes.data, words.ctypes.data)
     return sheet, tape.verdicts
 
@@ -71,7 +66,9 @@ def _difference(market: Market, cells: Ints, verdict: int) -> str | None:
     """Say how the compiled state or verdict differs from plain Python's."""
     expected = market.verdicts[-1]
     if verdict != expected:
-        name = Verdict(verdict).name if verdict in list(Verdict) else str(verdict)
+        name = (
+            "an exception" if verdict == RAISED else Verdict(verdict).name if verdict in list(Verdict) else str(verdict)
+        )
         return f"plain Python answers {Verdict(expected).name}, compiled {name}"
     if np.array_equal(cells, market.cells):
         return None

@@ -1,25 +1,17 @@
-"""Mark a rule: plain Python to whoever calls it, compiled by whoever compiles the caller.
-
-`spec` is Numba's `register_jitable`: the decorated function stays an ordinary Python function.
-"""
+"""Mark a rule: plain Python to whoever calls it, compiled by whoever compiles the caller."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from proofyard.core.marks import mark
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-if TYPE_CHECKING:
 
-    def spec(function: F) -> F:
-        """Mark `function` as part of a rule."""
-        return function
+def spec(function: F) -> F:
+    """Mark `function` as part of a rule; it stays an ordinary Python function."""
+    mark(function)
+    return function
 
-else:
-    from numba.extending import register_jitable
-
-    import proofyard.core.builtin  # noqa: F401 - tells Numba of its parts
-    from proofyard.core.parts import PART
-
-    spec = register_jitable(**PART)
 
 __all__ = ["spec"]

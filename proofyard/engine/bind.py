@@ -1,11 +1,10 @@
 """Bind a rule to the engine: compile its `apply` behind one address, in half a second, cached on disk.
 
-The engine is compiled once and knows no rule. For each rule a small entry is generated that rebuilds the rule's named
-tuples from pointers and calls `apply`; the engine calls that entry with a context address and seven integers.
+The engine is compiled once and knows no rule. Each rule is compiled behind an entry that finds the rule's named tuples
+from addresses and calls `apply`; the engine calls that entry with the addresses of a context and of seven integers.
 """
 
 import ast
-import importlib.util
 import re
 import sys
 from dataclasses import dataclass
@@ -15,44 +14,14 @@ from typing import Any
 import numpy as np
 
 from proofyard.core.book import Ints
-from proofyard.core.errors import BadInput, Fault
+from proofyard.core.errors import BadInput
 from proofyard.core.rule import Rule
-from proofyard.engine import cache
-from proofyard.engine.memory import words_of
+from proofyard.engine import cache, layout
 from proofyard.policies import Policy
+from proofyard.tools import machine
+from proofyard.tools.cache import digest_files
 
-_ENTRY = '''"""Generated: the rule {name} behind one address; `rule_module` is put here by whoever imports this file."""
-from numba import cfunc, types
-from proofyard.core.event import Event
-from proofyard.engine.memory import layout_of, pointer_to
-apply = rule_module.apply
-_state = layout_of(rule_module.State)
-state_at, params_at = pointer_to(_state), pointer_to(layout_of(rule_module.Params, first=_state.words))
-event_at = pointer_to(layout_of(Event, fixed=False))
-
-@cfunc(types.int64(types.int64, types.int64), cache=True, error_model="numpy")
-def entry(address, event):
-    return apply(params_at(address), state_at(address), event_at(event)).value
-'''
-
-
-_DECIDE = '''"""Generated: the policy {name} behind one address; `rule_module` is put here by who imports this file."""
-from typing import NamedTuple
-from numba import cfunc, types
-from proofyard.core.book import Ints
-from proofyard.engine.memory import layout_of, pointer_to
-from proofyard.policies.view import View
-decide = rule_module.decide
-class Own(NamedTuple):
-    memory: Ints
-_params = layout_of(rule_module.Params)
-params_at, own_at = pointer_to(_params), pointer_to(layout_of(Own, first=_params.words))
-view_at = pointer_to(layout_of(View, fixed=False))
-
-@cfunc(types.int64(types.int64, types.int64), cache=True, error_model="numpy")
-def entry(address, view):
-    return decide(params_at(address), own_at(address).memory, view_at(view))
-'''
+_LOADED: dict[str, int] = {}  # addresses of entries, by name
 
 
 @dataclass(frozen=True)
@@ -64,7 +33,7 @@ class Bound:
     state: Any
 
 
-def _sources_of(rule: Rule | Policy) -> list[Path]:
+def _sources_of(rule: Rule | Policy) -> set[Path]:
     """Files the rule is made of: its own, and for a rule outside the package every file beside it that it imports."""
     own = Path(str(rule.module.__file__))
     found = {own}
@@ -75,7 +44,7 @@ def _sources_of(rule: Rule | Policy) -> list[Path]:
             if path.parent == own.parent and path not in found and path.is_file():
                 found.add(path)
                 waiting.append(path)
-    return sorted(found)
+    return found
 
 
 def _imported(path: Path) -> list[str]:
@@ -105,40 +74,41 @@ def compile_rule(rule: Rule) -> int:
 
     Raises BadInput when Numba cannot compile the rule: it then uses Python beyond the shared subset.
     """
-    return _compile(rule, "entry", _ENTRY)
+    return _compiled(rule, "entry")
 
 
 def compile_policy(policy: Policy) -> int:
     """Compile `policy` (or take it from the cache) and return the address of its entry. Raises BadInput, as above."""
-    return _compile(policy, "policy", _DECIDE)
+    return _compiled(policy, "policy")
 
 
-def _compile(rule: Rule | Policy, kind: str, entry: str) -> int:
-    """Write the entry of a rule or a policy into the cache, import it, and return its address. Raises BadInput."""
+def _compiled(rule: Rule | Policy, kind: str) -> int:
+    """Load the entry of a rule or a policy, compiling it if need be. Raises BadInput."""
     own = rule.module.__name__.rsplit(".", 1)[-1]  # for a user's file it tells the path too: compiled code names it
-    name = f"{kind}_{own}_{cache.digest_of(_sources_of(rule))}"
-    module = sys.modules.get(name)
-    if module is None:
-        path = cache.folder() / f"{name}.py"
-        if not path.exists():
-            draft = path.with_suffix(f".{id(rule)}.tmp")
-            draft.write_text(entry.format(name=rule.name), encoding="utf-8")
-            draft.replace(path)
-        loader = importlib.util.spec_from_file_location(name, path)
-        if loader is None or loader.loader is None:
-            raise Fault(f"{path} cannot be imported.")
-        module = importlib.util.module_from_spec(loader)
-        module.__dict__["rule_module"] = rule.module
-        sys.modules[name] = module
+    name = f"{kind}_{own}_{digest_files(_sources_of(rule))}"
+    if name not in _LOADED:
         try:
-            loader.loader.exec_module(module)
+            _LOADED[name] = machine.address(cache.folder() / f"{name}.o", lambda: _made(rule, kind), _ready)
         except Exception as error:
-            del sys.modules[name]
             wanted = "the subset of Python that Numba compiles: integers, loops over range(len(…)), arrays by index"
             raise BadInput(*_why(rule, error, wanted)) from error
-    return int(module.entry.address)
+    return _LOADED[name]
+
+
+def _ready(symbol: str) -> None:
+    """Have Numba's memory ready for code that makes arrays."""
+    if symbol == layout.WITH_NUMBA:
+        from proofyard.engine.translate import start_memory  # noqa: PLC0415 - Numba, only when it is needed
+
+        start_memory()
+
+
+def _made(rule: Rule | Policy, kind: str) -> tuple[str, bytes]:
+    from proofyard.engine import translate  # noqa: PLC0415 - Numba, only when it is needed
+
+    return translate.rule_code(rule.module) if kind == "entry" else translate.policy_code(rule.module)
 
 
 def bind(rule: Rule, state: Any) -> Bound:
     """Compile `rule` and point it at `state`."""
-    return Bound(compile_rule(rule), np.array(words_of((*state, *rule.params)), np.int64), state)
+    return Bound(compile_rule(rule), np.array(layout.words_of((*state, *rule.params)), np.int64), state)

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from proofyard.core.book import Ints
+from proofyard.core.errors import Fault
 from proofyard.core.event import Event
 from proofyard.core.rule import Rule
 from proofyard.engine.bind import bind
 from proofyard.engine.compile import entry
-from proofyard.engine.memory import call, layout_of, pointer_to, words_of
+from proofyard.engine.layout import RAISED, call, words_of
 
 WORDS = len(Event._fields)
 
@@ -23,13 +24,9 @@ class Tape(NamedTuple):
     cash: Ints  # of the state
 
 
-tape_at: Any = pointer_to(layout_of(Tape))
-
-
 @entry
-def _fold(rule: int, context: int, address: int) -> None:
+def _fold(rule: int, context: int, tape: Tape) -> None:
     """Let the rule at address `rule` answer all events; a negative kind puts `amount` into the actor's cash."""
-    tape = tape_at(address)
     for k in range(len(tape.verdicts)):
         for word in range(7):
             tape.event[word] = tape.events[7 * k + word]
@@ -43,11 +40,14 @@ def fold(rule: Rule, state: Any, events: Ints) -> Ints:
     """Answer `events`, shape (n, 7), in order, changing `state`; return their verdicts.
 
     An event with a negative kind is none of the rule's: its `amount`, which may be negative, goes to the cash of its
-    actor, and its verdict is 0. Indices must be in range: nothing is checked.
+    actor, and its verdict is 0. Indices must be in range: nothing is checked. Raises Fault when the rule raises.
     """
     bound = bind(rule, state)
     flat = np.ascontiguousarray(events, np.int64).reshape(-1)
     tape = Tape(np.zeros(WORDS, np.int64), flat, np.zeros(len(events), np.int64), state.book.cash)
     words = np.array(words_of(tape), np.int64)
     _fold(bound.function, bound.context.ctypes.data, words.ctypes.data)
+    raised = np.flatnonzero(tape.verdicts == RAISED)
+    if len(raised):
+        raise Fault(f"{rule.name}: the rule raised an exception at event {raised[0]} of {len(events)}.")
     return tape.verdicts

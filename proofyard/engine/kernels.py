@@ -4,8 +4,6 @@ One run is one thread; `run` returns to Python every `budget` events, at every e
 called again to go on where it stopped: all it knows is in the arrays of `World`.
 """
 
-from typing import Any
-
 import numpy as np
 
 from proofyard.core.book import Ints
@@ -21,9 +19,8 @@ from proofyard.engine.layout import (
     TRACE_FULL,
     VERDICTS,
     World,
-    world_at,
+    call,
 )
-from proofyard.engine.memory import call
 from proofyard.engine.mind import ACCEPT, asked
 from proofyard.engine.race import race
 from proofyard.engine.vote import call_ballot
@@ -326,12 +323,11 @@ def _buy(rule: int, context: int, w: World, now: int, job: int) -> None:
 
 
 @entry
-def run(rule: int, context: int, world: int, budget: int) -> int:
+def run(rule: int, context: int, w: World, budget: int) -> int:
     """Handle up to `budget` events; return why it came back (DONE, EPOCH_DUE, PAUSED, TRACE_FULL, QUEUE_FULL).
 
-    `rule`, `context` and `world` are addresses: of the compiled rule, of its state, of the world.
+    `rule` and `context` are addresses: of the compiled rule and of its state.
     """
-    w = world_at(world)
     r = w.registers[0]
     for _ in range(budget):
         arrival = w.arrive[r.next_job] if r.next_job < r.listed else queue.NEVER
@@ -355,12 +351,12 @@ def run(rule: int, context: int, world: int, budget: int) -> int:
 
 
 @entry
-def inject(rule: int, context: int, world: int, events: Ints, verdicts: Ints) -> None:
-    """Let the rule answer events about accounts (offers, stakes, delegations): `events` (n, 7), verdicts in place."""
-    w = world_at(world)
-    for k in range(len(events)):
-        e = events[k]
-        verdicts[k] = _act(rule, context, w, e[0], e[1], e[2], e[3], e[4], e[5], e[6])
+def inject(rule: int, context: int, w: World, events: Ints, verdicts: Ints) -> None:
+    """Let the rule answer events about accounts (offers, stakes, delegations), seven words each; verdicts in place."""
+    for k in range(len(verdicts)):
+        kind, now, actor, job = events[7 * k], events[7 * k + 1], events[7 * k + 2], events[7 * k + 3]
+        amount, detail, word = events[7 * k + 4], events[7 * k + 5], events[7 * k + 6]
+        verdicts[k] = _act(rule, context, w, kind, now, actor, job, amount, detail, word)
 
 
 @entry
@@ -373,7 +369,7 @@ def poisson_arrivals(seed: int, gap: float, arrive: Ints) -> None:
 
 
 @entry
-def draw_from_table(seed: int, table: Ints, out: Any) -> None:
+def draw_from_table(seed: int, table: Ints, out: Ints) -> None:
     """Fill `out[job]` with the size of each job: one of 4096 quantiles in `table`, by the job's own die."""
     for job in range(len(out)):
         out[job] = table[integer(dice.job_die(seed, job, dice.SIZE) >> np.uint64(52))]

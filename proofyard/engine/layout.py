@@ -1,18 +1,20 @@
 """The engine's memory: everything a run reads and writes, as arrays of integers and of records."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from proofyard.core.book import Book
-from proofyard.engine.memory import layout_of, pointer_to
 
-Rows: TypeAlias = Any  # an array of records in Python, a `memory.Table` compiled
+Rows: TypeAlias = Any  # an array of records in Python, a `memory.Table` compiled; its type is in the annotation
 Words: TypeAlias = Any  # an int64 array in Python, `memory.Cells` compiled
 
 DONE, EPOCH_DUE, PAUSED, TRACE_FULL, QUEUE_FULL = range(5)  # why `kernels.run` came back
 RUNNING = -1  # why it goes on
 VERDICTS = 16  # columns of `counts`
+RAISED = 15  # the last of them: instead of a verdict, the compiled rule raised an exception
+
+ALONE, WITH_NUMBA = "entry", "entry_with_numba"  # names of compiled functions, and what they need in order to run
 
 LINE = 64  # bytes in a line of the cache
 
@@ -106,9 +108,9 @@ class World(NamedTuple):
     choice: Words  # per job: what an honest member votes for, 0 nothing
     called: Words  # per job: the last ballot whose votes were cast; empty where nobody votes
     vote_at: Words  # per prover: when its vote arrives, -1 never; likewise
-    registers: Rows  # REGISTERS, one row
-    provers: Rows  # PROVER
-    jobs: Rows  # JOB
+    registers: Annotated[Rows, REGISTERS]  # one row
+    provers: Annotated[Rows, PROVER]
+    jobs: Annotated[Rows, JOB]
     arrive: Words  # per job; for a closed loop the pause before the request
     size: Words  # per job or one
     difficulty: Words  # Q16, per job or one
@@ -152,4 +154,19 @@ def queue_of(events: int) -> Words:
     return room[start : start + 2 * events]
 
 
-world_at: Any = pointer_to(layout_of(World, {"registers": REGISTERS, "provers": PROVER, "jobs": JOB}))
+def words_of(value: tuple[Any, ...]) -> list[int]:
+    """Words that compiled code finds a named tuple by: address and size of each array, and each integer."""
+    words: list[int] = []
+    for part in value:
+        if isinstance(part, tuple):
+            words += words_of(cast("tuple[Any, ...]", part))
+        elif isinstance(part, np.ndarray):
+            words += [part.ctypes.data, part.size]
+        else:
+            words.append(int(part))
+    return words
+
+
+def call(function: int, context: int, cells: Words) -> int:
+    """Call a compiled rule or policy by its address: with that of its state and that of the event or view `cells`."""
+    raise TypeError(f"only compiled code calls {function} with {context} and {cells}")

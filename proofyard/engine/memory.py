@@ -23,6 +23,7 @@ from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, inf
 from numba.extending import intrinsic, lower_builtin
 
 from proofyard.core.book import Ints
+from proofyard.engine.layout import call
 
 _WORD = ir.IntType(64)
 _POINTER = _WORD.as_pointer()
@@ -66,16 +67,17 @@ class Row(types.Type):
 CELLS = Cells()
 
 
-def layout_of(
-    tuple_type: type[Any], records: dict[str, np.dtype[Any]] | None = None, first: int = 0, *, fixed: bool = True
-) -> Struct:
-    """Lay a named tuple out: two words (address, size) an array, nested tuples in place, an `int` field one word."""
+def layout_of(tuple_type: type[Any], first: int = 0, *, fixed: bool = True) -> Struct:
+    """Lay a named tuple out: two words (address, size) an array, nested tuples in place, an `int` field one word.
+
+    An array of records is annotated with their type.
+    """
     layout: dict[str, tuple[Any, int]] = {}
     at = first
     for name, hint in get_type_hints(tuple_type, include_extras=True).items():
-        plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-        if records and name in records:
-            layout[name] = (Table(Row(records[name])), at)
+        plain, *marks = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        if marks and isinstance(marks[0], np.dtype):
+            layout[name] = (Table(Row(marks[0])), at)
             at += 2
         elif plain is int:
             layout[name] = (types.int64, at)
@@ -84,23 +86,10 @@ def layout_of(
             layout[name] = (CELLS, at)
             at += 2
         else:
-            inner = layout_of(plain, records, at)
+            inner = layout_of(plain, at)
             layout[name] = (inner, at)
             at += inner.words
     return Struct(f"{tuple_type.__module__}.{tuple_type.__qualname__}+{first}", layout, at - first, fixed=fixed)
-
-
-def words_of(value: tuple[Any, ...]) -> list[int]:
-    """Write the words that `layout_of` describes: addresses and sizes of arrays, and integers."""
-    words: list[int] = []
-    for part in value:
-        if isinstance(part, tuple):
-            words += words_of(part)
-        elif isinstance(part, np.ndarray):
-            words += [part.ctypes.data, part.size]
-        else:
-            words.append(int(part))
-    return words
 
 
 @register_default(Struct)
@@ -243,16 +232,28 @@ def pointer_to(struct: Struct) -> Any:
     return intrinsic(as_struct)
 
 
-def _call(typingctx: Any, function: Any, state: Any, event: Any) -> Any:
+@intrinsic
+def cells_at(typingctx: Any, address: Any, size: Any) -> Any:
+    """Make of an address and a size the array that lies there."""
+
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rule = ir.FunctionType(_WORD, [_WORD, _WORD])
-        span = cgutils.create_struct_proxy(CELLS)(context, builder, args[2])
-        event_address = builder.ptrtoint(span.data, _WORD)
-        return builder.call(builder.inttoptr(args[0], rule.as_pointer()), [args[1], event_address])
+        span = cgutils.create_struct_proxy(CELLS)(context, builder)
+        span.data, span.size = builder.inttoptr(args[0], _POINTER), args[1]
+        return span._getvalue()  # noqa: SLF001
 
-    return types.int64(types.int64, types.int64, CELLS), codegen
+    return CELLS(types.int64, types.int64), codegen
 
 
-call: Any = intrinsic(
-    _call
-)  # the compiled rule at an address, with the address of its state and the seven cells of an event
+@infer_global(call)
+class _Call(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
+        """Type of a verdict or of what a policy decides."""
+        return signature(types.int64, types.int64, types.int64, CELLS)
+
+
+@lower_builtin(call, types.int64, types.int64, Cells)
+def _lower_call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    rule = ir.FunctionType(_WORD, [_WORD, _WORD])
+    span = cgutils.create_struct_proxy(CELLS)(context, builder, args[2])
+    event_address = builder.ptrtoint(span.data, _WORD)
+    return builder.call(builder.inttoptr(args[0], rule.as_pointer()), [args[1], event_address])

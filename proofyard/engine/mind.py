@@ -10,8 +10,7 @@ import numpy as np
 
 from proofyard.engine import dice, queue
 from proofyard.engine.compile import aside, inlined
-from proofyard.engine.layout import World
-from proofyard.engine.memory import call
+from proofyard.engine.layout import World, call
 from proofyard.policies.view import Moment, View
 
 ACCEPT, SUBMIT, PART = 1 << Moment.ACCEPT, 1 << Moment.SUBMIT, 1 << Moment.PART

@@ -57,7 +57,7 @@ class Simulation:
             if self.traced:
                 self._flush()
             part = verdicts[first : first + step]
-            kernels.inject(*self._handles(), events[first : first + step], part)
+            kernels.inject(*self._handles(), np.ascontiguousarray(events[first : first + step]), part)
         return verdicts
 
     def alarm(self, job: int, time: int) -> None:
@@ -138,6 +138,8 @@ class Simulation:
         """Collect the columns of the result."""
         st = self.stage
         registers, book = st.world.registers[0], st.state.book
+        if st.world.counts[layout.RAISED :: layout.VERDICTS].any():
+            raise Fault(f"{st.rule.text}: the rule raised an exception; proofyard check says where.")
         if registers["stuck"] or registers["live"]:
             raise Fault(f"{st.rule.text}: {int(registers['stuck']) + int(registers['live'])} jobs never became final.")
         churn = st.optional("churn")

@@ -18,7 +18,6 @@ from proofyard.engine.bind import Bound, bind
 from proofyard.engine.cast import Cast, cast_of
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.furnish import furnish
-from proofyard.engine.memory import words_of
 from proofyard.engine.requests import Requests, requests_of, trace_of
 from proofyard.policies import Policy
 from proofyard.scenario import DelegatorPolicy, Delegators, Scenario, delegator_policy
@@ -215,4 +214,4 @@ def online_of(stage_: Stage, until: int) -> Ints:
 
 def addresses(stage_: Stage) -> Ints:
     """Words the compiled engine reads the world from; the stage must outlive their use."""
-    return np.array(words_of(stage_.world), np.int64)
+    return np.array(layout.words_of(stage_.world), np.int64)

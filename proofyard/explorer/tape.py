@@ -15,7 +15,7 @@ from proofyard.core.event import Event, Kind, Verdict
 from proofyard.core.rule import Rule
 from proofyard.engine.bind import bind
 from proofyard.engine.compile import entry, inlined
-from proofyard.engine.memory import call, layout_of, pointer_to, words_of
+from proofyard.engine.layout import RAISED, call, words_of
 
 WORDS = len(Event._fields)
 TOUCH = (
@@ -41,9 +41,6 @@ class Tape(NamedTuple):
     slashes: Ints  # rows of SLASH
     seen: Ints  # per watched actor: slashed so far
     counts: Ints  # row of the first event, touches, slashes
-
-
-tape_at: Any = pointer_to(layout_of(Tape))
 
 
 @inlined
@@ -82,13 +79,12 @@ def _slashes(t: Tape, row: int) -> None:
 
 
 @entry
-def _run(rule: int, context: int, address: int) -> int:
+def _run(rule: int, context: int, t: Tape) -> int:
     """Let the rule answer the events and take notes; return the first one it refuses, -1 for none."""
-    t = tape_at(address)
     for k in range(len(t.verdicts)):
         for word in range(7):
             t.event[word] = t.events[7 * k + word]
-        kind, actor, job = t.event[0], t.event[2], t.event[3]
+        kind, actor, job = int(t.event[0]), int(t.event[2]), int(t.event[3])
         row = t.counts[0] + k
         if kind < 0:
             if actor >= 0:
@@ -107,7 +103,7 @@ def _run(rule: int, context: int, address: int) -> int:
             _touch(t, row, kind, job, phase, prover, paid)
         if len(t.woken) > 0 and t.woken[0] > 0:
             other = t.woken[0] - 1
-            _touch(t, row, kind, other, -1, -1, t.book.paid[other])
+            _touch(t, row, kind, other, -1, -1, int(t.book.paid[other]))
         if kind >= Kind.BID:
             _slashes(t, row)
     return -1
@@ -156,9 +152,9 @@ def play(rule: Rule, state: Any, events: Ints, first: int = 0, watched: int = 0)
         np.zeros(SLASH * (count + watched), np.int64), taken[:watched].copy(), np.array([first, 0, 0], np.int64),
     )  # fmt: skip
     words = np.array(words_of(tape), np.int64)
-    refused = int(_run(bound.function, bound.context.ctypes.data, words.ctypes.data))
+    refused = _run(bound.function, bound.context.ctypes.data, words.ctypes.data)
     if refused >= 0:
-        verdict = Verdict(int(tape.verdicts[refused])).name
+        verdict = "an exception" if tape.verdicts[refused] == RAISED else Verdict(int(tape.verdicts[refused])).name
         raise Fault(f"row {first + refused} was accepted when it was recorded, and {rule.name} answers {verdict}.")
     touches = tape.touches[: WIDTH * tape.counts[1]].reshape(-1, WIDTH).copy()
     slashes = tape.slashes[: SLASH * tape.counts[2]].reshape(-1, SLASH).copy()

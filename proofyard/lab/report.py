@@ -21,11 +21,11 @@ import vl_convert
 import proofyard
 from proofyard.core.book import Ints
 from proofyard.core.event import Phase
-from proofyard.engine.cache import root
 from proofyard.engine.result import Run
 from proofyard.lab import metrics, rulemap, table
 from proofyard.lab.figure import HEIGHT, Chart, Figure, Rows
 from proofyard.lab.words import GWEI, Figures, unit_of
+from proofyard.tools.cache import root
 
 MOST = 5_000  # slashes drawn
 NAMED = 6  # provers with a colour of their own

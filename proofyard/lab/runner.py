@@ -20,11 +20,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from proofyard.core.errors import Fault
-from proofyard.engine import cache
+from proofyard.engine import cache, kernels
 from proofyard.engine.world import rule_of
 from proofyard.lab.pools import Pool, Processes, Ray, call_workers
 from proofyard.lab.store import Store
 from proofyard.scenario import Scenario
+from proofyard.tools.cache import digest_files
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -167,7 +168,7 @@ class Runner:
         """Have workers loaded beside the first of `count` tasks once it took so long that they will be called."""
         soon = threading.Timer(max(LOOK_S, self.patience / count), call_workers)
         soon.daemon = True
-        if count >= MANY and not cache.is_cold():
+        if count >= MANY and kernels.run.is_made:
             soon.start()
         try:
             yield
@@ -249,7 +250,7 @@ def key_of(*parts: object) -> str:
 @functools.cache
 def _measures() -> str:
     """Digest of all that measures runs: a row says today what it said yesterday."""
-    return cache.digest_of(sorted(Path(__file__).parent.rglob("*.py")))
+    return digest_files(Path(__file__).parent.rglob("*.py"))
 
 
 def name_of(world: Scenario) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proofyard.engine import cache
+from proofyard.engine import kernels
 from proofyard.engine.result import Run
 from proofyard.engine.simulate import Progress, simulate
 from proofyard.engine.world import rule_of
@@ -51,7 +51,7 @@ def run_one(task: tuple[Scenario, int, int | None]) -> Run:
 
 def say_cold() -> None:
     """Tell whoever runs the engine for the first time why it takes so long."""
-    if cache.is_cold():
+    if not kernels.run.is_made:
         print("compiling the engine, once for all rules: five to ten seconds", file=sys.stderr)  # noqa: T201
 
 

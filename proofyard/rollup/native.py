@@ -2,12 +2,10 @@
 # LLVM's bindings have no types.
 """Compiled functions as plain machine code: once it is kept on disk, nothing of Numba has to be made ready to call it.
 
-A dispatcher of Numba takes 0.4 s of CPU before its first call, cached or not; a proof of 16 transfers takes five. What
-is kept is an object file for this very processor, loaded by LLVM's own loader.
+A dispatcher of Numba takes 0.4 s of CPU before its first call, cached or not; a proof of 16 transfers takes five.
 """
 
 import ctypes
-import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,11 +15,11 @@ import numba
 from llvmlite import binding  # pyright: ignore[reportAttributeAccessIssue]
 
 from proofyard.rollup.compiled import FOLDER
+from proofyard.tools import machine
 from proofyard.tools.cache import digest
 
 POINTER, COUNT = "CPointer(uint64)", "int64"
 C_TYPES: dict[str, Any] = {POINTER: ctypes.c_void_p, COUNT: ctypes.c_int64, "boolean": ctypes.c_bool, "void": None}
-_engines: list[Any] = []  # they own the code
 Function = Callable[..., Any]
 
 
@@ -48,43 +46,15 @@ def native(result: str, *arguments: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def _target() -> Any:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    target: Any = binding.Target.from_default_triple()
-    features = binding.get_host_cpu_features().flatten()
-    return target.create_target_machine(binding.get_host_cpu_name(), features, opt=3, jit=True)
-
-
 def _address(function: Function, signature: str) -> int:
-    """Load a function's machine code, made first if this processor has none that is whole; return where it is."""
-    target = _target()
-    host = digest(binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), signature)
-    place = Path(FOLDER) / f"{function.__name__.strip('_')}-{host}.o"
-    symbol, code = _read(place) or _make(function, signature, target, place)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
-    engine.add_object_file(binding.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _engines.append(engine)
-    return engine.get_function_address(symbol)
+    """Where a function's machine code is, made first if this processor has none that is whole."""
+    place = Path(FOLDER) / f"{function.__name__.strip('_')}-{digest(machine.processor(), signature)}.o"
+    return machine.address(place, lambda: _made(function, signature))
 
 
-def _read(place: Path) -> tuple[str, bytes] | None:
-    """Read a symbol and the object file it is in; None if there is none, or not as it was written."""
-    try:
-        head, _, code = place.read_bytes().partition(b"\n")
-    except FileNotFoundError:
-        return None
-    symbol, _, checksum = head.decode("ascii", "replace").partition(" ")
-    return (symbol, code) if checksum == digest(symbol, code) else None
-
-
-def _make(function: Function, signature: str, target: Any, place: Path) -> tuple[str, bytes]:
-    """Compile a function and keep its code: whole or not at all, whoever else writes."""
+def _made(function: Function, signature: str) -> tuple[str, bytes]:
+    """Compile a function for this very processor."""
     made: Any = numba.cfunc(signature, error_model="numpy")(function)
-    symbol, code = str(made.native_name), bytes(target.emit_object(binding.parse_assembly(made.inspect_llvm())))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}.tmp")
-    draft.write_bytes(f"{symbol} {digest(symbol, code)}\n".encode("ascii") + code)
-    draft.replace(place)
-    return symbol, code
+    name, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    target = binding.Target.from_default_triple().create_target_machine(name, features, opt=3, jit=True)
+    return str(made.native_name), bytes(target.emit_object(binding.parse_assembly(made.inspect_llvm())))

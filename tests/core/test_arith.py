@@ -5,9 +5,9 @@ import math
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
 
 from proofyard.core.arith import BIPS, MAX_INT, bips_of, compute_root, mul_div, mul_shift, ticket_of
+from proofyard.core.compiler import njit
 from proofyard.core.dice import word_of
 
 AMOUNTS = st.integers(0, 2**63 - 1)

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from numba import njit
 
 from proofyard.core import spec
+from proofyard.core.compiler import njit
 
 EDGES = (-(2**63), -1, 0, 1, 2**63 - 1)
 

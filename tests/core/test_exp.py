@@ -4,18 +4,18 @@ import random
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from proofyard.core.arith import MAX_INT
+from proofyard.core.compiler import njit
 from proofyard.core.exp import ONE, exp_fixed, power_of_two
 
 DICE = random.Random(20_230_503)
 
 
-@numba.njit
+@njit
 def compiled(cases: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Evaluate every row (n, d, over) of `cases` into `out`."""
     for k in range(len(cases)):

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from proofyard import mechanisms
-from proofyard.core import BadInput
+from proofyard.core import BadInput, Fault, Kind, Verdict
 from proofyard.engine import cache
 from proofyard.engine.bind import bind, compile_rule
+from proofyard.engine.fold import fold
+from proofyard.tools.cache import digest_files, root
 
 RULE = """
 from typing import NamedTuple
@@ -41,7 +44,7 @@ from pathlib import Path
 import numpy as np
 from proofyard import mechanisms
 from proofyard.engine.bind import bind
-from proofyard.engine.memory import words_of
+from proofyard.engine.layout import words_of
 import ctypes
 rule = mechanisms.rule(sys.argv[1])
 state = rule.genesis(2, 1)
@@ -104,9 +107,9 @@ def test_parameters_need_no_new_compilation(tmp_path: Path) -> None:
 
 
 def test_the_cache_folder_is_named_by_the_sources() -> None:
-    one, same, other = (cache.digest_of([path]) for path in (Path(__file__), Path(__file__), Path(cache.__file__)))
+    one, same, other = (digest_files([path]) for path in (Path(__file__), Path(__file__), Path(cache.__file__)))
     assert one == same != other
-    assert cache.folder().parent == cache.root()
+    assert cache.folder().parent == root()
 
 
 def test_only_compiled_code_that_is_old_is_removed(tmp_path: Path) -> None:
@@ -142,3 +145,31 @@ def test_what_rules_share_is_compiled_for_the_first_of_them_only(tmp_path: Path)
     modules = done[1].split()
     assert any("second" in module for module in modules)
     assert not [module for module in modules if module.startswith("proofyard.core")]
+
+
+def test_a_rule_that_raises_is_a_fault_and_no_verdict(tmp_path: Path) -> None:
+    """Compiled code has nobody to raise to; it must not look as if the rule had said OK."""
+    path = tmp_path / "raising.py"
+    path.write_text(RULE.replace("    move(", "    assert e.amount != 7\n    move("), encoding="utf-8")
+    rule = mechanisms.rule(str(path))
+    state = rule.genesis(2, 1)
+    state.book.cash[:] = 1_000
+    events = np.array([[Kind.STAKE, 0, 1, 0, amount, 0, 0] for amount in (100, 7)], np.int64)
+    assert fold(rule, state, events[:1]).tolist() == [Verdict.OK]
+    with pytest.raises(Fault, match="raising: the rule raised an exception at event 1 of 2"):
+        fold(rule, state, events)
+
+
+def test_a_rule_that_makes_arrays_runs_in_a_process_that_has_not_loaded_numba(tmp_path: Path) -> None:
+    """Its code needs Numba's memory, so loading it loads Numba; other rules run without."""
+    plain, arrays = tmp_path / "plain.py", tmp_path / "arrays.py"
+    plain.write_text(RULE, encoding="utf-8")
+    made = RULE.replace("    move(", "    found = np.zeros(e.amount, np.int64)\n    found[0] = 1\n    move(", 1)
+    arrays.write_text("import numpy as np\n" + made.replace("// 2", "// 2 * found[0]"), encoding="utf-8")
+    for path, loads in ((plain, False), (arrays, True)):
+        assert answer(path) == "0 50"
+        done = subprocess.run(
+            [sys.executable, "-c", RUN + "print('numba' in sys.modules)", str(path)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.split() == ["0", "50", str(loads)]

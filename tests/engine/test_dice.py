@@ -1,8 +1,8 @@
 """The compiled dice are the very dice of the worlds, and those of splitmix64."""
 
 import numpy as np
-from numba import njit
 
+from proofyard.core.compiler import njit
 from proofyard.engine import dice
 from proofyard.worlds.dice import word
 

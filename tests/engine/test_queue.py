@@ -5,8 +5,8 @@ import heapq
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from numba import njit
 
+from proofyard.core.compiler import njit
 from proofyard.engine import queue
 
 EVENTS = st.lists(

@@ -5,7 +5,6 @@ Section numbers are those of the field page on rollup mechanisms.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from mechanisms.taiko import REGIMES
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
+from proofyard.core.compiler import njit
 from proofyard.mechanisms import bonded, rule
 from proofyard.mechanisms.bonded import (
     GUARDIAN,
@@ -39,7 +39,7 @@ JUNE = REGIMES["2024-06-18"]
 PACAYA_125 = REGIMES["pacaya-125"]
 
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
-COMPILED = numba.njit(bonded.apply)
+COMPILED = njit(bonded.apply)
 
 
 class Market:

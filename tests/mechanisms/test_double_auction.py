@@ -7,7 +7,6 @@ reconstruction, and so are these numbers: they hold for the rule as it is writte
 import random
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from proofyard.conformance import compiled
 from proofyard.conformance.market import Market, Setup
 from proofyard.core import ANYONE, BadInput, Event, Kind, Phase, Verdict
+from proofyard.core.compiler import njit
 from proofyard.mechanisms import double_auction, rule
 
 ROUND, WINDOW, UNIT = 100, 1_000, 10
@@ -157,7 +157,7 @@ def test_senseless_parameters(text: str, name: str) -> None:
 # --- predictions (a) to (c), over random markets ---
 
 
-@numba.njit
+@njit
 def outcome(values, sizes, costs, rooms):  # noqa: ANN001, ANN201 - compiled: typed by its arguments
     """Who has which job, the lowest value per unit that still wins (-1: does not), and the marginal unit cost."""
     ranks, order = double_auction.smallest_first(costs), double_auction.smallest_first(-values)
@@ -170,7 +170,7 @@ def outcome(values, sizes, costs, rooms):  # noqa: ANN001, ANN201 - compiled: ty
     return given, criticals, costs[ranks[max(marginal, 0)]]
 
 
-@numba.njit
+@njit
 def utilities(values, costs, sizes, given, criticals, cost):  # noqa: ANN001, ANN201
     """What each user and each prover gains, for true `values` and `costs` per unit; the provers after the users."""
     n = len(values)
@@ -182,7 +182,7 @@ def utilities(values, costs, sizes, given, criticals, cost):  # noqa: ANN001, AN
     return gains
 
 
-@numba.njit
+@njit
 def search(seed, markets, most_size, most_room, unit):  # noqa: ANN001, ANN201
     """Count markets with trade, jobs and markets that pay too little, losers, gains of lies about value and cost."""
     np.random.seed(seed)  # noqa: NPY002 - Numba's own dice
@@ -240,7 +240,7 @@ def test_buyers_pay_what_sellers_receive_or_more(most_size: int, room: int) -> N
     assert (poor_jobs, poor, losers, users, provers) == (0, 0, 0, 0, 0)
 
 
-@numba.njit
+@njit
 def search_groups(seed, markets, room, tries):  # noqa: ANN001, ANN201
     """Count markets with trade, and joint lies about value and cost that gain for everybody in a group; jobs of 1."""
     np.random.seed(seed)  # noqa: NPY002

@@ -6,13 +6,13 @@ Section numbers are those of the field page on rollup mechanisms. Amounts are wh
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Ints, Kind, Phase, Verdict, shape
+from proofyard.core.compiler import njit
 from proofyard.mechanisms import proo_phi, rule
 from proofyard.mechanisms.proo_phi import MAX_CAPACITY, Params, State
 
@@ -29,7 +29,7 @@ BASE_OFFERS = ((4, 2), (3, 4), (5, 6), (4, 9))
 LEGAL = {(source, kind): targets for source, kind, targets in TRANSITIONS}
 
 
-@numba.njit
+@njit
 def play(p, s, rows, verdicts):  # noqa: ANN001, ANN201 - compiled: typed by its arguments
     """Apply the events in `rows`, compiled; verdicts in place."""
     for k in range(len(rows)):

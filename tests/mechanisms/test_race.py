@@ -4,13 +4,13 @@ import math
 import random
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofyard.core import FINAL, BadInput, Event, Kind, Phase, Verdict, shape
+from proofyard.core.compiler import njit
 from proofyard.core.rule import Rule, check_form, with_params
 from proofyard.mechanisms import race
 from proofyard.mechanisms.race import ALPHA3, FIXED, Params, State
@@ -20,7 +20,7 @@ MINUTE = 60_000  # ms
 COOLDOWN = 30 * MINUTE  # alpha-3
 REQUESTER, FAST, SLOW, THIRD = 0, 1, 2, 3
 
-compiled: Any = numba.njit(race.apply)
+compiled: Any = njit(race.apply)
 
 
 class Market:
