@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from proofyard import policies
+from proofyard import core, policies
 from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
 from proofyard.lab import catalogue, metrics, table
@@ -134,7 +134,25 @@ def lifecycle() -> dict[str, str]:
         "phases": grid(("phase", "meaning"), _members(Phase, source)),
         "events": doc.split("\n", 2)[2].strip(),
         "verdicts": grid(("verdict", "meaning"), _members(Verdict, source)),
+        "book": grid(("field", "size", "holds", "meaning"), _book()),
+        "functions": grid(("function", "what it does"), _functions()),
     }
+
+
+def _book() -> Rows:
+    """List the fields of every rule's book, from the comments beside them."""
+    size = {"ByActor": "per actor", "ByJob": "per job", "Once": "one"}
+    found = re.findall(r"^    (\w+): (Gwei)?(\w+)(?:  # (.*))?$", inspect.getsource(core.Book), re.MULTILINE)
+    return [(code(name), size[of], "money" if money else "", told) for name, money, of, told in found]
+
+
+def _functions() -> Rows:
+    """List what rules call, with the first line about it."""
+    for name in core.__all__:
+        one = getattr(core, name)
+        if inspect.isfunction(one) and name not in {"diagram", "spec"}:
+            told = (inspect.getdoc(one) or "").split("\n")[0]
+            yield code(f"{name}({', '.join(inspect.signature(one).parameters)})"), told
 
 
 def _members(words: type[enum.IntEnum], source: str) -> Rows:
