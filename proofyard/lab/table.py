@@ -150,9 +150,8 @@ def in_words(summary: Figures) -> str:
     """Say in one line what happened."""
     proofs, rows = summary["proofs"], summary["provers"]
     if not proofs["settled"]:
-        return (
-            f"No proof was settled: of {count(proofs['requested'])} requests {count(proofs['refused'])} were refused."
-        )
+        ends = [f"{count(proofs[end])} {end}" for end in ("refused", "lost", "unfinished") if proofs[end]]
+        return f"No proof was settled: of {count(proofs['requested'])} requests {', '.join(ends)}."
     said = [_who_proved(summary)]
     losing = summary["profitable"]["at_a_loss"]
     said.append(f"{count(losing)} of {len(rows):,} worked at a loss" if losing else "nobody worked at a loss")

@@ -86,7 +86,9 @@ def test_one_line_without_monopoly_or_proofs(make: Any) -> None:
         "16.7 % of the requests got no proof; 2 tokens were slashed."
     )
     refused = make.run_of(make.jobs_of(3, phase=[0] * 3), make.provers_of(2))
-    assert table.in_words(summary([refused])) == "No proof was settled: of 3 requests 3 were refused."
+    assert table.in_words(summary([refused])) == "No proof was settled: of 3 requests 3 refused."
+    ends = make.run_of(make.jobs_of(4, phase=[0, 7, 7, 1]), make.provers_of(2))
+    assert table.in_words(summary([ends])) == "No proof was settled: of 4 requests 1 refused, 2 lost, 1 unfinished."
 
 
 def test_alone(make: Any) -> None:

@@ -107,7 +107,7 @@ def _who(find: Find) -> Text:
     """Name the attack, its parameters and who does it, a line each."""
     name, _, values = policy(find).partition("(")
     shown = Text(name, style="bold red" if find.pays else "red" if find.hurts else "")
-    return shown + Text("".join(f"\n  {line}" for line in (values.rstrip(")"), find.target) if line))
+    return shown + Text("".join(f"\n  {line}" for line in (*values.rstrip(")").split(", "), find.target) if line))
 
 
 def per_coin(find: Find) -> str:
@@ -149,6 +149,8 @@ def in_words(finds: Sequence[Find]) -> str:
     paying = [find for find in finds if find.pays]
     hurting = max((find for find in finds if find.hurts), key=lambda find: find.damage, default=None)
     grief = "" if hurting is None else f" {_griefed(hurting)}"
+    if not paying and len(finds) == 1:
+        return f"The one attack tried does not pay: its interval does not lie above zero.{grief}"
     if not paying:
         return f"None of the {len(finds)} attacks tried pays: no interval lies above zero.{grief}"
     best = max(paying, key=lambda find: find.gain)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
@@ -164,6 +165,8 @@ def test_page_and_json_of_attacks(tmp_path: Path) -> None:
     few, all_of_it = (tell.finds_table([find], width) for width in (80, 200))
     assert [column.header for column in all_of_it.columns][: len(few.columns)] == [c.header for c in few.columns]
     assert (few.columns[-1].header, all_of_it.columns[-1].header) == ("who pays", "time to proof")
+    long = tell.finds_table([replace(find, values={"high": 12.345, "share": 0.16872, "price": 0.36291})], 80)
+    assert Console(width=200).measure(long).minimum <= 80  # a parameter a line, or its last column is cut
     page = tell.page("a pair", [find], "")
     assert "ring_2: gain by high" in page
     assert tell.in_words([find]).startswith("cheap agrees with another that one bids")
