@@ -156,15 +156,24 @@ class Processes:
         return found
 
     def _replace(self) -> None:
+        """Start anew after a death; whoever is left of the old workers is stopped.
+
+        The executor does that itself, but for a worker that it was just starting when the other died: that one waits
+        for work for ever, the executor for it, and Python, at its end, for the executor.
+        """
         self.deaths += 1
+        self._kill()
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.executor = self._start()
 
-    def close(self) -> None:
-        """Stop the workers, also those in the middle of something."""
+    def _kill(self) -> None:
         workers: list[Any] = list((self.executor._processes or {}).values())  # noqa: SLF001
         for worker in workers:  # the executor itself only waits (terminate_workers comes with Python 3.14)
             worker.kill()
+
+    def close(self) -> None:
+        """Stop the workers, also those in the middle of something."""
+        self._kill()
         self.executor.shutdown(wait=True, cancel_futures=True)
 
 

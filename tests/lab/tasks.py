@@ -17,6 +17,11 @@ def slow_square(number: int) -> int:
     return number * number
 
 
+def sleep_long(number: int) -> int:
+    time.sleep(3_600)
+    return number
+
+
 def row(number: int) -> dict[str, int]:
     return {"number": number, "square": number * number}
 

@@ -1,10 +1,12 @@
 """Many runs: in order, nothing twice, dead workers replaced; what is interrupted goes on."""
 
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import polars as pl
 import pytest
@@ -57,6 +59,23 @@ def test_a_worker_that_dies_is_replaced_and_counted(tmp_path: Path) -> None:
     with Runner(workers=2, patience=0.05) as runner:
         assert runner.map(tasks.die_once, [(str(tmp_path), k) for k in range(40)]) == list(range(40))
         assert runner.deaths == 1
+
+
+def test_a_pool_that_is_replaced_leaves_no_worker_behind() -> None:
+    """One that lives on would keep the process from ending: Python waits for it at exit."""
+    pool = pools.Processes(2)
+    try:
+        for _ in range(2):
+            pool.submit(tasks.sleep_long, [0])
+        old = list((pool.executor._processes or {}).values())
+        assert len(old) == 2
+        pool._replace()
+        for worker in old:
+            worker.join(60)
+        assert [worker.exitcode for worker in old] == [-signal.SIGKILL] * 2
+        assert pool.wait([pool.submit(tasks.square, [3])])[0][1] == Done([9], None, ANY, ANY)
+    finally:
+        pool.close()
 
 
 def test_a_run_that_kills_every_worker_is_named_and_its_neighbours_are_done() -> None:
