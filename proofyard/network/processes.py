@@ -35,8 +35,9 @@ class Processes:
         for name, process in self._started.items():
             if process.poll() is not None:
                 file = self._folder / f"{name.replace(' ', '-')}.log"
-                last = file.read_text(encoding="utf-8").strip().splitlines()[-1:]
-                raise Fault(f"{name}: wanted it to run, it ended with {process.returncode}: {' '.join(last)}")
+                lines = file.read_text(encoding="utf-8").strip().splitlines() or ["nothing said"]
+                said = next((line for line in reversed(lines) if line.startswith("proofyard: ")), lines[-1])
+                raise Fault(f"{name}: wanted it to run, it ended with {process.returncode}: {said} (all: {file})")
 
     def stop(self, *names: str) -> None:
         """Tell some (all) to finish; wait until they have."""
