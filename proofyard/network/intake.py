@@ -10,7 +10,7 @@ from proofyard.network.commands import Bell, Command, Receipt
 from proofyard.network.messages import Signed, check_market, check_signer
 from proofyard.network.records import pack
 from proofyard.network.refusals import Refused
-from proofyard.network.signatures import Checked, Signatures, check_body
+from proofyard.network.signatures import Checked, Signatures, check_one
 
 if TYPE_CHECKING:
     from proofyard.network.coordinator import Coordinator
@@ -47,7 +47,7 @@ class Intake:
         draft = Command(signed, came, self._coordinator.clock.now(), pack(signed.body()), answer)
         if signed.verb in SLOW or signed.payload or self._coordinator.settler is not None:
             return asyncio.ensure_future(self._slowly(draft))
-        self.signatures.check_then(draft.body, self._coordinator.ready().domain, partial(self._checked, draft))
+        self.signatures.check_then(signed, self._coordinator.ready().domain, partial(self._checked, draft))
         return answer
 
     def refuse(self, answer: "asyncio.Future[Receipt]", why: Refused) -> None:
@@ -96,7 +96,7 @@ class Intake:
         with coordinator.desk.holding(signed):
             try:
                 prompt = signed.verb == "prove"
-                checked = check_body(draft.body, domain) if prompt else await self.signatures.check(draft.body, domain)
+                checked = check_one(signed, domain) if prompt else await self.signatures.check(signed, domain)
                 self._check_sender(draft, checked)
                 if coordinator.settler is not None:
                     await coordinator.settler.admit(signed)

@@ -5,7 +5,7 @@ the hash of the journal's first row as salt: nothing signed for one market means
 """
 
 import time
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import coincurve
@@ -13,18 +13,9 @@ import msgspec
 
 from proofyard.core.book import MAX_GWEI
 from proofyard.core.event import Kind
+from proofyard.network import recovery
+from proofyard.network.recovery import keccak
 from proofyard.network.refusals import Refused
-
-try:
-    from sha3 import keccak_256
-except ImportError:  # where it has no wheel: the same in ten times the time
-    from eth_hash.auto import keccak
-else:
-
-    def keccak(preimage: bytes) -> bytes:
-        """Hash."""
-        return keccak_256(preimage).digest()
-
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -32,7 +23,6 @@ if TYPE_CHECKING:
 LONGEST_MS = 600_000  # a message may be good for so long at most: that is how long nonces are remembered
 NAME = "Proofyard Market"
 VERSION = "1"
-SIGNATURE_BYTES = 65
 LONGEST_TEXT = 200  # characters
 Value: TypeAlias = int | str
 TAIL = (("nonce", "uint64"), ("expiry", "uint64"))
@@ -236,26 +226,9 @@ def check_signature(signed: Signed, domain: Domain) -> bytes:
     return signed_hash
 
 
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-
-
 def signer(signed_hash: bytes, signature: bytes) -> str:
-    """Return the address that made a signature, "" for none; of the two forms of each, only the lower s counts."""
-    if len(signature) != SIGNATURE_BYTES or signature[64] not in (0, 1, 27, 28):
-        return ""
-    if int.from_bytes(signature[32:64]) > _HALF_ORDER:
-        return ""
-    recoverable = signature[:64] + bytes([signature[64] % 27])
-    try:
-        key = coincurve.PublicKey.from_signature_and_message(recoverable, signed_hash, hasher=None)
-    except ValueError:
-        return ""
-    return _address(key.format(compressed=False))
-
-
-@lru_cache(4_096)
-def _address(key: bytes) -> str:
-    return "0x" + keccak(key[1:])[12:].hex()
+    """Return the address that made a signature, "" for none."""
+    return recovery.signers([signed_hash], [signature])[0]
 
 
 class Signer:
@@ -268,7 +241,7 @@ class Signer:
 
     def __init__(self, secret: bytes) -> None:
         self._key = coincurve.PrivateKey(secret)
-        self.address = _address(self._key.public_key.format(compressed=False))
+        self.address = recovery.address(self._key.public_key.format(compressed=False))
         self._nonce = time.time_ns() // 1000  # above all it used before, without remembering them
 
     def account(self) -> "LocalAccount":

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +35,8 @@ BACKENDS = ("calibrated", "noir", "groth16")
 PAGES = "/explorer"
 MOST_FILES = 65_536
 T = TypeVar("T")
+GARBAGE = 20_000  # objects made and not freed between looks for what refers to itself
+SWITCH_S = 0.001  # that a thread waits at most for one that computes
 GRACE_S = 5  # for answers under way when the market is told to stop
 
 
@@ -95,7 +99,10 @@ class Server(uvicorn.Server):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a role to its end, in a loop that costs less than asyncio's own."""
+    """Run a role to its end, in a loop that costs less than asyncio's own; threads wait less for one another."""
+    gc.freeze()  # what was loaded stays: looking through it again and again costs a busy market a tenth of its time
+    gc.set_threshold(GARBAGE)
+    sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 

@@ -1,58 +1,58 @@
-"""Signatures checked by many at once: the same answers as one by one, whatever becomes of the process beside."""
+"""Signatures checked by many at once: the same answers as one by one, whoever computes them."""
 
 import asyncio
-import io
 import secrets
 from collections.abc import Coroutine
 from typing import Any
 
+import coincurve
 import pytest
 from network import markets as m
 
-from proofyard.network import signatures
-from proofyard.network.messages import Domain
-from proofyard.network.records import pack
-from proofyard.network.signatures import Checked, Signatures, check_body
+from proofyard.network import recovery, signatures
+from proofyard.network.messages import Domain, Signed, digest_of
+from proofyard.network.signatures import Checked, Signatures, check_one
 
 DOMAIN = Domain(31_337, bytes(range(20)), secrets.token_bytes(32))
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 120))
 
 
-def bodies(count: int) -> tuple[list[bytes], list[str]]:
+def messages(count: int) -> tuple[list[Signed], list[str]]:
     """Signed offers of three actors; every seventh has a signature of nobody's."""
-    made: list[bytes] = []
+    made: list[Signed] = []
     signers: list[str] = []
     for k in range(count):
         who = m.signer(10 + k % 3)
         signed = who.sign("offer", DOMAIN, price=k + 1, capacity=1)
         broken = k % 7 == 3
-        made.append(pack((signed._replace(signature=bytes(65)) if broken else signed).body()))
+        made.append(signed._replace(signature=bytes(65)) if broken else signed)
         signers.append("" if broken else who.address)
     return made, signers
 
 
 async def beside(checker: Signatures) -> None:
-    """Load it until its process is there."""
-    body = bodies(1)[0][0]
+    """Load it until threads do it."""
+    signed = messages(1)[0][0]
 
     async def is_there() -> bool:
-        await asyncio.gather(*(checker.check(body, DOMAIN) for _ in range(8)))
+        await asyncio.gather(*(checker.check(signed, DOMAIN) for _ in range(8)))
         return checker.beside
 
     await m.until(is_there, True)  # noqa: FBT003 - what is waited for
 
 
-def test_the_process_beside_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         checker = Signatures()
-        made, signers = bodies(150)
-        here = [check_body(body, DOMAIN) for body in made]
+        made, signers = messages(150)
+        here = [check_one(signed, DOMAIN) for signed in made]
         assert [each.signer for each in here] == signers
         await beside(checker)
-        monkeypatch.setattr(signatures, "check_body", None)  # from here on only helpers can
+        monkeypatch.setattr(signatures, "check_one", None)  # from here on only threads can
         order: list[int] = []
 
         async def one(k: int) -> Checked:
@@ -63,34 +63,21 @@ def test_the_process_beside_says_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         found = await asyncio.gather(*(one(k) for k in range(150)))
         assert found == here
         assert order == list(range(150))  # as they came
-        await checker.close()
-        assert not checker.beside
-
-    run(play())
-
-
-def test_all_are_answered_when_the_process_beside_is_killed() -> None:
-    async def play() -> None:
-        checker = Signatures()
-        made, signers = bodies(300)
-        await beside(checker)
-        asking = [asyncio.create_task(checker.check(body, DOMAIN)) for body in made]
-        await asyncio.sleep(0)
-        checker._helpers[-1].process.kill()
-        assert [each.signer for each in await asyncio.gather(*asking)] == signers
-        assert not checker.beside
-        assert (await checker.check(made[0], DOMAIN)).signer == signers[0]
+        assert checker.unchecked == 0
         await checker.close()
 
     run(play())
 
 
-def test_without_a_process_beside_all_are_checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_compiled_loop_all_are_checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> recovery.Loop:
+        raise ImportError
+
     async def play() -> None:
-        monkeypatch.setattr(signatures, "COMMAND", ("/nowhere/python",))
+        monkeypatch.setattr(recovery, "compiled", none)
         checker = Signatures()
-        made, signers = bodies(40)
-        found = await asyncio.gather(*(checker.check(body, DOMAIN) for body in made))
+        made, signers = messages(40)
+        found = await asyncio.gather(*(checker.check(signed, DOMAIN) for signed in made))
         assert [each.signer for each in found] == signers
         assert not checker.beside
         await checker.close()
@@ -98,13 +85,26 @@ def test_without_a_process_beside_all_are_checked_here(monkeypatch: pytest.Monke
     run(play())
 
 
-def test_the_process_beside_ends_with_its_input() -> None:
-    made, signers = bodies(5)
-    frame = signatures._frame(made)
-    head = DOMAIN.chain_id.to_bytes(32) + DOMAIN.contract + DOMAIN.market
-    sink = io.BytesIO()
-    signatures.serve(io.BytesIO(head + frame + frame[:40]), sink)  # the market was killed while it sent a frame
-    answers = sink.getvalue()
-    assert answers[:1] == b"\1"
-    found = [answers[1 + 52 * k + 32 : 1 + 52 * (k + 1)] for k in range(5)]
-    assert ["0x" + address.hex() if any(address) else "" for address in found] == signers
+def other_form(signature: bytes) -> bytes:
+    """Return the signature that is as true, with the higher s."""
+    s = ORDER - int.from_bytes(signature[32:64])
+    return signature[:32] + s.to_bytes(32) + bytes([55 - signature[64]])
+
+
+@pytest.mark.parametrize("loop", [recovery.one_by_one, recovery.compiled()])
+def test_only_whole_signatures_have_a_signer(loop: recovery.Loop) -> None:
+    signed = m.signer(3).sign("offer", DOMAIN, price=1, capacity=1)
+    hashed, good = digest_of("offer", signed.message, DOMAIN), signed.signature
+    key = coincurve.PublicKey.from_signature_and_message(good[:64] + bytes([good[64] - 27]), hashed, hasher=None)
+    assert recovery.address(key.format(compressed=False)) == m.signer(3).address
+    bad = [
+        bytes(65), good[:64], good + b"\0", b"", good[:64] + b"\x02", good[:64] + b"\x1d", good[:64] + b"\xff",
+        bytes(32) + good[32:], good[:32] + bytes(32) + good[64:], ORDER.to_bytes(32) + good[32:], b"\xff" * 65,
+        other_form(good),
+    ]  # fmt: skip
+    also = good[:64] + bytes([good[64] - 27])  # v may be 0 or 1 instead of 27 or 28
+    tried = [good, *bad, also, good]  # a bad one changes nothing for those beside it
+    found = recovery.signers([hashed] * len(tried), tried, loop)
+    assert found == [m.signer(3).address, *[""] * len(bad), m.signer(3).address, m.signer(3).address]
+    assert recovery.signers([secrets.token_bytes(32)], [good], loop) != [m.signer(3).address]
+    assert recovery.signers([], [], loop) == []
