@@ -19,6 +19,7 @@ import numpy as np
 from proofyard import core, policies
 from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
+from proofyard.engine.result import Jobs, Provers
 from proofyard.lab import catalogue, metrics, table
 from proofyard.lab.catalogue import Entry, Parameter
 from proofyard.lab.payments import payments
@@ -217,7 +218,17 @@ def results() -> dict[str, str]:
         "intro": intro,
         "groups": "\n\n".join(group.strip() for group in groups),
         "seeds": prose(f"With several seeds{seeds}"),
+        "jobs": grid(("column", "meaning"), _columns(Jobs)),
+        "provers": grid(("column", "meaning"), _columns(Provers)),
     }
+
+
+def _columns(of: type[Jobs | Provers]) -> Rows:
+    """List the columns of a run from the comments beside them, as `lab.output` writes them."""
+    written = {"group": "name of its [[provers]] table", "phase": "at the end: settled, lost, refused, …"}
+    for name, told in re.findall(r"^    (\w+): Ints(?:  # (.*))?$", inspect.getsource(of), re.MULTILINE):
+        plain = re.sub(r", -1 nobody|, 0 never", "", re.sub(r"^1: ", "true: ", told))
+        yield code(name), written.get(name, plain)
 
 
 def scenarios() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,20 @@ def test_tutorial_shows_what_the_command_writes() -> None:
     tutorial = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
     for name, text in skeleton.files("by_lot").items():
         assert text.strip() in tutorial, f"{name} in docs/write-a-rule.md is not what `proofyard new by_lot` writes"
+
+
+def test_python_of_the_page_runs_and_its_columns_are_told(
+    pages: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(docs.ROOT.parent)
+    known: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", (docs.ROOT / "python.md").read_text(encoding="utf-8"), re.DOTALL):
+        exec(block.replace('"6h"', '"1h"'), known)  # noqa: S102 - our own page
+    assert len(known["figures"]["seeds"]) == 3
+    assert known["late"]["len"].sum() == 3 * known["figures"]["proofs"]["late"] > 0
+    told = pages[docs.ROOT / "results.md"].split("## In the Parquet files")[1]
+    for frame in (known["provers"], known["jobs"]):
+        assert not [name for name in frame.columns if f"`{name}`" not in told]
 
 
 def test_names_that_are_read_from_a_rule_are_told() -> None:
