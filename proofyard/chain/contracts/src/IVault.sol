@@ -15,7 +15,7 @@ interface IVault {
     function recall(address account, uint64 amount) external;
     function lock(address operator, uint64 amount) external;
     function unlock(address operator, uint64 amount) external;
-    function slash(address operator, uint64 amount) external returns (uint64 taken);
+    function slash(address operator, uint64 amount) external returns (uint64 taken, uint64 ofDelegators);
     function reward(address operator, uint64 amount) external;
     function paused() external view returns (bool);
 }

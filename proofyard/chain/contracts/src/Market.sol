@@ -34,7 +34,7 @@ contract Market is Signed {
     IVault public immutable VAULT;
     Verifier public immutable VERIFIER;
     address public immutable COORDINATOR;
-    uint16 public immutable REFUND; // bips of a lost bond for the requester; the rest is burnt
+    uint16 public immutable REFUND; // bips of a lost bond for the requester, at most the operator's own part; the rest is burnt
 
     mapping(bytes32 order => Job) public jobs;
     mapping(bytes32 circuit => mapping(bytes32 statement => bool)) public isProven;
@@ -43,6 +43,7 @@ contract Market is Signed {
     event Assigned(bytes32 indexed order, address indexed prover, uint64 price, uint64 bond, uint64 proveBy);
     event Proven(bytes32 indexed order, address indexed prover, uint64 price);
     event Refunded(bytes32 indexed order, address indexed requester, uint64 amount);
+    event Cancelled(address indexed requester, uint64 nonce);
     event Missed(bytes32 indexed order, address indexed prover, uint64 slashed, uint64 toRequester);
 
     error NotCoordinator();
@@ -122,11 +123,20 @@ contract Market is Signed {
         uint64 bond = job.bond;
         _refund(id, job);
         if (state == State.OPEN) return;
-        uint64 taken = bond > 0 ? VAULT.slash(job.prover, bond) : 0;
+        (uint64 taken, uint64 ofDelegators) = bond > 0 ? VAULT.slash(job.prover, bond) : (0, 0);
         uint64 share = uint64(uint256(taken) * REFUND / BIPS);
+        // An operator that misses an order of its own gets back no more than it lost itself.
+        if (share > taken - ofDelegators) share = taken - ofDelegators;
         emit Missed(id, job.prover, taken, share);
         if (share > 0) VAULT.transfer(address(this), job.requester, share);
         if (taken > share) VAULT.transfer(address(this), BURNT, taken - share);
+    }
+
+    /// @notice Make a nonce of the caller useless: an order that was signed and not yet put into escrow is void. Only here:
+    ///         in `Settlement` the proof is there before the order is seen, and whoever sees it could void what is owed.
+    function cancelNonce(uint64 nonce) external {
+        _useNonce(msg.sender, nonce);
+        emit Cancelled(msg.sender, nonce);
     }
 
     /// @notice Take back an order nobody was given.

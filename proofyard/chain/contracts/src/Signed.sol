@@ -71,11 +71,6 @@ abstract contract Signed is EIP712("Proofyard", "1") {
         return _used[requester][nonce >> 8] & (1 << (nonce & 255)) != 0;
     }
 
-    /// @notice Make a nonce of the caller useless: an order that was signed and not yet taken up is void.
-    function cancelNonce(uint64 nonce) external {
-        _useNonce(msg.sender, nonce);
-    }
-
     function _checkSigner(address signer, bytes32 digest, bytes calldata signature) internal pure {
         (address found, ECDSA.RecoverError problem,) = ECDSA.tryRecover(digest, signature);
         if (problem != ECDSA.RecoverError.NoError || found != signer) revert BadSignature();

@@ -32,21 +32,26 @@ contract Vault is Balances {
         Bearer bearer;
         uint128 shares; // of `delegated`
         uint128 queueShares; // of `queue`
+        uint64 halvings; // of all `shares` so far, see _halve
+        uint64 queueHalvings;
     }
 
     struct Delegation {
         uint96 shares;
         uint96 queueShares;
         uint64 ready; // s
+        uint64 halvings; // of its pool that its `shares` have seen
+        uint64 queueHalvings;
     }
 
     uint16 internal constant BIPS = 10_000;
     uint256 internal constant VIRTUAL = 1_000; // shares nobody owns, against a first delegator that inflates their price
+    uint256 internal constant CHEAPEST = 2 ** 34; // shares to a gwei at most: 2**61 gwei of them fit into 96 bits
 
     uint64 public immutable UNBONDING; // s in the queue; longer than any job can hold a lock
 
     mapping(address operator => Pool) private _pools;
-    mapping(address operator => mapping(address delegator => Delegation)) public delegations;
+    mapping(address operator => mapping(address delegator => Delegation)) private _delegations;
     mapping(address keeper => mapping(address operator => uint64)) public lockedBy;
 
     event Staked(address indexed operator, uint64 amount);
@@ -62,7 +67,6 @@ contract Vault is Balances {
 
     error Bound(); // stake that open jobs hold
     error BadTerms(); // a commission above the whole, or delegators who would be surprised
-    error Ruined(); // slashed so far that a new share cannot be counted
 
     constructor(IERC20Metadata token, uint64 delay, uint64 unbonding) Balances(token, delay) {
         UNBONDING = unbonding;
@@ -125,9 +129,8 @@ contract Vault is Balances {
     function delegate(address operator, uint64 amount) external whenOpen {
         if (amount == 0) revert BadAmount();
         Pool storage p = _pools[operator];
-        Delegation storage d = delegations[operator][msg.sender];
+        Delegation storage d = _keepUp(p, operator);
         uint256 shares = Math.mulDiv(amount, uint256(p.shares) + VIRTUAL, uint256(p.delegated) + 1);
-        if (shares > type(uint64).max * VIRTUAL) revert Ruined();
         if (shares == 0) revert BadAmount();
         _spend(msg.sender, amount);
         p.shares += shares.toUint128();
@@ -139,7 +142,7 @@ contract Vault is Balances {
     /// @notice Take `shares` out of the pool of `operator`, through the queue, where they can still be slashed.
     function undelegate(address operator, uint96 shares) external {
         Pool storage p = _pools[operator];
-        Delegation storage d = delegations[operator][msg.sender];
+        Delegation storage d = _keepUp(p, operator);
         if (shares == 0) revert BadAmount();
         if (shares > d.shares) revert Poor();
         uint64 amount = worth(p.delegated, p.shares, shares);
@@ -157,7 +160,7 @@ contract Vault is Balances {
     /// @notice Move delegated stake that has waited long enough to the free balance.
     function collect(address operator) external {
         Pool storage p = _pools[operator];
-        Delegation storage d = delegations[operator][msg.sender];
+        Delegation storage d = _keepUp(p, operator);
         if (d.queueShares == 0) revert Poor();
         if (block.timestamp < d.ready) revert Early();
         uint64 amount = worth(p.queue, p.queueShares, d.queueShares);
@@ -189,20 +192,24 @@ contract Vault is Balances {
 
     /// @notice Release a lock of `amount` gwei and take as much, or what is there, to the keeper's own balance.
     /// @return taken gwei
-    function slash(address operator, uint64 amount) external onlyKeeper returns (uint64 taken) {
+    /// @return ofDelegators gwei of it that were delegated, or in their queue
+    function slash(address operator, uint64 amount) external onlyKeeper returns (uint64 taken, uint64 ofDelegators) {
         Pool storage p = _pools[operator];
         lockedBy[msg.sender][operator] -= amount;
         p.locked -= amount;
         uint64 all = _slashable(p);
         taken = amount < all ? amount : all;
-        if (taken == 0) return 0;
+        emit Unlocked(operator, amount);
+        if (taken == 0) return (0, 0);
         uint64[4] memory part = _share(p, taken, all);
+        ofDelegators = part[2] + part[3];
         p.own -= part[0];
         p.exiting -= part[1];
         p.queue -= part[2];
         p.delegated -= part[3];
+        if (ofDelegators > 0) _halve(p);
         accounts[msg.sender].free += taken;
-        emit Slashed(operator, taken, part[2] + part[3]);
+        emit Slashed(operator, taken, ofDelegators);
     }
 
     /// @notice Pay `amount` gwei of the keeper's balance: commission and the operator's part are free at once, the
@@ -242,7 +249,22 @@ contract Vault is Balances {
     /// @notice Gwei that `delegator` would get out of `operator`'s pool, not counting the queue.
     function delegatedBy(address operator, address delegator) external view returns (uint64) {
         Pool storage p = _pools[operator];
-        return worth(p.delegated, p.shares, delegations[operator][delegator].shares);
+        (uint96 shares,,) = delegations(operator, delegator);
+        return worth(p.delegated, p.shares, shares);
+    }
+
+    /// @notice What `delegator` has with `operator`.
+    /// @return shares of what is delegated
+    /// @return queueShares of what delegators are taking out
+    /// @return ready s, when those can be collected
+    function delegations(address operator, address delegator)
+        public
+        view
+        returns (uint96 shares, uint96 queueShares, uint64 ready)
+    {
+        Pool storage p = _pools[operator];
+        Delegation storage d = _delegations[operator][delegator];
+        return (d.shares >> (p.halvings - d.halvings), d.queueShares >> (p.queueHalvings - d.queueHalvings), d.ready);
     }
 
     function _slashable(Pool storage p) private view returns (uint64) {
@@ -268,6 +290,31 @@ contract Vault is Balances {
             uint64 more = left < room ? left : room;
             part[i] += more;
             left -= more;
+        }
+    }
+
+    /// @dev Halve all shares as often as a loss has made them cheap, or those who come after it could not be counted:
+    ///      their money would be refused at the door of the queue, and stay in. What rounds off is less than 2**-33 gwei
+    ///      of each; every holder's own number follows when it moves.
+    function _halve(Pool storage p) private {
+        (uint128 shares, uint64 times) = _halved(p.shares, p.delegated);
+        if (times > 0) (p.shares, p.halvings) = (shares, p.halvings + times);
+        (shares, times) = _halved(p.queueShares, p.queue);
+        if (times > 0) (p.queueShares, p.queueHalvings) = (shares, p.queueHalvings + times);
+    }
+
+    function _halved(uint128 shares, uint64 assets) private pure returns (uint128, uint64 times) {
+        uint256 most = CHEAPEST * (uint256(assets) + 1);
+        while (shares >> times > most) ++times;
+        return (shares >> times, times);
+    }
+
+    /// @dev The caller's delegation, its shares halved as often as its pool's.
+    function _keepUp(Pool storage p, address operator) private returns (Delegation storage d) {
+        d = _delegations[operator][msg.sender];
+        if (p.halvings != d.halvings) (d.shares, d.halvings) = (d.shares >> (p.halvings - d.halvings), p.halvings);
+        if (p.queueHalvings != d.queueHalvings) {
+            (d.queueShares, d.queueHalvings) = (d.queueShares >> (p.queueHalvings - d.queueHalvings), p.queueHalvings);
         }
     }
 

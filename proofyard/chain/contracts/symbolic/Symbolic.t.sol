@@ -23,6 +23,10 @@ contract Draw is Rule {
         return Verdict.OK;
     }
 
+    function _isOpening(uint256, uint256) internal pure override returns (bool) {
+        return false;
+    }
+
     function _begin(uint64[] memory) internal override {}
 
     function _held(uint256) internal pure override returns (uint256) {

@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {Signed} from "../src/Signed.sol";
 import {Vault} from "../src/Vault.sol";
-import {ContestMarket, RuleMarket, StakedPoolMarket} from "../src/rules/RuleMarket.sol";
+import {ContestMarket, RuleMarket, SecondPriceMarket, StakedPoolMarket} from "../src/rules/RuleMarket.sol";
 import {Base} from "./Base.sol";
 
 /// @title A token that calls its receiver back, as some do.
@@ -71,6 +71,8 @@ contract Picky {
 }
 
 contract AttacksTest is Base {
+    uint256 private constant TRANSACTION_GAS = 16_777_216; // Ethereum's limit (EIP-7825)
+
     function test_reentering_a_withdrawal_takes_nothing_twice_and_a_refusal_hurts_nobody_else() public {
         CallingToken calling = new CallingToken();
         CalledVault target = new CalledVault(calling);
@@ -155,6 +157,64 @@ contract AttacksTest is Base {
         equal(pool.jobs(), 8, "and nothing of the others is left");
     }
 
+    /// An operator bids on an order of its own with all that others delegated to it, and misses it.
+    function testFuzz_an_operator_gains_nothing_by_missing_its_own_order(uint64 own, uint64 delegated) public {
+        own = own % WEALTH + 1;
+        delegated = delegated % WEALTH + 1;
+        vm.prank(prover);
+        vault.stake(own);
+        vm.prank(delegator);
+        vault.delegate(prover, delegated);
+        uint256 before = uint256(free(prover)) + own + free(requester);
+        (Signed.Order memory o,) = assigned(1, 0, 0, own + delegated);
+        vm.warp(block.timestamp + 3_601);
+        market.expire(o);
+        equal(held(prover), 0, "all is lost");
+        require(uint256(free(prover)) + free(requester) <= before, "and nobody has it");
+    }
+
+    /// Sealed: what is opened is what was sealed, whichever way it comes.
+    function test_a_sealed_bid_has_one_opening() public {
+        SecondPriceMarket sealed_ = priced(1, 0);
+        vm.prank(requester);
+        uint256 job = sealed_.request(CIRCUIT, "sealed", 10e9, 1);
+        uint256 word = sealed_.sealOf(address(1), job, 5e9, "nonce");
+        require(word >> 200 > 0, "a seal of 240 bits");
+        vm.prank(address(1));
+        vm.expectRevert(RuleMarket.WrongPhase.selector);
+        sealed_.open(job, 5e9, "nonce"); // not yet
+        vm.prank(address(1));
+        sealed_.bid(job, 0, word);
+        vm.warp(block.timestamp + 301);
+        vm.prank(address(1));
+        vm.expectRevert(RuleMarket.WrongPhase.selector);
+        sealed_.bid(job, 1, word); // any amount, once it has seen the others'
+        vm.prank(address(1));
+        vm.expectRevert(RuleMarket.BadDetail.selector);
+        sealed_.open(job, 1, "nonce");
+        vm.prank(address(1));
+        sealed_.open(job, 5e9, "nonce");
+        vm.warp(block.timestamp + 301);
+        sealed_.timer(job);
+        equal(uint256(uint16(sealed_.jobOf(job).prover)), 1, "it won"); // actor 0 is the requester
+    }
+
+    /// The job of a full house is decided within a transaction, or its escrow would stay in.
+    function test_a_full_house_fits_into_a_transaction() public {
+        SecondPriceMarket sealed_ = priced(255, 255);
+        vm.prank(requester);
+        uint256 job = sealed_.request(CIRCUIT, "sealed", 10e9, 1);
+        for (uint160 k = 1; k <= 200; ++k) {
+            vm.prank(address(k));
+            sealed_.bid(job, 0, k);
+        }
+        vm.warp(block.timestamp + 301);
+        sealed_.timer(job);
+        vm.warp(block.timestamp + 301);
+        sealed_.timer{gas: TRANSACTION_GAS}(job);
+        require(sealed_.jobOf(job).prover > 0, "somebody won");
+    }
+
     function test_an_order_is_no_order_on_a_fork_of_the_chain() public {
         (Signed.Order memory o,) = order(1, 10);
         bytes memory signature = signed(REQUESTER, market.hashOrder(o));
@@ -204,6 +264,38 @@ contract AttacksTest is Base {
             vm.prank(people[k]);
             pool.act(1, 50e9, 0); // stake
         }
+    }
+
+    /// @dev A reverse second price with a requester and `actors` with stakes, of whom `offers` have standing offers.
+    function priced(uint160 actors, uint160 offers) private returns (SecondPriceMarket sealed_) {
+        Vault own = new Vault(token, DAY, 8 * DAY);
+        sealed_ = new SecondPriceMarket(own, verifier, priceParams());
+        address[] memory keepers = new address[](1);
+        keepers[0] = address(sealed_);
+        own.seal(keepers);
+        for (uint160 k = 0; k <= actors; ++k) {
+            address who = k == 0 ? requester : address(k);
+            token.mint(who, 100e18);
+            vm.prank(who);
+            token.approve(address(own), type(uint256).max);
+            vm.prank(who);
+            own.deposit(100e9);
+            vm.prank(who);
+            sealed_.enter(100e9);
+            if (k == 0) continue;
+            vm.prank(who);
+            sealed_.act(1, 50e9, 0); // stake
+            if (k > offers) continue;
+            vm.prank(who);
+            sealed_.act(0, 8e9 - int256(uint256(k)), 64); // offer: each a gwei below the one before
+        }
+    }
+
+    function priceParams() private pure returns (uint64[] memory p) {
+        p = new uint64[](16);
+        (p[0], p[1], p[2], p[3], p[4]) = (300_000, 300_000, 3_600_000, 1e9, 1e9);
+        (p[5], p[6], p[7], p[8], p[9]) = (1_000, 5_000, 86_400_000, 5_000, 100);
+        p[11] = 86_400_000;
     }
 
     function poolParams() private pure returns (uint64[] memory p) {

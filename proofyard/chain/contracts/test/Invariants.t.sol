@@ -59,10 +59,21 @@ contract Hand is Base {
         try vault.delegate(pick(to), amount % WEALTH) {} catch {}
     }
 
-    function undelegate(uint8 who, uint8 from, uint96 shares) external {
+    function undelegate(uint8 who, uint8 from, uint96 part) external {
         (uint96 all,,) = vault.delegations(pick(from), pick(who));
+        if (all == 0) return;
         vm.prank(pick(who));
-        try vault.undelegate(pick(from), all == 0 ? shares : shares % all + 1) {} catch {}
+        vault.undelegate(pick(from), part % all + 1); // never refused, whatever happened to the pool
+    }
+
+    /// All an operator and one who delegates to it have there is lost, on its way out.
+    function ruin(uint8 who, uint8 to) external {
+        address operator = pick(to);
+        vault.lock(operator, vault.unbound(operator));
+        (uint96 all,,) = vault.delegations(operator, pick(who));
+        vm.prank(pick(who));
+        if (all > 0) vault.undelegate(operator, all);
+        vault.slash(operator, vault.lockedBy(address(this), operator));
     }
 
     function collect(uint8 who, uint8 from) external {
@@ -114,13 +125,22 @@ contract Hand is Base {
         return p.locked <= all;
     }
 
+    /// @dev What all who wait in a queue would be paid, gwei.
+    function claims(uint256 i) private view returns (uint256 sum) {
+        Vault.Pool memory p = pool(people[i]);
+        for (uint256 k = 0; k < 4; ++k) {
+            (, uint96 waiting,) = vault.delegations(people[i], people[k]);
+            sum += vault.worth(p.queue, p.queueShares, waiting);
+        }
+    }
+
     function shares(uint256 i) external view returns (bool) {
         Vault.Pool memory p = pool(people[i]);
         uint256 sum = 0;
         for (uint256 k = 0; k < 4; ++k) {
             sum += vault.delegatedBy(people[i], people[k]);
         }
-        return sum <= p.delegated;
+        return sum <= p.delegated && claims(i) <= p.queue;
     }
 }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Market} from "../src/Market.sol";
+import {IProven, Rollup} from "../src/Rollup.sol";
 import {Settlement} from "../src/Settlement.sol";
 import {Signed} from "../src/Signed.sol";
 import {IProofVerifier, Verifier} from "../src/Verifier.sol";
@@ -20,6 +21,22 @@ contract Wicked is IProofVerifier {
         if (WAY == 1) assembly { return(0, 100000) }
         if (WAY == 2) assembly { mstore(0, 2) return(0, 32) }
         assembly { mstore(0, 1) return(0, 31) }
+    }
+}
+
+/// @title Takes a known amount of gas and accepts everything.
+contract Slow is IProofVerifier {
+    function verify(bytes calldata, bytes32[] calldata) external view returns (bool) {
+        uint256 last = gasleft() - 400_000;
+        while (gasleft() > last) {}
+        return true;
+    }
+}
+
+/// @title Says that everything was proven.
+contract Proven is IProven {
+    function isProven(bytes32, bytes32) external pure returns (bool) {
+        return true;
     }
 }
 
@@ -74,6 +91,89 @@ contract MarketTest is Base {
             require(!verifier.verify(name, "x", new bytes32[](1)), "not good");
             require(before - gasleft() < 160_000, "no more than the cap and some");
         }
+    }
+
+    /// With however little gas it is called, a good proof is never told to be a bad one; and it needs no more than it uses.
+    function testFuzz_a_good_proof_is_good_or_lacks_gas(uint256 given) public {
+        given = given % 1_000_000;
+        verifier.add("slow", Verifier.Circuit(new Slow(), 500_000, 1, Verifier.Kind.PLAIN, false, IProofVerifier(address(0)), 0, 0));
+        bytes32[] memory inputs = new bytes32[](1);
+        try verifier.verify{gas: given}("slow", "x", inputs) returns (bool good) {
+            require(good, "called bad");
+            require(given > 400_000, "it cannot have been verified");
+        } catch {
+            require(given < 440_000, "less than the cap is enough");
+        }
+    }
+
+    function test_at_the_last_second_a_job_is_proven_and_only_after_it_missed() public {
+        for (uint64 nonce = 1; nonce <= 2; ++nonce) {
+            (Signed.Order memory o, bytes32[] memory inputs) = assigned(nonce, 10, 10, 0);
+            vm.warp(o.deadline + nonce - 1);
+            if (nonce == 2) {
+                vm.expectRevert(Market.Late.selector);
+                market.prove(o, proofOf(inputs), inputs);
+                market.expire(o);
+            } else {
+                vm.expectRevert(Market.Early.selector);
+                market.expire(o);
+                market.prove(o, proofOf(inputs), inputs);
+            }
+        }
+    }
+
+    function test_a_cancelled_order_is_given_to_nobody() public {
+        (Signed.Order memory o,) = order(1, 10);
+        bytes32 id = market.hashOrder(o);
+        bytes memory signature = signed(REQUESTER, id);
+        market.request(o, signature);
+        vm.prank(requester);
+        market.cancel(id);
+        Signed.Offer memory offer = Signed.Offer(id, prover, 10, 0, o.deadline);
+        bytes memory offered = signed(PROVER, market.hashOffer(offer));
+        vm.expectRevert(Market.WrongPhase.selector);
+        market.assign(o, signature, offer, offered);
+        vm.prank(requester);
+        market.cancelNonce(2);
+        (o,) = order(2, 10);
+        signature = signed(REQUESTER, market.hashOrder(o));
+        vm.expectRevert(Signed.UsedNonce.selector);
+        market.request(o, signature);
+    }
+
+    /// In a batch the proof is public before the payment: nothing a requester sends in between may void its order.
+    function test_nobody_voids_what_a_batch_is_about_to_pay() public {
+        bytes[2] memory ways;
+        ways[0] = abi.encodeWithSignature("cancelNonce(uint64)", uint64(1));
+        ways[1] = abi.encodeWithSignature("cancel(bytes32)", bytes32(0));
+        (Signed.Order memory o, bytes32[] memory inputs) = order(1, 10);
+        for (uint256 k = 0; k < 2; ++k) {
+            vm.prank(requester);
+            (bool done,) = address(settlement).call(ways[k]);
+            require(!done, "voided");
+        }
+        vm.prank(requester);
+        vault.leave(WEALTH);
+        Settlement.Batch memory b;
+        (b.head, b.circuit, b.proof, b.inputs) = (bytes32(uint256(1)), CIRCUIT, proofOf(inputs), inputs);
+        Settlement.Payment[] memory payments = new Settlement.Payment[](1);
+        payments[0] = Settlement.Payment(o, signed(REQUESTER, settlement.hashOrder(o)), prover, 10);
+        settlement.settle(b, payments, new Settlement.Change[](0));
+        equal(free(prover), WEALTH + 10, "paid");
+    }
+
+    function test_whoever_advances_the_rollup_can_hide_its_transfers() public {
+        Proven proven = new Proven();
+        Rollup rollup = new Rollup(proven, proven, CIRCUIT, 7, bytes32(uint256(1)));
+        bytes32[] memory words = new bytes32[](5);
+        for (uint256 k = 0; k < 5; ++k) words[k] = bytes32(k + 1);
+        words[4] = bytes32(uint256(7));
+        vm.expectRevert(Rollup.NoData.selector);
+        rollup.advance(words, "");
+        rollup.advance(words, "none of them"); // not held to the commitment, words[2]
+        equal(uint256(rollup.root()), 2, "it moved on");
+        vm.expectRevert(Rollup.WrongRoot.selector);
+        rollup.advance(words, "none of them");
     }
 
     function test_a_signature_written_the_other_way_is_refused() public {

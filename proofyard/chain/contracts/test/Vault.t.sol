@@ -86,10 +86,11 @@ contract VaultTest is Base {
         bond = uint64(uint256(bond) % (uint256(vault.unbound(prover)) + 1));
         vault.lock(prover, bond);
         uint64 before = held(prover) + free(address(this));
-        uint64 taken = vault.slash(prover, bond);
+        (uint64 taken, uint64 ofDelegators) = vault.slash(prover, bond);
         equal(taken, bond, "a lock is always covered");
         equal(held(prover) + free(address(this)), before, "conserved");
         equal(pool(prover).locked, 0, "released");
+        equal(ofDelegators, delegated - pool(prover).delegated, "told whose it was");
         if (!all) equal(pool(prover).delegated, delegated, "delegators untouched");
     }
 
@@ -129,6 +130,46 @@ contract VaultTest is Base {
         try vault.collect(prover) {} catch {} // nothing, where its shares were worth less than a gwei
         require(free(requester) - before <= amount, "out: no more than was paid in");
         require(vault.delegatedBy(prover, delegator) >= others, "and again the others lose nothing");
+    }
+
+    /// An operator and a friend let the queue be slashed to nothing, again and again, so that a gwei of it is worth ever
+    /// more shares. Whoever delegates afterwards must still come out, with all of it.
+    function testFuzz_a_ruined_queue_keeps_nobody_in(uint64 each, uint8 rounds, uint64 amount) public {
+        each = each % TOKENS + 1;
+        amount = amount % WEALTH + 1;
+        vm.prank(delegator);
+        vault.delegate(prover, 7); // stays, through all of it
+        for (uint256 k = 0; k < rounds % 16; ++k) ruin(each);
+        vm.prank(delegator);
+        vault.delegate(prover, amount - (amount > 7 ? 7 : 0));
+        uint64 worth = vault.delegatedBy(prover, delegator);
+        require(worth + 9 >= amount, "the ruin of others costs nothing who comes later");
+        (uint96 shares,,) = vault.delegations(prover, delegator);
+        vm.prank(delegator);
+        vault.undelegate(prover, shares);
+        vm.warp(block.timestamp + 8 * DAY);
+        uint64 before = free(delegator);
+        vm.prank(delegator);
+        vault.collect(prover);
+        require(free(delegator) - before <= worth && free(delegator) - before + 2 >= worth, "out it came");
+    }
+
+    /// @dev A friend's stake is locked, then on its way out, then slashed, with all the rest there is.
+    function ruin(uint64 amount) private {
+        vm.prank(requester);
+        vault.delegate(prover, amount);
+        vault.lock(prover, vault.unbound(prover));
+        (uint96 shares,,) = vault.delegations(prover, requester);
+        vm.prank(requester);
+        vault.undelegate(prover, shares);
+        vault.slash(prover, pool(prover).locked);
+        equal(held(prover), 0, "nothing is left");
+    }
+
+    function test_a_lock_of_nothing_is_released() public {
+        vault.lock(prover, 0);
+        (uint64 taken,) = vault.slash(prover, 0);
+        equal(taken, 0, "nothing there, nothing taken");
     }
 
     function test_an_operator_cannot_take_out_what_jobs_hold() public {

@@ -61,6 +61,10 @@ abstract contract Bonded is Rule {
         return uint256(c.bond) + c.validity + c.contestBond;
     }
 
+    function _isOpening(uint256, uint256) internal pure override returns (bool) {
+        return false; // no bid is sealed
+    }
+
     function _apply(Event memory e) internal override returns (Verdict) {
         Verdict verdict = _checkWindow(e);
         if (verdict != Verdict.OK) return verdict;

@@ -64,6 +64,10 @@ abstract contract Contest is Rule {
         return uint256(_lots[job].bond) + _lots[job].pot;
     }
 
+    function _isOpening(uint256, uint256) internal pure override returns (bool) {
+        return false; // no bid is sealed
+    }
+
     function _apply(Event memory e) internal override returns (Verdict) {
         Verdict verdict = _check(e);
         if (verdict != Verdict.OK) return verdict;

@@ -39,7 +39,7 @@ abstract contract Rule {
         uint256 job;
         int256 amount; // gwei
         int256 detail;
-        uint256 word; // in [0, 2**62)
+        uint256 word; // in [0, 2**62); a seal, in a market, up to 2**240
     }
 
     struct Job {
@@ -93,6 +93,9 @@ abstract contract Rule {
     function _held(uint256 actor) internal view virtual returns (uint256);
 
     function _heldByJob(uint256 job) internal view virtual returns (uint256);
+
+    /// @dev Are sealed bids for the job being opened, at `time` (ms)?
+    function _isOpening(uint256 job, uint256 time) internal view virtual returns (bool);
 
     /// @dev Is `e` legal at this point of the job's life, and could the actor pay for it? Never changes anything.
     function _check(Event memory e) internal view returns (Verdict) {

@@ -13,6 +13,8 @@ import {StakedPool} from "./StakedPool.sol";
 /// @notice Time is the block's, in ms since the market began; dice come from the beacon chain's randomness of the block.
 ///         A verdict that is not OK is the error of the same name. Amounts are gwei.
 abstract contract RuleMarket is Rule {
+    uint256 private constant SEAL_BITS = 240;
+
     IVault public immutable VAULT;
     Verifier public immutable VERIFIER;
     uint256 public immutable GENESIS; // s
@@ -99,12 +101,15 @@ abstract contract RuleMarket is Rule {
     }
 
     /// @notice Bid; where bids are sealed, `word` is `sealOf` it while they are, and its opening follows by `open`.
+    /// @dev Once bids are opened none comes this way: its sender would name the word that seals it, and any amount.
     function bid(uint256 job, int256 amount, uint256 word) external {
-        _happen(BID, _me(), job, amount, 0, word % 2 ** 62);
+        if (_isOpening(job, _now())) revert WrongPhase();
+        _happen(BID, _me(), job, amount, 0, word % 2 ** SEAL_BITS);
     }
 
     /// @notice Open a sealed bid of `amount` gwei.
     function open(uint256 job, int256 amount, bytes32 nonce) external {
+        if (!_isOpening(job, _now())) revert WrongPhase();
         _happen(BID, _me(), job, amount, 0, sealOf(msg.sender, job, amount, nonce));
     }
 
@@ -128,9 +133,9 @@ abstract contract RuleMarket is Rule {
         _happen(kind, 0, job, 0, 0, _word(job));
     }
 
-    /// @notice The 62 bits that seal a bid.
+    /// @notice The word that seals a bid of `amount` gwei: 240 bits, of which nobody finds two that open it.
     function sealOf(address prover, uint256 job, int256 amount, bytes32 nonce) public view returns (uint256) {
-        return uint256(keccak256(abi.encode(address(this), prover, job, amount, nonce))) >> 194;
+        return uint256(keccak256(abi.encode(address(this), prover, job, amount, nonce))) >> (256 - SEAL_BITS);
     }
 
     /// @notice Cash and other money of an account, gwei.
@@ -154,8 +159,12 @@ abstract contract RuleMarket is Rule {
         return uint256(keccak256(abi.encode(block.prevrandao, block.number, job))) >> 194;
     }
 
+    function _now() private view returns (uint256) {
+        return (block.timestamp - GENESIS) * 1_000; // ms
+    }
+
     function _happen(int256 kind, uint256 actor, uint256 job, int256 amount, int256 detail, uint256 word) private {
-        uint256 time = (block.timestamp - GENESIS) * 1_000;
+        uint256 time = _now();
         _raise(_apply(Event(kind, time, actor, job, amount, detail, word)));
         emit Happened(kind, actor, job, time, amount, detail, word);
     }

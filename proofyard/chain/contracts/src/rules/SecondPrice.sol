@@ -47,8 +47,8 @@ abstract contract SecondPrice is Rule {
     }
 
     struct Seal {
-        uint64 actor;
-        uint64 word;
+        uint16 actor;
+        uint240 word;
     }
 
     uint256 private constant SEALS = 1_024; // kept at once, over all requests
@@ -125,6 +125,10 @@ abstract contract SecondPrice is Rule {
         return uint256(_lots[job].asked) + _p.biddingMs + _p.revealMs;
     }
 
+    function _isOpening(uint256 job, uint256 time) internal view override returns (bool) {
+        return time > uint256(_lots[job].asked) + _p.biddingMs;
+    }
+
     /// @dev Place of the sealed bid of `actor`; as many as there are = none.
     function _findSeal(uint256 job, uint256 actor) private view returns (uint256 k) {
         Seal[] storage seals = _seals[job];
@@ -136,14 +140,14 @@ abstract contract SecondPrice is Rule {
         if (!_isAdmitted(e.actor)) return Verdict.POOR;
         Seal[] storage seals = _seals[e.job];
         uint256 k = _findSeal(e.job, e.actor);
-        if (e.time <= uint256(_lots[e.job].asked) + _p.biddingMs) {
+        if (!_isOpening(e.job, e.time)) {
             if (k < seals.length) {
-                seals[k].word = uint64(e.word);
+                seals[k].word = uint240(e.word);
                 return Verdict.OK;
             }
             if (_openSeals == SEALS) return Verdict.FULL;
             _openSeals += 1;
-            seals.push(Seal(uint64(e.actor), uint64(e.word)));
+            seals.push(Seal(uint16(e.actor), uint240(e.word)));
             return Verdict.OK;
         }
         if (k == seals.length) return Verdict.NOT_YOURS;
@@ -155,9 +159,14 @@ abstract contract SecondPrice is Rule {
 
     /// @dev Open the standing offers of those who did not bid themselves.
     function _openOffers(uint256 job) private {
+        bool[] memory bade = new bool[](_actors); // looked up for each, seals would be beyond a transaction's gas
+        Seal[] storage seals = _seals[job];
+        for (uint256 k = seals.length; k > 0; --k) {
+            bade[seals[k - 1].actor] = true;
+        }
         uint256 actor = _lots[job].first;
         for (uint256 n = _actors; n > 0; --n) {
-            if (_hasOffer(job, actor) && _findSeal(job, actor) == _seals[job].length) {
+            if (!bade[actor] && _hasOffer(job, actor)) {
                 _rank(job, actor, _bidders[actor].price);
             }
             actor = actor + 1 < _actors ? actor + 1 : 0;

@@ -110,6 +110,10 @@ abstract contract StakedPoolSeats is Rule {
         return 0;
     }
 
+    function _isOpening(uint256, uint256) internal pure override returns (bool) {
+        return false; // no bid is sealed
+    }
+
     // Seats.
 
     /// @dev Leave seat `k` room for `free` proofs; without any it has no weight.
