@@ -86,10 +86,12 @@ class Runner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Keep what is done, stop the workers; an interruption says what was kept."""
-        if self.store is not None:
-            self.store.flush()
-        if self.pool is not None:
-            self.pool.close()
+        try:
+            if self.store is not None:
+                self.store.flush()
+        finally:
+            if self.pool is not None:
+                self.pool.close()
         if kind is KeyboardInterrupt and self.store is not None:
             kept = len(self.store.rows)
             raise KeyboardInterrupt(

@@ -4,6 +4,7 @@ A folder `parts` beside the final file grows by one small Parquet file a second.
 run it is; whoever opens the folder again finds the rows by it. Files appear whole or not at all.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -67,29 +68,34 @@ class Store:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is not on disk yet."""
+        """Write what is not on disk yet. Raises Fault where that cannot be, as on a full disk."""
         if self.fresh:
-            self.parts.mkdir(parents=True, exist_ok=True)
             _write(self.fresh, self.parts / f"{self.next:06}.parquet")
             self.next += 1
             self.fresh = []
         self.written = time.monotonic()
 
     def finish(self, rows: Iterable[Row] | None = None) -> None:
-        """Write the final file with exactly `rows`, or with all that were used, and remove the parts."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        """Write the final file with exactly `rows`, or with all that were used, and remove the parts. Raises Fault."""
         _write(list(self.used.values() if rows is None else rows), self.file)
         shutil.rmtree(self.parts, ignore_errors=True)
         self.fresh = []
 
 
 def _write(rows: list[Any], path: Path) -> None:
-    """Write rows as Parquet, under the final name only once they are all there."""
+    """Write rows as Parquet, under the final name only once they are all there. Raises Fault."""
     import polars as pl  # noqa: PLC0415 - as above
 
     draft = path.with_suffix(".part")
-    pl.DataFrame(rows, infer_schema_length=None).write_parquet(draft)
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(rows, infer_schema_length=None).write_parquet(draft)
+        draft.replace(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        why = str(error).strip().splitlines()[0].removeprefix("parquet: File out of specification: ")
+        raise Fault(f"{path} cannot be written ({why}); what was written before is kept, go on from there.") from None
 
 
 def check_files(place: Path, names: Sequence[str]) -> None:

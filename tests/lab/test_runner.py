@@ -1,5 +1,6 @@
 """Many runs: in order, nothing twice, dead workers replaced; what is interrupted goes on."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -128,6 +129,27 @@ def test_a_broken_store_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "runs.parquet").write_text("no table")
     with pytest.raises(Fault, match=r"runs.parquet cannot be read .* remove it"):
         Store(tmp_path)
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_loses_nothing_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofyard.lab.store.EVERY_S", 3_600.0)  # it writes when it is told to
+    store = Store(tmp_path)
+    store.put("a", {"number": 1})
+    store.flush()
+    store.put("b", {"number": 2})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))  # bytes
+    try:
+        with pytest.raises(Fault, match=r"000002.parquet cannot be written \(.*\); what was written before is kept"):
+            store.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["000001.parquet"]
+    assert set(Store(tmp_path).rows) == {"a"}
+    store.flush()  # there is room again
+    assert set(Store(tmp_path).rows) == {"a", "b"}
 
 
 def test_a_place_where_nothing_can_be_written_is_one_sentence_before_anything_runs(tmp_path: Path) -> None:
