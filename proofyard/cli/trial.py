@@ -79,7 +79,7 @@ def trial(
     from proofyard.lab import metrics
     from proofyard.lab.runs import run_seeds
     from proofyard.network import comparison
-    from proofyard.network.live import with_measured
+    from proofyard.network.pace import with_measured
 
     if seeds < 1:
         raise BadInput("--seeds", "a whole number from 1", seeds)
@@ -91,7 +91,7 @@ def trial(
         raise BadInput("--profile", "a backend that proves, --backend noir", backend)
     prediction = metrics.summary(run_seeds(wanted, seeds, quiet=json, same_requests=True))
     outcome, reality = run(plan._replace(scenario=wanted), quiet=json)
-    known = with_measured(wanted, outcome)
+    known = with_measured(wanted, outcome.proving_ms)
     measured = metrics.summary(run_seeds(known, seeds, quiet=json, same_requests=True))
     summaries = comparison.Summaries(prediction, measured, _replayed(outcome.journal), reality)
     lines = comparison.compare(summaries)

@@ -391,16 +391,3 @@ def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome
     run = replace(run, seed=plan.scenario.seed)
     journal.close()
     return Outcome(run, plan.folder / JOURNAL, busy, mean, played.asked, played.settlement, report)
-
-
-def with_measured(scenario: Scenario, outcome: Outcome) -> Scenario:
-    """Return the scenario with the proving times that were measured in place of those it foresaw."""
-    names = cast_of(scenario, None).names
-    classes = [group.model_copy() for group in scenario.provers]
-    at = 0
-    for k, group in enumerate(classes):
-        times = [outcome.proving_ms[name] for name in names[at : at + group.count]]
-        at += group.count
-        mean = round(sum(times) / len(times))
-        classes[k] = group.model_copy(update={"hardware": f"speed(setup='{mean}ms', per_mgas='0s')"})
-    return scenario.model_copy(update={"provers": classes})

@@ -1,15 +1,21 @@
-"""How fast this machine really proves, before a scenario is simulated that will be run on it."""
+"""How fast this machine really proves: before a scenario is simulated that will be run on it, and after it was."""
 
 import time
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
+
+import numpy as np
 
 from proofyard.core.errors import BadInput, Fault
 from proofyard.engine.cast import cast_of
+from proofyard.engine.world import rule_of
 from proofyard.proofs.backend import Job, ProofBackend
 from proofyard.proofs.measure import kept_at
 from proofyard.proofs.session import make_batches
 from proofyard.scenario import Scenario
-from proofyard.worlds.hardware import proving_ms
+from proofyard.scenario.tables import ProverClass
+from proofyard.worlds.hardware import Hardware, proving_ms
 from proofyard.worlds.profile import Profile, read
 
 PROOFS = 3  # measured; the first also starts the programs
@@ -51,5 +57,28 @@ def paced(scenario: Scenario, least_ms: int) -> Scenario:
     classes = [group.model_copy() for group in scenario.provers]
     for k, model in enumerate(cast_of(scenario, None).hardware):
         if model is not None and proving_ms(model, 0) < least_ms:
-            classes[k] = classes[k].model_copy(update={"hardware": f"speed(setup='{least_ms}ms', per_mgas='0s')"})
+            classes[k] = _taking(least_ms, classes[k], model)
     return scenario.model_copy(update={"provers": classes})
+
+
+def with_measured(scenario: Scenario, took_ms: Mapping[str, int]) -> Scenario:
+    """Return the scenario with mean proving times, by prover, in place of those it foresaw, at the prices asked."""
+    rule = rule_of(scenario)
+    cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
+    classes = [group.model_copy() for group in scenario.provers]
+    for k, model in enumerate(cast.hardware):
+        mine = np.flatnonzero(cast.group == k).tolist()
+        mean = round(sum(took_ms[cast.names[prover]] for prover in mine) / len(mine))
+        if model is not None:
+            classes[k] = _taking(mean, classes[k], model)
+        asked = Decimal(int(cast.ask[mine[0]])) / 10**scenario.token.decimals
+        classes[k] = classes[k].model_copy(update={"ask": asked})
+    return scenario.model_copy(update={"provers": classes})
+
+
+def _taking(ms: int, group: ProverClass, model: Hardware) -> ProverClass:
+    """Let a class take `ms` for a proof of any size, on hardware that costs what its own did."""
+    cost = group.cost
+    rent = model.cards * model.micro_usd_low if cost.per_hour is None else cost.per_hour
+    kept = cost.model_copy(update={"per_hour": rent, "energy": model.watts if cost.energy is None else cost.energy})
+    return group.model_copy(update={"hardware": f"speed(setup='{ms}ms', per_mgas='0s')", "cost": kept})

@@ -74,6 +74,23 @@ def test_takes_proves_hands_in_and_drains(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_stand_in_takes_longer_for_a_larger_job(tmp_path: Path) -> None:
+    """The time the settings name, as the simulator foresees it: 5 ms, and 1 ms for each of the size."""
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        running = Running(client(m.PROVER), shelf, Settings.model_validate({**STAKED, "unit_ns": 1_000_000}))
+        await has_stake(requester)
+        asked = await ask(requester, lambda _: m.tasks()[0].to_bytes(), CEILING, 700)
+        assert asked.accepted is not None
+        assert [step["kind"] async for step in watch(requester, asked.accepted.job)] == ["REQUEST", "PROVE", "SETTLE"]
+        (took,) = shelf.proving_ms()
+        assert took >= 700
+        await running.drained()
+
+    play(tmp_path, story)
+
+
 def test_tells_why_it_skips(tmp_path: Path) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester = client(m.REQUESTER)
