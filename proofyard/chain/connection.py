@@ -1,10 +1,16 @@
 """A connection to a node: it is the chain it should be, it answers or says in one sentence why not."""
 
 import time
+from base64 import b64encode
+from itertools import count
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from requests.exceptions import ConnectionError as Unreachable
-from requests.exceptions import RequestException
+import certifi
+import msgspec
+import urllib3
+from urllib3.exceptions import HTTPError
 from web3 import HTTPProvider, Web3
 
 from proofyard.chain.profiles import Profile
@@ -15,6 +21,7 @@ PATIENCE_S = 20.0  # s a node may be away before we give up
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
 ANSWER_S = 30  # s for one answer
+REFUSED = 400  # HTTP statuses from here on are no answer
 
 
 class RpcError(Fault):
@@ -30,6 +37,19 @@ class RpcError(Fault):
         self.message = message
         self.data = data
         super().__init__(f"{method}: the node refused: {message}.")
+
+
+def _line_to(url: str) -> tuple[urllib3.PoolManager, dict[str, str]]:
+    """Make what keeps connections to a URL open, by a proxy if the environment names one, and what heads requests."""
+    place = urlsplit(url)
+    named, password = unquote(place.username or ""), unquote(place.password or "")
+    head = {"content-type": "application/json"}
+    if named:
+        head["authorization"] = "Basic " + b64encode(f"{named}:{password}".encode()).decode()
+    proxy = None if proxy_bypass(place.hostname or "") else getproxies().get(place.scheme)
+    if proxy:
+        return urllib3.ProxyManager(proxy, ca_certs=certifi.where()), head
+    return urllib3.PoolManager(ca_certs=certifi.where()), head
 
 
 class Chain:
@@ -48,6 +68,8 @@ class Chain:
         self.web3 = Web3(
             HTTPProvider(self.url, request_kwargs={"timeout": ANSWER_S}, exception_retry_configuration=None)
         )
+        self._http, self._head = _line_to(self.url)
+        self._turns = count(1)
         found = int(self.rpc("eth_chainId"), 16)
         if found != profile.chain_id:
             raise BadInput("chain", f"chain id {profile.chain_id} ({profile.name})", f"{found} at {self.url}")
@@ -58,8 +80,8 @@ class Chain:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                answer: Any = self.web3.provider.make_request(method, params)  # pyright: ignore[reportArgumentType]
-            except (Unreachable, RequestException, OSError, ValueError) as error:
+                answer = self._ask(method, params)
+            except (HTTPError, OSError, ValueError) as error:
                 if time.monotonic() + pause > ends:
                     why = f"wanted an answer to {method} within {self.patience_s:g} s, got {type(error).__name__}"
                     raise Fault(f"{self.url}: {why}. Is the node running?") from None
@@ -71,6 +93,14 @@ class Chain:
                 data = problem.get("data")
                 raise RpcError(method, str(problem.get("message", problem)), data if isinstance(data, str) else "")
             return answer["result"]
+
+    def _ask(self, method: str, params: tuple[Any, ...]) -> dict[str, Any]:
+        """Ask once: web3's own way takes twice the time, and a market asks ten times a second."""
+        asked = msgspec.json.encode({"jsonrpc": "2.0", "id": next(self._turns), "method": method, "params": params})
+        told = self._http.request("POST", self.url, body=asked, headers=self._head, timeout=ANSWER_S, retries=False)
+        if told.status >= REFUSED:
+            raise HTTPError(told.status)
+        return msgspec.json.decode(told.data, type=dict[str, Any])
 
     def estimate(self, call: dict[str, Any], what: str) -> int:
         """Gas a call would use. Raises Reverted if the contract would refuse it, BadInput if the sender has none."""

@@ -54,11 +54,13 @@ class Indexer:
         self.chain = chain
         self.deployment = deployment
         self.confirmations = chain.profile.confirmations if confirmations is None else confirmations
+        self._kept = max(self.confirmations, chain.profile.confirmations) + 2  # blocks of the line that are looked at
         self._names = {address.lower(): name for name, address in deployment.addresses.items()}
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.executescript(SCHEMA)
         self.head: dict[str, Any] = {}  # the newest block when everything was read last; empty when something is left
+        self._line: dict[int, dict[str, Any]] = {}  # by number: the newest block seen, and those it is known to follow
 
     def close(self) -> None:
         """Close the file."""
@@ -74,6 +76,7 @@ class Indexer:
         head = self.chain.rpc("eth_getBlockByNumber", "latest", False)  # noqa: FBT003 - JSON-RPC
         if head["hash"] == self.head.get("hash"):
             return []  # neither came nor went anything since the last time
+        self._draw(head)
         gone = self._rewind()
         found: list[ChainEvent] = []
         newest = int(head["number"], 16) - self.confirmations
@@ -82,7 +85,7 @@ class Indexer:
             last = min(newest, first + self.chain.profile.log_blocks - 1)
             part = self._read(first, last)
             if part is None:  # it changed while we read: next time
-                self.head = {}
+                self.head, self._line = {}, {}
                 return gone + found
             found += part
             first = last + 1
@@ -100,14 +103,23 @@ class Indexer:
         (last,) = self._db.execute("select max(number) from block").fetchone()
         return self.deployment.block if last is None else last + 1
 
-    def _header(self, number: int) -> dict[str, Any] | None:
-        return self.chain.rpc("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - JSON-RPC
+    def _draw(self, head: dict[str, Any]) -> None:
+        """Let the line end at `head`, with those blocks before it that it is known to follow."""
+        newest = int(head["number"], 16)
+        if self._line.get(newest - 1, {}).get("hash") != head["parentHash"]:
+            self._line = {}
+        self._line[newest] = head
+        self._line = {number: block for number, block in self._line.items() if newest - self._kept <= number <= newest}
+
+    def header(self, number: int) -> dict[str, Any] | None:
+        """Return a block without its transactions, None if there is none: of the newest's line, or asked for."""
+        return self._line.get(number) or self.chain.rpc("eth_getBlockByNumber", hex(number), False)  # noqa: FBT003 - JSON-RPC
 
     def _rewind(self) -> list[ChainEvent]:
         """Forget blocks that are no longer on the chain."""
         gone: list[ChainEvent] = []
         for number, known in self._db.execute("select number, hash from block order by number desc").fetchall():
-            header = self._header(number)
+            header = self.header(number)
             if header is not None and header["hash"] == known:
                 break
             rows = self._db.execute("select * from event where block = ? order by place desc", (number,)).fetchall()
@@ -120,7 +132,7 @@ class Indexer:
 
     def _read(self, first: int, last: int) -> list[ChainEvent] | None:
         """Read a stretch of blocks; None if they don't join what is there, or each other."""
-        headers = [self._header(number) for number in range(first, last + 1)]
+        headers = [self.header(number) for number in range(first, last + 1)]
         row = self._db.execute("select hash from block where number = ?", (first - 1,)).fetchone()
         parent = row[0] if row else None
         for header in headers:

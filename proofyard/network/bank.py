@@ -94,7 +94,7 @@ class Bank:
         newest = int(header["number"], 16)
         deep = max(0, newest - self.chain.profile.confirmations)
         if deep < newest:
-            header = self.chain.rpc("eth_getBlockByNumber", hex(deep), False)  # noqa: FBT003 - JSON-RPC
+            header = self._indexer.header(deep) or header
         return newest, Block(deep, header["hash"])
 
     def now(self) -> int:

@@ -1,9 +1,15 @@
 """The client: sent once whatever happens, bad input in one sentence, a chain that changes its mind."""
 
+import json
 import sqlite3
+import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from chain.yard import TOKEN, Yard
@@ -122,6 +128,51 @@ def test_an_indexer_goes_on_where_it_stopped(yard: Yard, rich: Client, tmp_path:
     second.close()
 
 
+class Blocks:
+    """A chain of nothing but headers, which can be replaced from some block on."""
+
+    profile = profiles.read("anvil")
+
+    def __init__(self) -> None:
+        self.headers: list[dict[str, str]] = []
+        self.asked: list[str] = []
+
+    def grow(self, turn: str) -> None:
+        number = len(self.headers)
+        parent = self.headers[-1]["hash"] if self.headers else ""
+        self.headers.append({"number": hex(number), "hash": f"{turn} {number}", "parentHash": parent})
+
+    def rpc(self, method: str, *asked: Any) -> Any:
+        if method == "eth_getLogs":
+            return []
+        if asked[0] == "latest":
+            return self.headers[-1]
+        self.asked.append(asked[0])
+        number = int(asked[0], 16)
+        return self.headers[number] if number < len(self.headers) else None
+
+
+@pytest.mark.parametrize("replaced", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("longer", [-1, 0, 1, 2])
+def test_blocks_that_follow_what_was_read_are_not_asked_for_and_others_are(replaced: int, longer: int) -> None:
+    chain = Blocks()
+    chain.grow("first")
+    index = Indexer(chain, SimpleNamespace(addresses={}, block=0), confirmations=1)
+    for _ in range(9):
+        chain.grow("first")
+        chain.asked.clear()
+        index.poll()
+    assert not chain.asked  # all it needed came as the newest, one after the other
+    del chain.headers[-replaced:]
+    for _ in range(replaced + longer):
+        chain.grow("second")
+    index.poll()
+    chain.grow("second")
+    index.poll()
+    known = index._db.execute("select number, hash from block order by number").fetchall()
+    assert known == [(number, header["hash"]) for number, header in enumerate(chain.headers[:-1])]
+
+
 def test_nothing_counts_before_its_confirmations(yard: Yard, rich: Client) -> None:
     index = Indexer(yard.chain, yard.deployment, confirmations=3)
     block = rich.deposit(3).block
@@ -140,6 +191,32 @@ def test_an_unreachable_node_is_one_sentence() -> None:
     port = devchain.free_port()
     with pytest.raises(Fault, match="Is the node running"):
         Chain(profiles.read("anvil"), f"http://127.0.0.1:{port}", patience_s=0.2)
+
+
+def test_a_node_that_stumbles_is_asked_again_with_the_key_in_its_url() -> None:
+    asked: list[str | None] = []
+
+    class Node(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.headers["Authorization"])
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": hex(31_337)}).encode()
+            status, body = [(503, answer), (200, b"<html>"), (200, answer)][len(asked) - 1]
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Node) as server:
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        Chain(profiles.read("anvil"), f"http://me:p%40ss@127.0.0.1:{server.server_port}")
+        server.shutdown()
+        answering.join()
+    assert asked == ["Basic " + b64encode(b"me:p@ss").decode()] * 3
 
 
 def test_missing_funds_send_nothing(yard: Yard) -> None:
