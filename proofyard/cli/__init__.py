@@ -53,7 +53,11 @@ VERBS = (
         "Plan the proving of one job: how to cut it, on which cards, how long it takes and what it costs.",
     ),
     ("explore", "explore:explore", "Open a trace or a journal in the browser, at any moment of its life."),
-    ("live", "live:live", "Run a scenario as a live market on this machine, with real messages and proofs."),
+    (
+        "live",
+        "live:live",
+        "Run a scenario as a live market on this machine: messages, processes and contracts, real proofs if wanted.",
+    ),
     ("trial", "trial:trial", "Simulate a scenario, run it live, and say how far apart they were."),
     ("replay", "replay:replay", "Replay a journal under another rule: who would have won, been paid, been slashed."),
     ("audit", "audit:audit", "Recompute a journal from its first row; name the first row that does not hold."),

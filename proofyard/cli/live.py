@@ -25,7 +25,7 @@ def live(
     replace: bool = False,
     json: Json = False,
 ) -> None:
-    """Run a scenario as a live market on this machine, with real messages and proofs.
+    """Run a scenario as a live market on this machine: messages, processes and contracts, real proofs if wanted.
 
     Example: proofyard live scenarios/payments-rollup.toml --for 2m
 
