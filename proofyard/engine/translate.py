@@ -29,7 +29,14 @@ from proofyard.engine.memory import cells_at, layout_of, pointer_to
 from proofyard.policies.view import View
 
 PartCompiler.shelf = cache
-__all__ = ["entry_code", "policy_code", "rule_code", "start_memory", "told"]  # `told` has told Numba what is marked
+__all__ = [
+    "entry_code",
+    "make_ready",
+    "policy_code",
+    "rule_code",
+    "start_memory",
+    "told",
+]  # `told` has told Numba what is marked
 
 
 class _Own(NamedTuple):
@@ -43,6 +50,12 @@ def start_memory() -> None:
     rtsys.initialize(cpu_target.target_context)
     for function in rtsys.library.get_defined_functions():
         binding.add_symbol(function.name, rtsys.library.get_pointer_to_function(function.name))
+
+
+def make_ready() -> None:
+    """Have Numba load all it knows about types and functions: a third of a second, once a process."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 def entry_code(function: Callable[..., Any]) -> tuple[str, bytes]:
@@ -66,7 +79,9 @@ def entry_code(function: Callable[..., Any]) -> tuple[str, bytes]:
             given.append(place)
     call = f"function({', '.join(given)})"
     body = f"{call}\n    return 0" if function.__annotations__["return"] is None else f"return {call}"
-    return _object_of(f"({', '.join(f'word_{k}' for k in range(len(words)))}):\n    {body}", names, words, -1)
+    return _object_of(
+        f"({', '.join(f'word_{k}' for k in range(len(words)))}):\n    {body}", names, words, raised=-1, closed=True
+    )
 
 
 def rule_code(module: Any) -> tuple[str, bytes]:
@@ -79,7 +94,7 @@ def rule_code(module: Any) -> tuple[str, bytes]:
         "event_at": pointer_to(layout_of(Event, fixed=False)),
     }
     body = "return apply(params_at(address), state_at(address), event_at(event)).value"
-    return _object_of(f"(address, event):\n    {body}", names, [types.int64] * 2, RAISED)
+    return _object_of(f"(address, event):\n    {body}", names, [types.int64] * 2, raised=RAISED)
 
 
 def policy_code(module: Any) -> tuple[str, bytes]:
@@ -92,20 +107,24 @@ def policy_code(module: Any) -> tuple[str, bytes]:
         "view_at": pointer_to(layout_of(View, fixed=False)),
     }
     body = "return decide(params_at(address), own_at(address).memory, view_at(view))"
-    return _object_of(f"(address, view):\n    {body}", names, [types.int64] * 2, 0)
+    return _object_of(f"(address, view):\n    {body}", names, [types.int64] * 2, raised=0)
 
 
 @global_compiler_lock
-def _object_of(text: str, names: dict[str, Any], words: list[Any], raised: int) -> tuple[str, bytes]:
+def _object_of(
+    text: str, names: dict[str, Any], words: list[Any], *, raised: int, closed: bool = False
+) -> tuple[str, bytes]:
     """Compile `def entry` with that text, of `names` and parameters of the types `words`; return symbol and object.
 
-    Where an exception is raised it returns `raised`.
+    Parameters
+    ----------
+    raised : what it returns where an exception is raised
+    closed : let the optimiser know that nobody else calls its parts: code a little faster, which takes twice as long
     """
     names["__name__"] = __name__
     exec(f"def entry{text}\n", names)  # noqa: S102 - ours, of the lines above
     target, typing = cpu_target.target_context, cpu_target.typing_context
-    typing.refresh()
-    target.refresh()
+    make_ready()
     flags = compiler.Flags()
     flags.error_model, flags.nrt, flags.no_compile = "numpy", True, True
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
@@ -117,9 +136,10 @@ def _object_of(text: str, names: dict[str, Any], words: list[Any], raised: int) 
     module = library._final_module  # noqa: SLF001
     for called in dict.fromkeys([part.library, *part.library._linking_libraries]):  # noqa: SLF001
         module.link_in(called._get_module_for_linking(), preserve=True)  # noqa: SLF001
-    for function in module.functions:  # let the optimiser know that nobody else calls the parts, or can replace them
-        if not function.is_declaration and function.name != ALONE:
-            function.linkage = "internal"
+    if closed:
+        for function in module.functions:
+            if not function.is_declaration and function.name != ALONE:
+                function.linkage = "internal"
     library._optimize_final_module()  # noqa: SLF001
     module.verify()
     process = ctypes.CDLL(None)
