@@ -56,9 +56,10 @@ test: check short-run ## Check, run the shortest scenario end to end, run all te
 	.venv/bin/pytest $(PYTEST)
 
 .PHONY: contracts-test
-contracts-test: $(READY) ## Test the contracts: unit, fuzz and invariant tests with forge; Slither; proofs with halmos
+contracts-test: $(READY) ## Test the contracts: unit, fuzz and invariant tests with forge; Slither; proofs with z3 and halmos
 	.venv/bin/python -m proofyard.chain.forge
 	.venv/bin/pytest -q -p no:xdist tests/chain/test_chain_contracts.py -k slither
+	.venv/bin/python -m proofyard.chain.analysers shares
 	.venv/bin/python -m proofyard.chain.analysers halmos
 
 .PHONY: short-run

@@ -1,4 +1,4 @@
-"""Slither and halmos on the contracts: `python -m proofyard.chain.analysers slither|halmos`, `make contracts-test`.
+"""Slither, halmos and z3 on the contracts: `python -m proofyard.chain.analysers slither|halmos|shares`.
 
 They live in an environment of their own in the cache, as `analysers.txt` pins it: they want an older web3 than ours.
 """
@@ -16,6 +16,7 @@ from proofyard.core.errors import BadInput, Fault, MarketError
 from proofyard.tools.cache import digest, kept, root
 
 PINS = toolbox.HERE / "analysers.txt"
+SHARES = toolbox.CONTRACTS / "symbolic" / "shares.smt2"
 NEEDED_MIB = 600
 WANTED = {"*": {"*": ["abi", "evm.bytecode", "evm.deployedBytecode", "metadata"], "": ["ast"]}}  # by Slither
 # z3, not halmos's own choice: its yices finds counterexamples that are none. Four turns are enough for three changes.
@@ -23,7 +24,7 @@ HALMOS = ("--contract", "SymbolicTest", "--solver", "z3", "--loop", "4", "--solv
 
 
 def program(name: str) -> Path:
-    """Find `slither` or `halmos`, installed with all they need on first use. Raises Fault."""
+    """Find `slither`, `halmos` or `z3`, installed with all they need on first use. Raises Fault."""
     key = digest(PINS.read_bytes(), sys.version)
 
     def make(draft: Path) -> None:
@@ -87,20 +88,31 @@ def halmos() -> dict[str, bool]:
     return {test["name"]: test["exitcode"] == 0 for results in tests.values() for test in results}
 
 
+def shares(claims: str) -> dict[str, bool]:
+    """Prove the claims about the vault's shares that an SMT file denies one by one: does each hold? Raises Fault."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [program("z3"), "-in", "-T:60"], input=claims, check=False, capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    if done.returncode or len(lines) != 2 * claims.count("(echo "):
+        raise Fault(f"z3: wanted an answer to each claim, it said: {(done.stdout or done.stderr).strip()[-300:]}")
+    return {claim: answer == "unsat" for claim, answer in zip(lines[::2], lines[1::2], strict=True)}
+
+
 def main(words: list[str]) -> int:
-    """Run one and print what it says: 1 if halmos could not prove something."""
+    """Run one and print what it says: 1 if something could not be proven."""
     match words:
         case ["slither"]:
             for kind, count in sorted(slither().items()):
                 print(f"{kind}: {count}")  # noqa: T201 - a command
             return 0
-        case ["halmos"]:
-            found = halmos()
-            for name, holds in found.items():
-                print(f"{'holds' if holds else 'NOT PROVEN'}: {name}")  # noqa: T201 - a command
+        case ["halmos" | "shares" as name]:
+            found = halmos() if name == "halmos" else shares(SHARES.read_text(encoding="utf-8"))
+            for claim, holds in found.items():
+                print(f"{'holds' if holds else 'NOT PROVEN'}: {claim}")  # noqa: T201 - a command
             return 0 if found and all(found.values()) else 1
         case _:
-            raise BadInput("analyser", "slither or halmos", " ".join(words) or "none")
+            raise BadInput("analyser", "slither, halmos or shares", " ".join(words) or "none")
 
 
 if __name__ == "__main__":

@@ -94,15 +94,20 @@ contract MarketTest is Base {
     }
 
     /// With however little gas it is called, a good proof is never told to be a bad one; and it needs no more than it uses.
-    function testFuzz_a_good_proof_is_good_or_lacks_gas(uint256 given) public {
-        given = given % 1_000_000;
-        verifier.add("slow", Verifier.Circuit(new Slow(), 500_000, 1, Verifier.Kind.PLAIN, false, IProofVerifier(address(0)), 0, 0));
-        bytes32[] memory inputs = new bytes32[](1);
-        try verifier.verify{gas: given}("slow", "x", inputs) returns (bool good) {
-            require(good, "called bad");
-            require(given > 400_000, "it cannot have been verified");
-        } catch {
-            require(given < 440_000, "less than the cap is enough");
+    function test_a_good_proof_is_good_or_lacks_gas() public {
+        uint32[2] memory caps = [uint32(402_000), 3_000_000]; // just enough, and far more
+        for (uint256 k = 0; k < 2; ++k) {
+            bytes32 name = bytes32(k + 1);
+            IProofVerifier none = IProofVerifier(address(0));
+            verifier.add(name, Verifier.Circuit(new Slow(), caps[k], 1, Verifier.Kind.PLAIN, false, none, 0, 0));
+            for (uint256 given = 380_000; given < 450_000; given += 500) {
+                try verifier.verify{gas: given}(name, "x", new bytes32[](1)) returns (bool good) {
+                    require(good, "called bad");
+                    require(given > 400_000, "it cannot have been verified");
+                } catch {
+                    require(given < 440_000, "less than the cap is enough");
+                }
+            }
         }
     }
 
