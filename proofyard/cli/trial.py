@@ -205,14 +205,16 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
     heads = "".join(f"<th>{head}</th>" for head in HEAD)
     title = escape(f"{told['scenario']}: prediction and reality")
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<!doctype html><html lang=en><meta charset=utf-8>"
+        f"<meta name=viewport content='width=device-width,initial-scale=1'>"
         f"<title>{title}</title><style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui;margin:2em auto;"
         f"max-width:60em;padding:0 1em}}table{{border-collapse:collapse;width:100%}}td,th{{text-align:right;"
         f"padding:.3em .6em;border-bottom:1px solid #8884;white-space:nowrap}}"
-        f"td:first-child,th:first-child{{text-align:left}}"
-        f".far{{font-weight:bold}}</style>"
+        f"th{{white-space:normal;vertical-align:bottom}}"
+        f"td:first-child,th:first-child{{text-align:left;position:sticky;left:0;background:Canvas;white-space:normal}}"
+        f".far{{font-weight:bold}}.wide{{overflow-x:auto}}code,p{{overflow-wrap:anywhere}}</style>"
         f"<h1>{title}</h1><p>under <code>{escape(told['mechanism'])}</code></p><p>{escape(verdict)}</p>"
-        f"<table><tr>{heads}</tr>{rows}</table>"
+        f"<div class=wide><table><tr>{heads}</tr>{rows}</table></div>"
         f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
         f"<p>Foreseen are means over {told['prediction']['seeds']} simulated runs with the requests that were sent "
         f"here, at the same moments; lots, proving times and whims are drawn anew in each.</p>"
