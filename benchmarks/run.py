@@ -210,8 +210,8 @@ def report_many(report: Report, *, quick: bool) -> None:
         table.add_row(name, *cells)
     report.console.print(table)
     report.console.print(
-        "CPU: of the longest way through, this process and then the busiest worker. Two bare loops are the most that "
-        "two processes can\nreach here: the same runs in two plain processes, with no runner. All take turns.\n"
+        "CPU: of the longest way through, this process and then the busiest worker. Bare: the same runs in two plain "
+        "processes, with no\nrunner, the most that two can reach here. All take turns.\n"
     )
     report.figures["many_runs_s"] = {name: taken._asdict() for name, taken in found.items()}
 
@@ -221,14 +221,14 @@ def _against(report: Report, taken: dict[str, float], what: str) -> dict[str, st
     ceiling, gain = (taken[many.ONE] / taken[name] for name in (many.BARE, many.TWO))
     share, cost = taken[many.BARE] / taken[many.TWO], taken[many.RAY] / taken[many.TWO]
     bar = min(many.BAR_TWO, many.BAR_RUNNER * ceiling)
-    wanted = f"≥ {many.BAR_TWO}, or {many.BAR_RUNNER:.0%} of what bare loops reach"
+    wanted = f"≥ {many.BAR_TWO}, or {many.BAR_RUNNER:.0%} of bare"
     shown = f"{gain:.2f} × one, {share:.0%} of bare"
     return {
         many.ONE: "",
         many.BARE: f"{ceiling:.2f} × one",
         many.TWO: report.judge(f"two processes {what}", shown, wanted, good=gain >= bar),
         many.RAY: report.judge(
-            f"Ray {what}", f"{cost:.2f} × two processes", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY
+            f"Ray {what}", f"{cost:.2f} × two", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY
         ),
     }
 

@@ -26,7 +26,7 @@ from proofyard.network.client import AsyncMarket
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.server import room_for_connections
 
-COMMAND = (sys.executable, "-m", "proofyard.cli")
+COMMAND = (sys.executable, "-m", "proofyard")
 RULE = "staked_pool(min_capacity=1, seats=4, cooldown_ms=100)"
 BATCH = 32  # messages to a call
 AT_ONCE = 8  # calls under way

@@ -44,7 +44,7 @@ RULE = (
 )
 TOKEN = 10**9
 SAMPLE_S = 60.0  # between looks at memory and latency
-COMMAND = (sys.executable, "-m", "proofyard.cli")
+COMMAND = (sys.executable, "-m", "proofyard")
 
 
 class Yard:

@@ -11,7 +11,7 @@ from pathlib import Path
 from proofyard.core import Fault
 from proofyard.tools import children
 
-COMMAND = (sys.executable, "-m", "proofyard.cli")
+COMMAND = (sys.executable, "-m", "proofyard")
 END_S = 120.0  # s a role has to finish what it has
 
 

@@ -130,7 +130,7 @@ def test_every_contract_fits_ethereum() -> None:
 
 def proofyard(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "proofyard.cli", "chain", *arguments],
+        [sys.executable, "-m", "proofyard", "chain", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,

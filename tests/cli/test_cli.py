@@ -19,7 +19,7 @@ MINIMAL = ROOT / "scenarios" / "minimal.toml"
 
 def proofyard(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "proofyard.cli", *map(str, arguments)],
+        [sys.executable, "-m", "proofyard", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -34,7 +34,7 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(line: str) -> None
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "proofyard.cli", *line.split()],
+        [sys.executable, "-m", "proofyard", *line.split()],
         stdout=writing,
         stderr=subprocess.PIPE,
         cwd=ROOT,
@@ -174,7 +174,7 @@ def test_a_broken_rule_file_is_one_sentence(tmp_path: Path, text: str, sentence:
 
 def test_interrupted_runs_leave_nothing(tmp_path: Path) -> None:
     out = tmp_path / "long"
-    command = [sys.executable, "-m", "proofyard.cli", "simulate", str(ROOT / "scenarios" / "three-operators.toml")]
+    command = [sys.executable, "-m", "proofyard", "simulate", str(ROOT / "scenarios" / "three-operators.toml")]
     command += ["--set", "horizon=3650d", "--set", "market.epoch=1h", "--out", str(out)]
     run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     time.sleep(8)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def proofyard(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "proofyard.cli", *map(str, arguments)],
+        [sys.executable, "-m", "proofyard", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -14,7 +14,7 @@ from proofyard.engine.result import Run
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "proofyard.cli", "explore", *arguments, "--json"]
+    command = [sys.executable, "-m", "proofyard", "explore", *arguments, "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

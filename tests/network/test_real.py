@@ -78,7 +78,7 @@ class Prover:
     def start(self) -> None:
         self._logs += 1
         key = {**os.environ, "PROOFYARD_KEY": (3).to_bytes(32).hex()}
-        command = [sys.executable, "-m", "proofyard.cli", "prover", "--config", str(self._config)]
+        command = [sys.executable, "-m", "proofyard", "prover", "--config", str(self._config)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*command, "--state", str(self._folder), "--size", f"{SIZE}"], stderr=log, stdout=log, env=key
@@ -155,7 +155,7 @@ def test_a_prover_killed_while_it_proves_takes_bb_along_and_goes_on_from_its_wit
 
 def proofyard(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     port = ("--port", str(free_port())) if arguments[0] in ("live", "trial") else ()
-    command = [sys.executable, "-m", "proofyard.cli", *map(str, arguments), *port]
+    command = [sys.executable, "-m", "proofyard", *map(str, arguments), *port]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 

@@ -214,7 +214,7 @@ def test_the_command_pays_in_and_asks_again_with_a_new_order(make_yard: Callable
             await enter(prover, yard.purse(m.PROVER), "prover", BROUGHT)
             await prover.offer(10, 1)
             await prover.stake(100 * m.TOKEN)
-            command = [sys.executable, "-m", "proofyard.cli", "request", "--market", prover.urls[0], *arguments]
+            command = [sys.executable, "-m", "proofyard", "request", "--market", prover.urls[0], *arguments]
             environment = os.environ | {"PROOFYARD_KEY": (2).to_bytes(32).hex()}
             asking = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
             assert asking.stdout is not None

@@ -1,4 +1,4 @@
-"""`python -m proofyard.cli`."""
+"""`python -m proofyard`."""
 
 from proofyard.cli import main
 
