@@ -184,10 +184,11 @@ def measure_rules(bench: Bench) -> dict[str, Counts]:
             set_up_prover(client, contract)
         if name == "staked_pool":
             bench.clients[0].do(contract, "fund", 10_000 * TOKEN)
-        total = Counts()
+        total = own = Counts()
         for _ in range(2):
-            total = one_job(bench, contract, name)
+            total, own = one_job(bench, contract, name)
         found[f"rule on chain: {name}, one job, {PROVERS} provers"] = total
+        found[f"rule on chain: {name}, of that the prover's own"] = own
     return found
 
 
@@ -200,8 +201,8 @@ def set_up_prover(client: Client, contract: str) -> None:
     client.do(contract, "act", 1, 3_000 * TOKEN, 0)
 
 
-def one_job(bench: Bench, contract: str, name: str) -> Counts:
-    """Request, decide, prove, settle."""
+def one_job(bench: Bench, contract: str, name: str) -> tuple[Counts, Counts]:
+    """Request, decide, prove, settle; return what all of it took, and what the prover sent of it."""
     requester = bench.clients[0]
     job = requester.read(contract, "jobs")
     words = [job.to_bytes(32, "big")] * 7
@@ -211,18 +212,23 @@ def one_job(bench: Bench, contract: str, name: str) -> Counts:
             requester, requester.send(contract, "request", LIGHT, statement_of(words, Kind.ROLLUP), amount, 10**6)
         )
     ]
+    if name == "staked_pool":
+        steps.append(bench.counts(requester, requester.send(contract, "draw")))
     waits = {"contest": [11], "sealed_bid": [301, 601], "bonded": [], "staked_pool": []}[name]
     steps += [fire(bench, contract, job, seconds) for seconds in waits]
+    if name == "contest":
+        steps.append(bench.counts(requester, requester.send(contract, "draw")))
     number = requester.read(contract, "jobOf", job)[5]
     prover = next(c for c in bench.clients if c.read(contract, "numberOf", c.address) == number + 1)
     words[5] = int(prover.address, 16).to_bytes(32, "big")
-    steps.append(bench.counts(prover, prover.send(contract, "prove", job, 0, b"light", words)))
+    proven = bench.counts(prover, prover.send(contract, "prove", job, 0, b"light", words))
+    steps.append(proven)
     after = {"bonded": [4 * 3_600 + 1], "staked_pool": [1_801]}.get(name, [])
     steps += [fire(bench, contract, job, seconds) for seconds in after]
     total = Counts()
     for step in steps:
         total += step
-    return total
+    return total, proven
 
 
 def fire(bench: Bench, contract: str, job: int, seconds: int) -> Counts:

@@ -183,7 +183,7 @@ class Market(Table):
 
 
 class Chain(Table):
-    """The chain that proofs are settled on: whoever proved a job pays its gas, as it was measured on the contracts."""
+    """The chain proofs are settled on: who proved a job pays for what a prover sends, as measured on the contracts."""
 
     profile: str = "ethereum"  # a chain by name, as `proofyard chain profiles` lists them, or its TOML file
     settle: Literal["own", "rule", "single", "joined"] = "own"

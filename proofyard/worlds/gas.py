@@ -80,5 +80,6 @@ def jobs_in(scenario: str) -> int:
 
 
 def on_chain(rule: str) -> str | None:
-    """Name the scenario of a rule that decides on chain; None where there is no such contract."""
-    return next((name for name in scenarios() if name.startswith(f"rule on chain: {rule},")), None)
+    """Name what a prover sends to the contract of a rule that decides on chain; None where there is none."""
+    name = f"rule on chain: {rule}, of that the prover's own"
+    return name if name in scenarios() else None

@@ -57,15 +57,21 @@ contract CalledVault is Vault {
     function called() external {}
 }
 
-/// @title Asks for a proof, and takes everything back unless the lot falls on whom it favours.
+/// @title Asks for a proof, draws by itself, and takes the draw back unless the lot falls on whom it favours.
 contract Picky {
     function begin(StakedPoolMarket pool, uint64 amount) external {
         Vault(address(pool.VAULT())).deposit(amount);
         pool.enter(amount);
     }
 
-    function ask(StakedPoolMarket pool, bytes32 circuit, int16 favourite) external returns (uint256 job) {
+    function ask(StakedPoolMarket pool, bytes32 circuit) external returns (uint256 job) {
         job = pool.request(circuit, "picky", 80_000_000, 1_000_000);
+        pool.draw(); // not in this block
+        require(uint8(pool.jobOf(job).phase) == 0, "it saw the draw");
+    }
+
+    function draw(StakedPoolMarket pool, uint256 job, int16 favourite) external {
+        pool.draw();
         require(pool.jobOf(job).prover == favourite, "not this time");
     }
 }
@@ -130,31 +136,73 @@ contract AttacksTest is Base {
             uint256 wanted = k; // the proposer tries one randomness after another, and publishes the block it likes
             int16 drawn = -1;
             for (uint256 randomness = 1; drawn != int16(uint16(wanted)); ++randomness) {
-                vm.prevrandao(bytes32(randomness));
-                drawn = drawnBy(pool);
+                drawn = drawnBy(pool, bytes32(randomness));
+                if (drawn == int16(uint16(wanted))) {
+                    equal(uint256(uint16(drawnBy(pool, bytes32(randomness)))), wanted, "the same block, the same draw");
+                }
             }
-            equal(uint256(uint16(drawnBy(pool))), wanted, "the same block, the same draw");
         }
     }
 
-    function test_who_asks_by_a_contract_can_take_the_draw_back() public {
+    function test_who_asks_by_a_contract_cannot_take_the_draw_back() public {
         StakedPoolMarket pool = pooled();
         (Picky picky, address own) = (new Picky(), address(pool.VAULT()));
         token.mint(address(picky), 10e18);
         vm.prank(address(picky));
         token.approve(own, type(uint256).max);
         picky.begin(pool, 5e9);
-        uint256 turned = 0; // draws it took back, a block each
-        for (uint256 asked = 0; asked < 8; ++turned) {
+        uint256 favoured = 0;
+        for (uint256 asked = 0; asked < 16; ++asked) {
+            uint256 job = picky.ask(pool, CIRCUIT);
             vm.roll(block.number + 1);
-            vm.prevrandao(keccak256(abi.encode(turned)));
-            try picky.ask(pool, CIRCUIT, 1) returns (uint256 job) {
-                equal(uint256(uint16(pool.jobOf(job).prover)), 1, "always the favourite");
-                ++asked;
-            } catch {}
+            vm.setBlockhash(block.number - 1, keccak256(abi.encode(asked)));
+            bool liked = true;
+            try picky.draw(pool, job, 1) {} catch {
+                liked = false;
+            }
+            vm.roll(block.number + 100);
+            vm.prank(prover);
+            pool.act(0, 10, 64); // whoever does anything draws first, and finds the same dice
+            if (pool.jobOf(job).prover == 1) ++favoured;
+            equal(uint256(uint16(pool.jobOf(job).prover)), liked ? 1 : 0, "what it saw is what happens");
         }
-        if (turned < 10) revert("it never had to take one back");
-        equal(pool.jobs(), 8, "and nothing of the others is left");
+        require(favoured > 0 && favoured < 16, "both are drawn, as if it had asked by hand");
+        (uint256 cash,) = pool.balances(address(picky));
+        pool.draw();
+        equal(pool.money(), freeIn(own, address(pool)), "all in it is backed");
+        require(cash < 5e9, "it has paid for all of them");
+    }
+
+    function test_a_draw_nobody_makes_for_256_blocks_is_none_and_costs_nothing() public {
+        StakedPoolMarket pool = pooled();
+        (uint256 before,) = pool.balances(requester);
+        vm.prank(requester);
+        uint256 job = pool.request(CIRCUIT, "late", 80_000_000, 1_000_000);
+        (uint256 waiting,) = pool.balances(requester);
+        equal(before - waiting, 80_000_000, "put aside");
+        vm.roll(block.number + 258);
+        pool.draw();
+        (uint256 afterwards,) = pool.balances(requester);
+        equal(afterwards, before, "and given back");
+        equal(uint256(pool.jobOf(job).phase), 0, "there is no such job");
+        vm.prank(requester);
+        pool.leave(uint64(before));
+    }
+
+    function test_nobody_fills_a_block_with_draws_that_others_pay() public {
+        StakedPoolMarket pool = pooled();
+        uint256 most = pool.MAX_WAITING();
+        for (uint256 k = 0; k <= most; ++k) {
+            if (k == most) vm.expectRevert(RuleMarket.Full.selector);
+            vm.prank(requester);
+            pool.request(CIRCUIT, "many", 80_000_000, 1_000_000);
+        }
+        vm.roll(block.number + 1);
+        uint256 before = gasleft();
+        pool.draw();
+        require(before - gasleft() < 2_000_000, "a few draws");
+        equal(pool.jobs(), most, "all of them");
+        require(uint8(pool.jobOf(most - 1).phase) != 0, "the last was drawn, too");
     }
 
     /// An operator bids on an order of its own with all that others delegated to it, and misses it.
@@ -223,23 +271,30 @@ contract AttacksTest is Base {
         market.request(o, signature);
     }
 
-    /// @dev Draw once for a request that is not kept: what it would be in this block.
-    function drawnBy(StakedPoolMarket pool) private returns (int16 drawn) {
-        try this.drawAndUndo(pool) {} catch (bytes memory told) {
+    /// @dev Draw once for a request that is not kept: what it would be with a block of this hash.
+    function drawnBy(StakedPoolMarket pool, bytes32 hash) private returns (int16 drawn) {
+        try this.drawAndUndo(pool, hash) {} catch (bytes memory told) {
             assembly {
                 drawn := mload(add(told, 32))
             }
         }
     }
 
-    function drawAndUndo(StakedPoolMarket pool) external {
+    function drawAndUndo(StakedPoolMarket pool, bytes32 hash) external {
         vm.prank(requester);
         uint256 job = pool.request(CIRCUIT, "undone", 80_000_000, 1_000_000);
+        vm.roll(block.number + 1);
+        vm.setBlockhash(block.number - 1, hash);
+        pool.draw();
         int256 drawn = pool.jobOf(job).prover;
         assembly {
             mstore(0, drawn)
             revert(0, 32)
         }
+    }
+
+    function freeIn(address own, address account) private view returns (uint64 amount) {
+        (amount,,) = Vault(own).accounts(account);
     }
 
     /// @dev A pool in which two provers of equal stake hold the first two seats, and the requester has money.

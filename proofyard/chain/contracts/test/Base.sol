@@ -19,6 +19,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function prevrandao(bytes32 randomness) external;
     function roll(uint256 number) external;
+    function setBlockhash(uint256 number, bytes32 hash) external;
 }
 
 /// @title Accepts a proof that is the hash of its public inputs: as much of a proof as tests of money need.

@@ -10,10 +10,21 @@ import {SecondPrice} from "./SecondPrice.sol";
 import {StakedPool} from "./StakedPool.sol";
 
 /// @title A market that a rule runs on chain: nobody coordinates, whoever sends a transaction makes the event.
-/// @notice Time is the block's, in ms since the market began; dice come from the beacon chain's randomness of the block.
-///         A verdict that is not OK is the error of the same name. Amounts are gwei.
+/// @notice Time is the block's, in ms since the market began. A verdict that is not OK is the error of the same name.
+///         What the rule draws lots for waits: its dice are the hash of the block it was asked in, which nobody in that
+///         block knows, and the first call in a later block draws before it does anything else, so nothing changes
+///         between. Waiting requests whose block is more than 256 back are turned away. Amounts are gwei.
 abstract contract RuleMarket is Rule {
+    struct Waiting {
+        int256 kind; // REQUEST or a timer
+        uint256 actor;
+        uint256 job;
+        int256 amount; // gwei, put aside
+        int256 detail;
+    }
+
     uint256 private constant SEAL_BITS = 240;
+    uint256 public constant MAX_WAITING = 8; // whoever comes next pays for their draws
 
     IVault public immutable VAULT;
     Verifier public immutable VERIFIER;
@@ -26,10 +37,14 @@ abstract contract RuleMarket is Rule {
     mapping(bytes32 circuit => mapping(bytes32 statement => bool)) public isProven;
     uint256 public jobs;
     uint256 public money; // gwei in here, the rule's supply included
+    uint256 public diceFrom; // block whose hash is the dice of all that wait
+    Waiting[] private _waiting;
 
     event Happened(
         int256 indexed kind, uint256 indexed actor, uint256 indexed job, uint256 time, int256 amount, int256 detail, uint256 word
     );
+
+    event TurnedAway(int256 indexed kind, uint256 indexed job, Verdict verdict); // it waited, and the rule refuses it
 
     error Poor();
     error NotYours();
@@ -78,6 +93,7 @@ abstract contract RuleMarket is Rule {
 
     /// @notice Take `amount` gwei of cash back to the vault. Works whatever else has stopped.
     function leave(uint64 amount) external {
+        draw();
         uint256 actor = _me();
         if (amount > _cash[actor]) revert Poor();
         _cash[actor] -= amount;
@@ -88,49 +104,91 @@ abstract contract RuleMarket is Rule {
     /// @notice An event about the caller's standing: offer, stake, unstake, withdraw.
     function act(int256 kind, int256 amount, int256 detail) external {
         if (kind >= REQUEST) revert Unknown();
+        draw();
         _happen(kind, _me(), 0, amount, detail, 0);
     }
 
     /// @notice Ask for a proof of a statement; `amount` gwei is the most it may cost, `detail` the size of the job.
     function request(bytes32 circuit, bytes32 statement, int256 amount, int256 detail) external returns (uint256 job) {
         if (!VERIFIER.isOpen(circuit)) revert UnknownCircuit();
+        draw();
+        uint256 actor = _me();
         job = jobs++;
         circuitOf[job] = circuit;
         statementOf[job] = statement;
-        _happen(REQUEST, _me(), job, amount, detail, _word(job));
+        if (!_draws(REQUEST)) {
+            _happen(REQUEST, actor, job, amount, detail, _word(job));
+            return job;
+        }
+        if (amount < 0 || uint256(amount) > MAX_GWEI) revert BadAmount();
+        if (uint256(amount) > _cash[actor]) revert Poor();
+        _cash[actor] -= uint64(uint256(amount));
+        _wait(Waiting(REQUEST, actor, job, amount, detail));
+    }
+
+    /// @notice Draw for all that waits, if its block is over. By anybody; every other call does so first.
+    function draw() public {
+        uint256 count = _waiting.length;
+        if (count == 0 || block.number == diceFrom) return;
+        bytes32 dice = blockhash(diceFrom); // zero more than 256 blocks later
+        for (uint256 k = 0; k < count; ++k) {
+            Waiting memory w = _waiting[k];
+            if (w.kind == REQUEST) _cash[w.actor] += uint64(uint256(w.amount));
+            uint256 time = _now();
+            uint256 word = uint256(keccak256(abi.encode(dice, w.job))) >> 194;
+            Verdict verdict = Verdict.LATE;
+            if (dice != 0) verdict = _apply(Event(w.kind, time, w.actor, w.job, w.amount, w.detail, word));
+            if (verdict == Verdict.OK) emit Happened(w.kind, w.actor, w.job, time, w.amount, w.detail, word);
+            else emit TurnedAway(w.kind, w.job, verdict);
+        }
+        delete _waiting;
     }
 
     /// @notice Bid; where bids are sealed, `word` is `sealOf` it while they are, and its opening follows by `open`.
     /// @dev Once bids are opened none comes this way: its sender would name the word that seals it, and any amount.
     function bid(uint256 job, int256 amount, uint256 word) external {
+        draw();
         if (_isOpening(job, _now())) revert WrongPhase();
         _happen(BID, _me(), job, amount, 0, word % 2 ** SEAL_BITS);
     }
 
     /// @notice Open a sealed bid of `amount` gwei.
     function open(uint256 job, int256 amount, bytes32 nonce) external {
+        draw();
         if (!_isOpening(job, _now())) revert WrongPhase();
         _happen(BID, _me(), job, amount, 0, sealOf(msg.sender, job, amount, nonce));
     }
 
     /// @notice Challenge the standing proof.
     function contest(uint256 job) external {
+        draw();
         _happen(CONTEST, _me(), job, 0, 0, 0);
     }
 
     /// @notice Prove a job; it is looked at only if the rule takes it, and taken only if it is good.
     function prove(uint256 job, int256 tier, bytes calldata proof, bytes32[] calldata inputs) external {
+        draw();
         (bytes32 circuit, bytes32 statement) = (circuitOf[job], statementOf[job]);
         _happen(PROVE, _me(), job, 0, tier, uint256(statement) >> 194);
         VERIFIER.check(circuit, statement, msg.sender, proof, inputs);
         isProven[circuit][statement] = true;
     }
 
-    /// @notice Fire the timer of a job whose time is over. By anybody.
+    /// @notice Fire the timer of a job whose time is over; where it draws lots, that follows in a later block. By anybody.
     function timer(uint256 job) external {
+        draw();
         Phase phase = _jobs[job].phase;
         int256 kind = phase == Phase.BIDDING ? CLOSE : phase == Phase.ASSIGNED || phase == Phase.OPEN ? EXPIRE : SETTLE;
-        _happen(kind, 0, job, 0, 0, _word(job));
+        if (!_draws(kind)) {
+            _happen(kind, 0, job, 0, 0, _word(job));
+            return;
+        }
+        if (_now() <= _jobs[job].deadline) revert Early();
+        uint256 count = _waiting.length;
+        for (uint256 k = 0; k < count; ++k) {
+            if (_waiting[k].job == job) revert WrongPhase(); // it waits already
+        }
+        _wait(Waiting(kind, 0, job, 0, 0));
     }
 
     /// @notice The word that seals a bid of `amount` gwei: 240 bits, of which nobody finds two that open it.
@@ -147,6 +205,15 @@ abstract contract RuleMarket is Rule {
     /// @notice How far a job is.
     function jobOf(uint256 job) external view returns (Job memory) {
         return _jobs[job];
+    }
+
+    /// @dev Whether the rule draws lots at events of this kind.
+    function _draws(int256 kind) internal view virtual returns (bool);
+
+    function _wait(Waiting memory w) private {
+        if (_waiting.length == MAX_WAITING) revert Full();
+        diceFrom = block.number;
+        _waiting.push(w);
     }
 
     function _me() private view returns (uint256) {
@@ -187,16 +254,32 @@ abstract contract RuleMarket is Rule {
 
 contract ContestMarket is Contest, RuleMarket {
     constructor(IVault vault, Verifier verifier, uint64[] memory params) RuleMarket(vault, verifier, params) {}
+
+    function _draws(int256 kind) internal view override returns (bool) {
+        return kind == CLOSE || (kind == REQUEST && _p.form != 0); // one-shot requests wait for bids
+    }
 }
 
 contract SecondPriceMarket is SecondPrice, RuleMarket {
     constructor(IVault vault, Verifier verifier, uint64[] memory params) RuleMarket(vault, verifier, params) {}
+
+    function _draws(int256) internal pure override returns (bool) {
+        return false; // of equal offers the one that comes first by the block's randomness is taken
+    }
 }
 
 contract BondedMarket is Bonded, RuleMarket {
     constructor(IVault vault, Verifier verifier, uint64[] memory params) RuleMarket(vault, verifier, params) {}
+
+    function _draws(int256 kind) internal view override returns (bool) {
+        return kind == REQUEST && _p.zkRate > 0;
+    }
 }
 
 contract StakedPoolMarket is StakedPool, RuleMarket {
     constructor(IVault vault, Verifier verifier, uint64[] memory params) RuleMarket(vault, verifier, params) {}
+
+    function _draws(int256 kind) internal pure override returns (bool) {
+        return kind == REQUEST;
+    }
 }
