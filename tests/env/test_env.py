@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test
 
+from proofyard import mechanisms
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
 from proofyard.engine import bind
@@ -68,6 +69,29 @@ def test_pettingzoo_accepts_the_environments_of_many() -> None:
     api_test(turns(MINIMAL, changes=changes, mechanism=POOL), num_cycles=60)
     seed_test(lambda: turns(MINIMAL, changes=changes, mechanism=POOL), num_cycles=20)
     parallel_seed_test(lambda: MarketEnv(MINIMAL, changes=changes, mechanism=POOL), num_cycles=20)
+
+
+@pytest.mark.parametrize("rule", mechanisms.NAMES)
+def test_every_rule_of_the_catalogue_is_an_environment(rule: str) -> None:
+    """The libraries' own checks; then agents that do anything, twice alike, after which no money is missing."""
+    changes = staked() | {"workload.deadline": "20m"}
+    check_env(ProverEnv(MINIMAL, changes=changes, mechanism=rule), skip_render_check=True)
+    market = MarketEnv(MINIMAL, changes=changes, mechanism=rule)
+    parallel_api_test(market, num_cycles=3)
+    told = []
+    for seed in (4, 4, 5):
+        dice = np.random.default_rng(seed)
+        seen, _ = market.reset(seed=seed)
+        played = [seen]
+        while market.agents:
+            acts = {agent: dice.uniform(-1, 1, len(ACTIONS)).astype(np.float32) for agent in market.agents}
+            seen, rewards, *_ = market.step(acts)
+            assert all(market.observation_space(agent).contains(what) for agent, what in seen.items())
+            played += [seen, rewards]
+        assert market.result is not None
+        assert market.result.money_difference_gwei == 0
+        told.append(repr(played))
+    assert told[0] == told[1] != told[2]
 
 
 def columns(run: Run) -> Iterator[tuple[str, Any]]:
