@@ -84,6 +84,21 @@ def test_simulate_prints_a_table_and_writes_all_its_files(tmp_path: Path) -> Non
     assert again.returncode == 0  # its own folder is replaced
 
 
+def test_what_is_compiled_already_runs_without_loading_the_compiler() -> None:
+    """Numba takes as long to load as all the rest of a short command."""
+    proofyard("simulate", MINIMAL)
+    script = f"""import sys
+from proofyard.cli import main
+sys.argv = ["proofyard", "simulate", {str(MINIMAL)!r}, "--json"]
+try:
+    main()
+finally:
+    print("numba" in sys.modules, file=sys.stderr)"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout)["proofs"]["settled"] == 10
+    assert done.stderr.split() == ["False"]
+
+
 def test_json_has_every_name_scripts_rely_on() -> None:
     done = proofyard("simulate", MINIMAL, "--json", "--seeds", "2")
     assert done.returncode == 0, done.stderr
