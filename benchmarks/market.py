@@ -2,6 +2,7 @@
 
 Commands    signed offers, accepted durably, against bare transactions of rows of the same size, in groups as large as
             the market's were (`share`) and as many as were under way (`share_full`); the two take turns, without HTTP.
+            `share_at_most` is that of a market which only finds out who signed, on two cores, where disks take no time.
 Proofs      from "proof finished" to "proof accepted", one after the other, verification and commit included.
 Rebuilding  the state from a journal of a million events.
 Over HTTP   half load, a crowd of idle nodes, and what a loaded live run spends its CPU time on: see `served.py`.
@@ -26,14 +27,15 @@ from rich.table import Table
 
 from benchmarks import postgres, served
 from proofyard.core import Kind
+from proofyard.network import recovery
 from proofyard.network.coordinator import Coordinator, Receipt
 from proofyard.network.journal import connect
 from proofyard.network.market import Market
-from proofyard.network.messages import Signed, Signer
+from proofyard.network.messages import Domain, Signed, Signer, digest_of
 from proofyard.network.records import digest, make_row, pack
 from proofyard.network.requester import Rollup
 from proofyard.network.server import run
-from proofyard.network.signatures import FEW
+from proofyard.network.signatures import FEW, THREADS
 from proofyard.proofs.calibrated import Calibrated
 
 RULE = "staked_pool(min_capacity=1, seats=4, cooldown_ms=100)"
@@ -122,6 +124,17 @@ async def warmed(coordinator: Coordinator, signer: Signer, at_once: int) -> None
         await asyncio.sleep(0.1)
 
 
+def signature_us(count: int = 1_000) -> float:
+    """CPU time to find who signed a message, us: libsecp256k1 in a loop, nothing else."""
+    signer, domain = Signer(secrets.token_bytes(32)), Domain(0, bytes(20), bytes(32))
+    made = [signer.sign("offer", domain, price=k, capacity=1) for k in range(count)]
+    hashes = [digest_of(each.verb, each.message, domain) for each in made]
+    loop = recovery.compiled()
+    began = time.process_time()
+    recovery.signers(hashes, [each.signature for each in made], loop)
+    return 1e6 * (time.process_time() - began) / count
+
+
 def groups_of(coordinator: Coordinator) -> float:
     """Count the groups written so far."""
     samples = (sample for family in coordinator.metrics.group.collect() for sample in family.samples)
@@ -197,7 +210,10 @@ def within(url: Url, wanted: argparse.Namespace) -> dict[str, Any]:
     told: dict[str, Any] = {"commands": {}}
     for at_once in AT_ONCE:
         runs = [run(commands(url, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
-        told["commands"][at_once] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        row = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        row["signature_us"] = statistics.median(signature_us() for _ in runs)
+        row["share_at_most"] = row["bare_cpu_us"] / (row["signature_us"] / THREADS)
+        told["commands"][at_once] = row
     times = sorted(ms for turn in range(wanted.turns) for ms in run(proofs(url, turn, 60)))
     told["proof_accepted_ms"] = {"p50": times[len(times) // 2], "p99": times[-len(times) // 100]}
     told["rebuild"] = run(rebuilding(url, wanted.events))
