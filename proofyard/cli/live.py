@@ -115,7 +115,11 @@ def run(plan: "Plan", *, quiet: bool) -> tuple[Any, dict[str, Any]]:
     from proofyard.network.recorded import skips_of
 
     folder, began = plan.folder, time.monotonic()
-    outcome = run_live(plan, lambda line: tell(line, quiet=quiet))
+    try:
+        outcome = run_live(plan, lambda line: tell(line, quiet=quiet))
+    except KeyboardInterrupt:
+        where = f"what happened so far is in {folder}" if folder.exists() else "nothing was written"
+        raise KeyboardInterrupt(f"interrupted; {where}.") from None
     summary = metrics.summary([outcome.run])
     live = {"proving_ms": outcome.proving_ms, "busy_ms": outcome.busy_ms, "skips": skips_of(outcome.journal)}
     summary |= {"backend": plan.backend, "seconds": round(time.monotonic() - began, 1), "live": live}

@@ -216,8 +216,8 @@ def _page(told: dict[str, Any], lines: "list[Line]", verdict: str) -> str:
         f"<h1>{title}</h1><p>under <code>{escape(told['mechanism'])}</code></p><p>{escape(verdict)}</p>"
         f"<div class=wide><table><tr>{heads}</tr>{rows}</table></div>"
         f"<p>{'<br>'.join(escape(line) for line in settled(told))}</p>"
-        f"<p>Foreseen are means over {len(told['prediction']['seeds'])} simulated runs with the requests that were sent "
-        f"here, at the same moments; lots, proving times and whims are drawn anew in each.</p>"
+        f"<p>Foreseen are means over {len(told['prediction']['seeds'])} simulated runs with the requests that were "
+        f"sent here, at the same moments; lots, proving times and whims are drawn anew in each.</p>"
         f"<p>Bold: foreseen further off than 15 % and more than rounding. Backend: {escape(str(told['backend']))}.</p>"
         f"</html>\n"
     )
