@@ -32,6 +32,7 @@ from proofyard.network.recorded import Measured, run_of
 from proofyard.network.requester import Asked, Requested, Rollup, ask_on
 from proofyard.network.roots import Roots
 from proofyard.network.server import backend_of, check_size
+from proofyard.network.server import run as in_loop
 from proofyard.network.shelf import opened
 from proofyard.network.witness import Witness
 from proofyard.network.work import Task
@@ -120,7 +121,7 @@ def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> O
             net = stack.enter_context(running)
         processes = stack.enter_context(processes_in(plan.folder))
         _start(plan, cast, processes, keys, net)
-        played = asyncio.run(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
+        played = in_loop(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
         tell("letting the provers finish")
         processes.stop(*cast.names)
         tell("computing everything again, against the chain" if net else "computing everything again")
