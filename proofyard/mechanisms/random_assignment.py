@@ -235,7 +235,7 @@ def draw(p: Params, s: State, word: int, first: int, last: int, barred: int) -> 
 def give(p: Params, s: State, e: Event, prover: int) -> None:
     """Give the job of `e` to `prover`, or ask it whether it accepts."""
     b, job = s.book, e.job
-    s.last_round[prover] = s.round[0]
+    s.last_round[prover] = e.time // p.round_ms + FIRST_ROUND if p.round_ms > 0 else s.round[0]
     s.open_jobs[prover] += 1
     s.drawn_at[job] = e.time
     assign(b, job, prover, e.time + s.time_allowed[job])

@@ -247,6 +247,16 @@ def test_rounds_of_some_time_leave_out_the_round_before_only() -> None:
     assert market.prover(market.request(4_000)) == 1
 
 
+def test_a_fallback_sits_out_the_round_after_the_one_it_was_drawn_in() -> None:
+    m = Market(Params(round_ms=WINDOW))
+    m.ok(Kind.REQUEST, 0, REQUESTER, job=0, amount=FEE)
+    assert m.b.prover[0] == FIRST  # round 0
+    m.ok(Kind.EXPIRE, WINDOW + 1, REQUESTER, job=0)
+    assert m.b.prover[0] == SECOND  # round 1, in which nothing was requested
+    m.ok(Kind.REQUEST, 2 * WINDOW, REQUESTER, job=1, amount=FEE, word=2**61)  # round 2
+    assert m.b.prover[1] == THIRD  # the upper half of FIRST and THIRD; the middle of all three would be SECOND
+
+
 def test_a_single_prover_is_drawn_again() -> None:
     market = Market(members=1)
     assert [market.prover(market.request(0)) for _ in range(3)] == [FIRST] * 3
