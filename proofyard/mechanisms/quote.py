@@ -120,6 +120,9 @@ class State(NamedTuple):
     bid_job: ByActor  # the epoch of its own quote, job + 1; 0 = none
     bid_bips: ByActor
     bid_bond: ByActor  # gwei it promises
+    former_job: ByActor  # the epoch it quoted for before, which can still be in its claim phase; job + 1; 0 = none
+    former_bips: ByActor
+    former_bond: ByActor  # gwei
     bond: GweiByJob  # locked by the claim
     claim_bips: ByJob  # bips of the income to the prover
     quoted_bips: ByJob  # bips it asked for
@@ -162,8 +165,21 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.BAD_AMOUNT
     if e.amount > s.stake[e.actor] + s.exiting[e.actor]:
         return Verdict.POOR
+    if s.bid_job[e.actor] != e.job + 1:
+        s.former_job[e.actor] = s.bid_job[e.actor]
+        s.former_bips[e.actor], s.former_bond[e.actor] = s.bid_bips[e.actor], s.bid_bond[e.actor]
     s.bid_job[e.actor], s.bid_bips[e.actor], s.bid_bond[e.actor] = e.job + 1, e.detail, e.amount
     return Verdict.OK
+
+
+@spec
+def own_quote(p: Params, s: State, actor: int, job: int) -> tuple[int, int]:
+    """Bips and bond, gwei, that `actor` quoted for this epoch alone; NOBODY and the least bond if it did not."""
+    if s.bid_job[actor] == job + 1:
+        return int(s.bid_bips[actor]), int(s.bid_bond[actor])
+    if s.former_job[actor] == job + 1:
+        return int(s.former_bips[actor]), int(s.former_bond[actor])
+    return NOBODY, p.bond_gwei
 
 
 @spec
@@ -177,11 +193,11 @@ def compute_income(p: Params, s: State, job: int) -> tuple[int, int, int]:
 @spec
 def bips_quoted(p: Params, s: State, actor: int, job: int, income: int) -> int:
     """Bips of the income that `actor` asks for; more than all of it where it has no quote that can be taken."""
-    own = s.bid_job[actor] == job + 1
-    if s.stake[actor] + s.exiting[actor] < (s.bid_bond[actor] if own else p.bond_gwei):
+    own, bond = own_quote(p, s, actor, job)
+    if s.stake[actor] + s.exiting[actor] < bond:
         return BIPS + 1
-    if own:
-        return int(s.bid_bips[actor])
+    if own != NOBODY:
+        return own
     if s.open_jobs[actor] >= s.capacity[actor] or s.price[actor] > income:
         return BIPS + 1
     down = mul_div(int(s.price[actor]), BIPS, income)
@@ -200,7 +216,7 @@ def claim(p: Params, s: State, e: Event) -> bool:
             best, quoted = actor, bips
     if best == NOBODY:
         return False
-    bond = int(s.bid_bond[best]) if s.bid_job[best] == job + 1 else p.bond_gwei
+    _, bond = own_quote(p, s, best, job)
     settled = min(bond, int(s.stake[best]))
     move(s.stake, best, s.bond, job, settled)
     move(s.exiting, best, s.bond, job, bond - settled)
@@ -235,7 +251,10 @@ def request(p: Params, s: State, e: Event) -> Verdict:
             return Verdict.FULL
         before = s.parent[last] - 1
         orphan = before >= 0 and b.phase[before] != Phase.SETTLED and e.time > end_of(p, int(s.epoch[before]) + 1)
-        if b.phase[last] < Phase.SETTLED and e.time <= end_of(p, int(s.epoch[last]) + 1) and not orphan:
+        until = end_of(p, int(s.epoch[last])) + p.claim_slots * p.slot_ms + 1  # the last ms it can be claimed
+        if b.phase[last] == Phase.ASSIGNED:
+            until = end_of(p, int(s.epoch[last]) + 1)
+        if b.phase[last] < Phase.SETTLED and e.time <= until and not orphan:
             parent = last + 1
     ask(b, e, e.amount)
     open_bidding(b, e.job, end_of(p, now))

@@ -105,6 +105,19 @@ def test_prune_if_the_claim_phase_ends_unclaimed() -> None:
     assert c.phases(1) == [Phase.OPEN]
 
 
+@pytest.mark.parametrize(("late", "blocks"), [(0, 19), (1, 32)])
+def test_an_epoch_asked_for_after_the_claim_phase_loses_no_block(late: int, blocks: int) -> None:
+    c = Chain(quotes=False)
+    c.ask(0, 0)
+    c.over(0)
+    for _ in range(12):
+        c.slot(0)
+    c.ok(Kind.REQUEST, EPOCH + 13 * SLOT + late, SEQUENCER, job=1)  # the last ms it can be claimed, and the one after
+    c.ok(Kind.EXPIRE, EPOCH + 14 * SLOT, job=0)  # so late that nobody claims any more
+    assert c.phases(0, 1) == [Phase.LOST, Phase.BIDDING]
+    assert (c.s.blocks[1], c.s.parent[1]) == (blocks, 0)
+
+
 def test_a_timer_that_comes_too_late_finds_the_claim_phase_over() -> None:
     for late, phase in ((13 * SLOT, Phase.ASSIGNED), (13 * SLOT + 1, Phase.LOST)):
         c = Chain()
@@ -159,6 +172,24 @@ def test_a_quote_for_one_epoch() -> None:
     c.over(1)
     c.slot(1)
     assert c.b.prover[1] == CHEAP  # quote.epoch = n
+
+
+def test_a_quote_for_the_next_epoch_leaves_that_for_this_one() -> None:
+    c = Chain(quotes=False)
+    c.ok(Kind.STAKE, 0, DEAR, amount=5_000 * TOKEN)
+    c.ask(0, 0)
+    c.ok(Kind.BID, 0, DEAR, job=0, amount=3_000 * TOKEN, detail=1_999)
+    c.over(0)
+    c.ask(1, 1)
+    c.ok(Kind.BID, EPOCH, DEAR, job=1, amount=2_000 * TOKEN, detail=2_500)  # while epoch 0 waits for its claim
+    c.ok(Kind.BID, EPOCH + 1, DEAR, job=1, amount=1_500 * TOKEN, detail=2_400)  # instead of the one just above
+    c.slot(0)
+    assert (c.b.prover[0], c.s.claim_bips[0], c.s.bond[0]) == (DEAR, 1_999, 3_000 * TOKEN)
+    c.ok(Kind.PROVE, EPOCH + 2 * SLOT, DEAR, job=0)
+    assert c.gain(DEAR) == INCOME * 1_999 // 10_000
+    c.over(1)
+    c.slot(1)
+    assert (c.b.prover[1], c.s.claim_bips[1], c.s.bond[1]) == (DEAR, 2_400, 1_500 * TOKEN)
 
 
 def test_without_a_free_bond_or_capacity_there_is_no_claim() -> None:
