@@ -4,8 +4,8 @@ Rules
     OFFER is a standing signed assignment: a fee per proof and the jobs its prover takes at once; it holds until the
     next one, or `offer_ms`. STAKE and UNSTAKE move the tokens a prover has ready for bonds.
     REQUEST buys: of the standing offers with free capacity and enough stake for the liveness bond the cheapest is
-    taken (ties: the lower number). The bond is locked, the fee for the job's minimum tier goes to the prover at once and
-    for good, and the proposer is minted `reward_per_s` for each second since the last proposal, up to `reward_max`.
+    taken (ties: the lower number). The bond is locked, the fee for the job's minimum tier goes to the prover at once
+    and for good, and the proposer is minted `reward_per_s` for each second since the last proposal, up to `reward_max`.
     PROVE in the window: only the hired prover. Later: anyone, and the hired prover too under `late_self`. Tiers:
     1 optimistic, 2 SGX, 3 SGX and ZK, 4 guardian; `detail` 0 means the job's minimum tier, `word` what is proven.
     Whoever proves posts the validity bond of its tier from its cash.
