@@ -121,7 +121,11 @@ def run_live(plan: Plan, tell: Tell, *, until: asyncio.Event | None = None) -> O
             net = stack.enter_context(running)
         processes = stack.enter_context(processes_in(plan.folder))
         _start(plan, cast, processes, keys, net)
-        played = in_loop(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
+        try:
+            played = in_loop(_play(plan, cast, processes, keys, net, tell, until or asyncio.Event()))
+        except KeyboardInterrupt:
+            tell("interrupted: everybody finishes what is in hand, which may take a minute")
+            raise
         tell("letting the provers finish")
         processes.stop(*cast.names)
         tell("computing everything again, against the chain" if net else "computing everything again")
