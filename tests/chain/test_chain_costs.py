@@ -40,7 +40,7 @@ GAS = {  # of whole transactions, with the light verifier; a change is looked at
     "a first deposit": 67_216,
     "a stake": 53_000,
     "put an order into escrow and assign it": 200_340,
-    "prove a job, pay it, free its bond": 104_006,
+    "prove a job, pay it, free its bond": 109_727,
 }
 
 

@@ -94,7 +94,7 @@ contract Market is Signed {
         return _assign(order, orderSigned, offer, offerSigned);
     }
 
-    /// @notice Prove a job. Anybody may send the proof; the prover it was given to is paid.
+    /// @notice Prove a job. Anybody may send the proof; the prover it was given to is paid, with whom delegates to it.
     /// @param proof as the circuit's verifier wants it
     /// @param inputs its public inputs
     function prove(Order calldata order, bytes calldata proof, bytes32[] calldata inputs) external {
@@ -108,7 +108,7 @@ contract Market is Signed {
         (uint64 price, uint64 rest, uint64 bond) = (job.price, job.escrow - job.price, job.bond);
         job.escrow = 0;
         emit Proven(id, job.prover, price);
-        VAULT.transfer(address(this), job.prover, price);
+        VAULT.reward(job.prover, price);
         if (rest > 0) VAULT.transfer(address(this), job.requester, rest);
         if (bond > 0) VAULT.unlock(job.prover, bond);
     }
