@@ -41,13 +41,13 @@ def one_by_one(keys: Any, signatures: Any, hashes: Any, count: int) -> None:
 
 @cache
 def compiled() -> Loop:
-    """Return the same as `one_by_one`, compiled: other threads run meanwhile. Takes a second, the first time."""
-    from proofyard.network.calls import each  # noqa: PLC0415 - needs the compiler
+    """Return the same as `one_by_one`, compiled: other threads run meanwhile."""
+    from proofyard.network.calls import each  # noqa: PLC0415 - it takes the sizes from here
 
     function = _number(_ffi.addressof(_lib, "secp256k1_ecdsa_recover"))
 
     def loop(keys: Any, signatures: Any, hashes: Any, count: int) -> None:
-        each(function, _number(_context), _number(keys), _number(signatures), _number(hashes), count)
+        each()(function, _number(_context), _number(keys), _number(signatures), _number(hashes), count)
 
     signers([bytes(HASH_BYTES)], [bytes(SIGNATURE_BYTES)], loop)  # from here on it is there
     return loop

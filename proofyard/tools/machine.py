@@ -36,11 +36,23 @@ def address(place: Path, make: Made, ready: Callable[[str], object] | None = Non
     symbol, code = _read(place) or _keep(place, *make())
     if ready is not None:
         ready(symbol)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _target().create_target_machine(jit=True))
+    engine = _engine("")
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
     return int(engine.get_function_address(symbol))
+
+
+def assembled(text: str, symbol: str) -> int:
+    """Compile the function `symbol` of a few lines of LLVM's own language, in milliseconds; return where it is."""
+    engine = _engine(text)
+    engine.finalize_object()
+    return int(engine.get_function_address(symbol))
+
+
+def _engine(text: str) -> Any:
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(text), _target().create_target_machine(jit=True))
+    _engines.append(engine)
+    return engine
 
 
 @cache
