@@ -227,9 +227,7 @@ def _against(report: Report, taken: dict[str, float], what: str) -> dict[str, st
         many.ONE: "",
         many.BARE: f"{ceiling:.2f} × one",
         many.TWO: report.judge(f"two processes {what}", shown, wanted, good=gain >= bar),
-        many.RAY: report.judge(
-            f"Ray {what}", f"{cost:.2f} × two", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY
-        ),
+        many.RAY: report.judge(f"Ray {what}", f"{cost:.2f} × two", f"≤ {many.BAR_RAY}", good=cost <= many.BAR_RAY),
     }
 
 

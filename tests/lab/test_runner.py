@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -49,8 +50,7 @@ def test_what_is_needed_afterwards_is_imported_while_workers_work(
     assert "needed_afterwards" not in sys.modules
     with Runner(workers=2, patience=0, ahead="needed_afterwards") as spread:
         assert spread.map(tasks.square, range(60)) == [number * number for number in range(60)]
-    import needed_afterwards  # noqa: PLC0415 - it waits for whoever imports it already
-
+    needed_afterwards = import_module("needed_afterwards")  # it waits for whoever imports it already
     assert needed_afterwards.by is not threading.current_thread()
     with Runner(workers=2, patience=0, ahead="there_is_none") as spread:  # told where it is imported, not here
         assert spread.map(tasks.square, range(3)) == [0, 1, 4]

@@ -4,7 +4,7 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
-from llvmlite import binding
+from llvmlite import binding  # pyright: ignore[reportAttributeAccessIssue]
 
 from proofyard.tools import machine
 
