@@ -72,13 +72,22 @@ class Outbox:
         """Close the file."""
         self._db.close()
 
+    def _do(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Ask the file; what it does not take (the disk is full) leaves nothing half done. Raises Fault."""
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise Fault(f"outbox: wanted a transaction written down, got: {error}.") from None
+
     def _waiting(self) -> list[str]:
-        rows = self._db.execute("select name from sent where block is null and account = ?", (self.sender,))
+        rows = self._do("select name from sent where block is null and account = ?", (self.sender,))
         return [name for (name,) in rows]
 
     def knows(self, name: str) -> bool:
         """Say whether a transaction of that name was ever written down."""
-        return self._db.execute("select 1 from sent where name = ?", (name,)).fetchone() is not None
+        return self._do("select 1 from sent where name = ?", (name,)).fetchone() is not None
 
     # Sending.
 
@@ -113,13 +122,13 @@ class Outbox:
             fee, tip = self._fee()
             self._check_funds(limit * fee, name)
             nonce = self._next_nonce()
-            self._db.execute("begin immediate")
-            self._db.execute(
+            self._do("begin immediate")
+            self._do(
                 "insert into sent values (?, ?, ?, ?, ?, ?, ?, null)",
                 (name, self.chain.profile.chain_id, self.sender, nonce, target, data, limit),
             )
             self._sign(name, nonce, target, data, limit, fee, tip)
-            self._db.execute("commit")
+            self._do("commit")
             self._in_flight.add(name)
             self._broadcast(name)
             return name
@@ -130,13 +139,13 @@ class Outbox:
             "maxFeePerGas": fee, "maxPriorityFeePerGas": tip, **({"to": target} if target else {}),
         }  # fmt: skip
         signed = self.account.sign_transaction(transaction)
-        self._db.execute(
+        self._do(
             "insert into attempt values (?, ?, ?, ?, ?)",
             (Web3.to_hex(signed.hash), name, Web3.to_hex(signed.raw_transaction), fee, tip),
         )
 
     def _next_nonce(self) -> int:
-        (own,) = self._db.execute(
+        (own,) = self._do(
             "select max(nonce) from sent where account = ? and chain = ?", (self.sender, self.chain.profile.chain_id)
         ).fetchone()
         if own is not None and self._in_flight:
@@ -168,9 +177,7 @@ class Outbox:
 
     def _broadcast(self, name: str) -> None:
         """Hand the newest attempt to the node, unless it is mined."""
-        (raw,) = self._db.execute(
-            "select raw from attempt where name = ? order by fee desc limit 1", (name,)
-        ).fetchone()
+        (raw,) = self._do("select raw from attempt where name = ? order by fee desc limit 1", (name,)).fetchone()
         try:
             self.chain.rpc("eth_sendRawTransaction", raw)
         except RpcError as error:
@@ -194,7 +201,7 @@ class Outbox:
         """
         chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
         with self._lock:
-            rows = self._db.execute(
+            rows = self._do(
                 "select name from sent where account = ? and chain = ? and nonce >= ? order by nonce",
                 (self.sender, self.chain.profile.chain_id, chain),
             ).fetchall()
@@ -248,27 +255,25 @@ class Outbox:
 
     def _receipt(self, name: str) -> Receipt | None:
         """Receipt of whichever attempt is on the chain; a dropped transaction is in flight again."""
-        for (found,) in self._db.execute(
-            "select hash from attempt where name = ? order by fee desc", (name,)
-        ).fetchall():
+        for (found,) in self._do("select hash from attempt where name = ? order by fee desc", (name,)).fetchall():
             receipt = self.chain.rpc("eth_getTransactionReceipt", found)
             if receipt is None:
                 continue
             block = int(receipt["blockNumber"], 16)
             with self._lock:
-                self._db.execute("update sent set block = ? where name = ?", (block, name))
+                self._do("update sent set block = ? where name = ?", (block, name))
                 self._in_flight.discard(name)
             if int(receipt["status"], 16) == 0:
                 raise Reverted(name, self._reason(name, block))
             return Receipt(found, block, int(receipt["gasUsed"], 16), receipt.get("contractAddress"), receipt["logs"])
         with self._lock:
-            self._db.execute("update sent set block = null where name = ?", (name,))
+            self._do("update sent set block = null where name = ?", (name,))
             self._in_flight.add(name)
         return None
 
     def _reason(self, name: str, block: int) -> str:
         """Ask the chain again, as of the block before, why it refused."""
-        row = self._db.execute("select target, data, gas from sent where name = ?", (name,)).fetchone()
+        row = self._do("select target, data, gas from sent where name = ?", (name,)).fetchone()
         try:
             self.chain.call({"from": self.sender, "to": row[0], "data": row[1], "gas": hex(row[2])}, name, hex(block))
         except Reverted as error:
@@ -279,7 +284,7 @@ class Outbox:
         """Send again everything up to this transaction that is not on the chain, the first of it for more."""
         chain = int(self.chain.rpc("eth_getTransactionCount", self.sender, "latest"), 16)
         with self._lock:
-            rows = self._db.execute(
+            rows = self._do(
                 "select name from sent where account = ? and chain = ? and nonce >= ?"
                 " and nonce <= (select nonce from sent where name = ?) order by nonce",
                 (self.sender, self.chain.profile.chain_id, chain, name),
@@ -291,13 +296,13 @@ class Outbox:
 
     def _raise_fee(self, name: str) -> None:
         """Send a transaction again for more, under its nonce."""
-        row = self._db.execute("select nonce, target, data, gas from sent where name = ?", (name,)).fetchone()
-        (fee, tip) = self._db.execute(
+        row = self._do("select nonce, target, data, gas from sent where name = ?", (name,)).fetchone()
+        (fee, tip) = self._do(
             "select fee, tip from attempt where name = ? order by fee desc limit 1", (name,)
         ).fetchone()
         more = max(fee * BUMP_PERCENT // 100 + 1, self._fee()[0])
-        self._db.execute("begin immediate")
+        self._do("begin immediate")
         nonce, target, data, gas = row
         self._sign(name, nonce, target, data, gas, more, tip * BUMP_PERCENT // 100 + 1)
-        self._db.execute("commit")
+        self._do("commit")
         self._broadcast(name)

@@ -59,6 +59,25 @@ def test_a_chain_that_mines_nothing_slows_us_down_and_is_named(shaky: Yard, monk
     assert minted(client) == before + BACKLOG + 1
 
 
+def test_an_outbox_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """What settles may try again after a Fault; after anything else it would end."""
+    with devchain.running() as node:
+        chain, payee = Chain(profiles.read("anvil"), node.url), devchain.account(2).address
+        payer = Outbox(chain, devchain.account(1), tmp_path / "o.db")
+        payer.wait(payer.send("first", payee, "0x"))
+        (pages,) = payer._db.execute("pragma page_count").fetchone()
+        payer._db.execute(f"pragma max_page_count={pages}")
+        large = "0x" + "ab" * 30_000
+        for _ in range(2):  # it can be tried again
+            with pytest.raises(Fault, match=r"outbox: .* full"):
+                payer.send("large", payee, large)
+            assert not payer.knows("large")
+        payer._db.execute("pragma max_page_count=1000000")
+        payer.wait(payer.send("large", payee, large))
+        payer.wait(payer.send("after it", payee, "0x"))
+        payer.close()
+
+
 def test_a_chain_that_goes_away_loses_and_doubles_nothing(tmp_path: Path) -> None:
     state, port = tmp_path / "state.json", devchain.free_port()
     node = devchain.start(state=state, port=port, block_s=0.1)
