@@ -21,7 +21,7 @@ def market(
     key: Path | None = None,
     actors: int = 256,
     grant: str = "1000",
-    backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
+    backend: Literal["calibrated", "noir", "groth16"] | None = None,
     traces: Path | None = None,
     name: str = "market",
     scenario: Path | None = None,
@@ -53,7 +53,7 @@ def market(
     grant
         Tokens of play money for everybody who joins, for a new journal.
     backend
-        Whose proofs count, for a new journal.
+        Whose proofs count, for a new journal (calibrated by default); an old one keeps its own.
     traces
         File for OpenTelemetry spans, a JSON object a line.
     name
@@ -81,14 +81,14 @@ def market(
     from proofyard.network.server import backend_of, run, serve
     from proofyard.network.watching import log_to_stderr, trace_to
 
-    genesis = None
+    genesis, chosen = None, backend or _backend_in(journal)
     if mechanism is not None:
         from proofyard import mechanisms
 
         rule = mechanisms.rule(mechanism)
         grant_gwei = gwei(grant, "--grant")
         source = source_of(rule.module.__file__)
-        genesis = {"mechanism": rule.call, "actors": actors, "grant_gwei": grant_gwei, "backend": backend}
+        genesis = {"mechanism": rule.call, "actors": actors, "grant_gwei": grant_gwei, "backend": chosen}
         genesis |= {"source": source, "scenario": name}
         if chain:
             from proofyard.network.bank import MOST_ACTORS
@@ -106,7 +106,7 @@ def market(
     if genesis is not None and settler is not None:
         genesis |= {"chain_id": settler.bank.deployment.chain_id, "contract": settler.bank.contract}
     spans = trace_to(traces, "market") if traces is not None else None
-    verifier = backend_of(backend, lambda line: print(line, file=sys.stderr))
+    verifier = backend_of(chosen, lambda line: print(line, file=sys.stderr))
     if json:
         print_json({"url": f"http://{host}:{port}", "coordinator": signer.address, "journal": journal})
     else:
@@ -118,6 +118,22 @@ def market(
     run(serve(coordinator, host, port, pages))
     if spans is not None:
         spans.shutdown()
+
+
+def _backend_in(journal: str) -> str:
+    """Say whose proofs count in a journal; the default for one that is not there now: its writer looks again."""
+    from proofyard.core.errors import BadInput
+    from proofyard.network.journal import JournalError, connect
+    from proofyard.network.market import Genesis
+
+    opened = connect(journal)
+    try:
+        first = next(iter(opened.rows(until=0)), None)
+    except (BadInput, JournalError):
+        first = None
+    finally:
+        opened.close()
+    return "calibrated" if first is None else Genesis.model_validate_json(first.body).backend
 
 
 def _settler(chain: str, deployment: Path | None, profile: str, signer: "Signer", journal: str) -> "Settler":

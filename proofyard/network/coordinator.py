@@ -15,14 +15,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proofyard.core import Event, Fault, Kind, Verdict
+from proofyard.core import Event, Kind, Verdict
 from proofyard.network.beacon import DRAWN, Beacon, shown_number, timer_digest, word_from
 from proofyard.network.clock import Clock
 from proofyard.network.commands import Command, Group, Receipt
 from proofyard.network.desk import Desk
 from proofyard.network.intake import Intake
 from proofyard.network.journal import Journal, JournalError, connect
-from proofyard.network.market import Market, first_row, timer_kind
+from proofyard.network.market import Market, check_writer, first_row, timer_kind
 from proofyard.network.messages import Signed, Signer
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
@@ -165,10 +165,7 @@ class Coordinator:
             await self.on_disk(self.journal.append, [first_row(self._genesis, self.signer, self.clock.unix())])
         self.market = await self._snapshots.restored()
         market = self.ready()
-        if market.genesis.coordinator != self.signer.address:
-            raise Fault(f"journal: wanted the key of {market.genesis.coordinator}, got that of {self.signer.address}.")
-        if bool(market.genesis.chain_id) != (self.settler is not None):
-            raise Fault(f"journal: its money is on chain {market.genesis.chain_id} (0: none); give that chain or none.")
+        check_writer(market.genesis, self.signer.address, self.backend.name, on_chain=self.settler is not None)
         beaten = await self.on_disk(self.journal.beaten)
         self.clock = Clock(max(beaten, market.last.time), market.last.at)
         self._beacon = Beacon(self.signer.secret_for, bytes.fromhex(market.genesis.beacon))

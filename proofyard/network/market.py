@@ -314,9 +314,19 @@ def first_row(genesis: dict[str, Any] | None, signer: Signer, unix: int) -> Row:
     return make_row(None, unix, (Record.GENESIS, 0, 0, NO_JOB, 0, 0, 0), body)
 
 
+def check_writer(genesis: Genesis, address: str, backend: str, *, on_chain: bool) -> None:
+    """Refuse to write a journal with another key, backend or place of its money than it began with. Raises Fault."""
+    if genesis.coordinator != address:
+        raise Fault(f"journal: wanted the key of {genesis.coordinator}, got that of {address}.")
+    if genesis.backend != backend:
+        raise Fault(f"journal: wanted the backend whose proofs count in it, {genesis.backend}, got {backend}.")
+    if bool(genesis.chain_id) != on_chain:
+        raise Fault(f"journal: its money is on chain {genesis.chain_id} (0: none); give that chain or none.")
+
+
 def source_of(path: str | None) -> str:
     """Hash a rule's file."""
     return digest(Path(path).read_bytes()).hex() if path else ""
 
 
-__all__ = ["FINAL", "Genesis", "Market", "first_broken", "first_row", "source_of", "timer_kind"]
+__all__ = ["FINAL", "Genesis", "Market", "check_writer", "first_broken", "first_row", "source_of", "timer_kind"]

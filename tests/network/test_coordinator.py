@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from network import markets as m
 
+from proofyard.cli.market import _backend_in as backend_in
 from proofyard.core import Fault, Phase
 from proofyard.network import coordinator as coordinators
 from proofyard.network import market as market_module
 from proofyard.network.clock import Clock
 from proofyard.network.journal import JournalError, SqliteJournal, connect
-from proofyard.network.market import source_of
+from proofyard.network.market import first_row, source_of
 from proofyard.network.refusals import Refused
 from proofyard.proofs.calibrated import Calibrated
 
@@ -309,6 +310,32 @@ def test_another_key_is_no_coordinator_of_this_journal(tmp_path: Path) -> None:
         await thief.stop()
 
     run(play())
+
+
+def test_another_backend_is_no_verifier_of_this_journal(tmp_path: Path) -> None:
+    """Else stand-ins would be paid in a market of real proofs that is started again without naming its backend."""
+
+    async def play() -> None:
+        first = m.coordinator(tmp_path / "market.db", backend="noir")
+        await first.start()
+        with pytest.raises(Fault, match="backend whose proofs count in it, noir, got calibrated"):
+            await first.failed()
+        await first.stop()
+
+    run(play())
+
+
+@pytest.mark.parametrize("backend", ["noir", "groth16"])
+def test_an_old_journal_says_whose_proofs_count(tmp_path: Path, backend: str) -> None:
+    path = tmp_path / "market.db"
+    assert backend_in(str(path)) == "calibrated"
+    assert not path.exists()  # looking makes none
+    journal = SqliteJournal(path)
+    assert journal.acquire()
+    assert backend_in(str(path)) == "calibrated"  # tables, and no row yet
+    journal.append([first_row({**m.genesis(), "backend": backend}, m.WRITER, 1)])
+    assert backend_in(str(path)) == backend
+    journal.close()
 
 
 def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path: Path) -> None:
