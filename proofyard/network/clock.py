@@ -1,13 +1,19 @@
 """The market's clock: ms since genesis during which somebody wrote the journal. It stands still while nobody does.
 
 So an outage of the coordinator moves every deadline by as long as it lasted: no prover is slashed for a proof that
-nobody was there to take. Jumps of the machine's clock don't matter; only the times beside rows, for people, follow it.
+nobody was there to take. The machine's time of day is looked at once, when a writer starts; from then on what is
+written beside rows, and what messages expire by, goes on with the machine's own seconds, whatever that clock jumps to.
 """
 
 import time
 from collections.abc import Callable
 
 NS_PER_MS = 1_000_000
+
+
+def _since_boot() -> int:
+    """Nanoseconds since the machine started, in which, unlike the monotonic clock's on Linux, its sleep counts."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns()
 
 
 class Clock:
@@ -17,7 +23,7 @@ class Clock:
     ----------
     start : ms of market time
     floor : ms since 1970 that `unix` never falls below
-    monotonic, wall : ns; the machine's own clocks, or a test's
+    monotonic, since_boot, wall : ns; the machine's own clocks, or a test's
     """
 
     def __init__(
@@ -25,11 +31,12 @@ class Clock:
         start: int,
         floor: int = 0,
         monotonic: Callable[[], int] = time.monotonic_ns,
+        since_boot: Callable[[], int] = _since_boot,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._monotonic, self._wall = monotonic, wall
+        self._monotonic, self._since_boot = monotonic, since_boot
         self._offset = start - monotonic() // NS_PER_MS
-        self._floor = floor
+        self._booted = max(floor, wall() // NS_PER_MS) - since_boot() // NS_PER_MS
         self._held: int | None = None  # ms of market time while it stands still
 
     def now(self) -> int:
@@ -47,5 +54,4 @@ class Clock:
 
     def unix(self) -> int:
         """Return ms since 1970; never less than before, so what expired stays expired."""
-        self._floor = max(self._floor, self._wall() // NS_PER_MS)
-        return self._floor
+        return self._since_boot() // NS_PER_MS + self._booted

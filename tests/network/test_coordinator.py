@@ -270,12 +270,15 @@ def test_an_outage_and_a_jump_of_the_clock_cost_nobody_a_deadline(url: str, monk
     run(prove())
 
 
-def test_a_clock_that_jumps_back_brings_no_expired_message_back() -> None:
-    wall = [10**18]
-    clock = Clock(0, wall=lambda: wall[0])
-    before = clock.unix()
-    wall[0] -= 3_600 * 10**9
-    assert clock.unix() == before
+def test_what_messages_expire_by_follows_no_jump_and_falls_below_no_row() -> None:
+    day, wall, running = 86_400_000, [10**12], [0]
+    clock = Clock(0, floor=7, since_boot=lambda: running[0] * 10**6, wall=lambda: wall[0] * 10**6)
+    for jumped in (0, day, 2 * day, -day):
+        wall[0] += jumped
+        running[0] += 1_000
+        assert clock.unix() == 10**12 + running[0]
+    restarted = Clock(0, floor=clock.unix() + 5, since_boot=lambda: running[0] * 10**6, wall=lambda: 0)
+    assert restarted.unix() == clock.unix() + 5
 
 
 def test_a_second_coordinator_takes_over_without_losing_or_doubling(url: str) -> None:
