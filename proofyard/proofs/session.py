@@ -92,6 +92,8 @@ def run(wanted: Wanted, *, tell: Tell, watch: Watch, contract: bool = False) -> 
         raise BadInput("--batches", "a whole number from 1", wanted.batches)
     if wanted.workers < 0:
         raise BadInput("--workers", "a whole number from 0", wanted.workers)
+    if wanted.backend == GROTH16:
+        _check_groth16(wanted)
     if wanted.ray is None and wanted.backend != Calibrated.name:  # before anything is built for it
         check_memory(peak_mib(0 if wanted.batches > 1 else wanted.size, wanted.backend), int(free_mib() * SHARE))
     make = _maker(wanted, tell)
@@ -121,15 +123,17 @@ def _maker(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
         tell(STAND_IN)
         return partial(Calibrated)
     if wanted.backend == GROTH16:
-        return _groth16(wanted, tell)
+        from proofyard.proofs.groth16 import Groth16  # noqa: PLC0415 - optional, and slow to import
+
+        return partial(Groth16, tell)
     tools = set_up(wanted.srs, tell)
     return partial(Noir, tools, tell)
 
 
-def _groth16(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
+def _check_groth16(wanted: Wanted) -> None:
     """Refuse what this backend can't do before anything is installed for it."""
     from proofyard.proofs.circom import MOST  # noqa: PLC0415 - optional, and slow to import
-    from proofyard.proofs.groth16 import NO_JOINS, Groth16  # noqa: PLC0415
+    from proofyard.proofs.groth16 import NO_JOINS  # noqa: PLC0415
 
     if wanted.batches > 1:
         raise BadInput("--batches", "1 with --backend groth16, or --backend noir", f"{wanted.batches}: {NO_JOINS}")
@@ -137,7 +141,6 @@ def _groth16(wanted: Wanted, tell: Tell) -> "partial[ProofBackend]":
         raise BadInput("--size", f"at most {MOST} with --backend groth16", wanted.size)
     if wanted.srs == "ceremony":
         raise BadInput("--srs", "auto or development with --backend groth16", "ceremony, which this backend has not")
-    return partial(Groth16, tell)
 
 
 def _workers(wanted: Wanted, make: "partial[ProofBackend]") -> Workers:

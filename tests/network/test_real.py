@@ -200,7 +200,7 @@ def test_a_live_market_of_stand_ins_says_so_and_is_not_started_over_another(scen
     typo = proofyard(*options, "--replace", "--kep")
     assert typo.returncode == 2
     foreign = proofyard("live", scenario, "--replace", "--out", tmp_path)
-    assert "--out: wanted a new folder or one of an earlier run to replace" in foreign.stderr
+    assert "--out: wanted a new folder or one of an earlier run, got" in foreign.stderr
     assert (tmp_path / "live" / "market.db").stat() == before
 
 
