@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 /// @title Where a proof was accepted: a market that says so.
 interface IProven {
+    /// @notice Whether a proof of `statement` under `circuit` was accepted.
     function isProven(bytes32 circuit, bytes32 statement) external view returns (bool);
 }
 

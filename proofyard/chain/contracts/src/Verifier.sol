@@ -5,6 +5,7 @@ import {Poseidon2} from "./Poseidon2.sol";
 
 /// @title What proof systems generate.
 interface IProofVerifier {
+    /// @notice Whether `proof` holds for `publicInputs`, one word each; may revert when it does not.
     function verify(bytes calldata proof, bytes32[] calldata publicInputs) external view returns (bool);
 }
 
