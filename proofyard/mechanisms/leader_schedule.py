@@ -25,7 +25,8 @@ Rules
     hash of the leader's stake, the epoch and the leader.
     With `second_bips` there is a second asset (STAKE and UNSTAKE with detail 1, validators only). So much of each
     reward goes to the leader's second stake, and is not minted where it has none; the weight in the draw is
-    (1 - share) of the first stake's part of all and share of the second's, and nothing without the first.
+    (1 - share) of the first stake's part of all and share of the second's, and nothing without the first. What comes
+    to the second stake, or leaves it, counts when the set is next formed.
 
 Units
     Money in a millionth of a token, called gwei here (all of Monad's 1e11 tokens fit); time ms; rewards of a curve in
@@ -157,6 +158,7 @@ class State(NamedTuple):
     exiting: GweiByActor  # has left
     matures: ByActor  # epoch from which it can be withdrawn
     second: GweiByActor  # of the second asset
+    second_counts: ByActor  # gwei of it, as it was when the set was formed (a record)
     claimable: GweiByActor  # rewards that can be withdrawn
     owed: GweiByActor  # rewards of those who stake with the validator, not yet told apart
     operator_of: ByActor  # whom the position is with; the validator itself for its own
@@ -266,7 +268,7 @@ def compute_weight(p: Params, s: State, v: int) -> int:
     if p.second_bips == 0:
         return s.backing[v]
     first = mul_div(s.backing[v], POWER, s.staked[0]) * (BIPS - p.second_bips)
-    second = mul_div(s.second[v], POWER, s.second_staked[0]) * p.second_bips if s.second_staked[0] > 0 else 0
+    second = mul_div(s.second_counts[v], POWER, s.second_staked[0]) * p.second_bips if s.second_staked[0] > 0 else 0
     return first + second
 
 
@@ -284,6 +286,7 @@ def form_set(p: Params, s: State) -> None:
             s.churn[0] += 1
             s.last_made[v] = s.epoch[0]
         s.seat[v] = 0
+        s.second_counts[v] = s.second[v]
         if sits:
             s.seated[0] += 1
             s.seat[v] = s.seated[0]
@@ -481,10 +484,10 @@ def reward_leader(p: Params, s: State, job: int, leader: int) -> None:
     if p.reward_by == SHARES:
         due = s.rewarded[leader] <= s.epoch[0] and s.seat[leader] > 0
         first = mul_div(first, s.backing[leader], s.staked[0]) if due else 0
-        second = mul_div(second, s.second[leader], s.second_staked[0]) if due and s.second_staked[0] > 0 else 0
+        second = mul_div(second, s.second_counts[leader], s.second_staked[0]) if due and s.second_staked[0] > 0 else 0
         s.rewarded[leader] = s.epoch[0] + 1
     credit(s, job, leader, min(first, b.reserve[0]))
-    if s.second[leader] > 0:
+    if s.second_counts[leader] > 0:
         second = min(second, b.reserve[0])
         move(b.reserve, 0, b.cash, leader, second)
         b.paid[job] += second
@@ -618,6 +621,8 @@ def unstake(p: Params, s: State, e: Event) -> Verdict:
     if amount > s.stake[a] or amount == 0:
         return Verdict.POOR
     begin_leaving(p, s, a, amount, e.time)
+        if is_idle(s):
+            form_set(p, s)
     return Verdict.OK
 
 

@@ -651,6 +651,36 @@ def test_a_commission_rises_only_under_a_promise() -> None:
     chain = Chain(STARKNET)
     ten, twenty = BILLION // 10, BILLION // 5
     chain.ok(Kind.OFFER, 0, BIG, ten, 1)
+def test_what_comes_to_the_second_stake_counts_from_the_next_set() -> None:
+    """1.4: balances by epoch. 990 beside the 10 of the set: nothing of this epoch's BTC part, then 99 % of it."""
+    p = STARKNET_V2._replace(slot_ms=HOUR // 2)
+    chain = Chain(p)
+    chain.enter(600_000 * TOKEN, 400_000 * TOKEN)
+    chain.ok(Kind.STAKE, 0, MIDDLE, 10, SECOND)
+    whole, cash = compute_reward(p, chain.s), int(chain.b.cash[BIG])
+    job, staker = chain.slot(0)
+    assert staker == BIG
+    chain.ok(Kind.STAKE, 1, BIG, 990, SECOND)
+    chain.ok(Kind.PROVE, p.earliest_ms, BIG, job=job)
+    assert cash - chain.b.cash[BIG] == 990
+    chain.block(HOUR)  # MIDDLE's, of the old set; from here on the new one is in force
+    job, staker = chain.slot(HOUR)
+    assert staker == BIG
+    chain.ok(Kind.UNSTAKE, HOUR + 1, BIG, 990, SECOND)  # what leaves earns until then
+    cash = int(chain.b.cash[BIG])
+    chain.ok(Kind.PROVE, HOUR + p.earliest_ms, BIG, job=job)
+    assert chain.b.cash[BIG] - cash == pytest.approx(whole * 0.25 * 0.99, abs=1)
+
+
+def test_second_stake_that_leaves_before_the_first_block_has_no_weight() -> None:
+    chain = Chain(STARKNET)
+    chain.enter(50_000 * TOKEN, 50_000 * TOKEN)
+    chain.ok(Kind.STAKE, 0, BIG, 500, SECOND)
+    assert chain.weights()[BIG] > chain.weights()[MIDDLE]
+    chain.ok(Kind.UNSTAKE, 0, BIG, 500, SECOND)
+    assert chain.weights()[BIG] == chain.weights()[MIDDLE]
+
+
     assert chain.do(Kind.OFFER, 1, BIG, ten + 1, 1) == Verdict.TOO_DEAR
     chain.ok(Kind.OFFER, 1, BIG, ten - 5, 1)
     assert chain.do(Kind.OFFER, 2, BIG, twenty, YEAR_MS + 1) == Verdict.BAD_DETAIL
