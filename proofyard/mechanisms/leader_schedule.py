@@ -469,11 +469,12 @@ def credit(s: State, job: int, leader: int, reward: int) -> None:
     fee = mul_div(reward, s.commission[leader], BILLION)
     move(b.reserve, 0, b.cash, leader, fee)
     shared = share_out(s, b.reserve, 0, leader, reward - fee)
-    delegated = mul_div(shared, backing - s.stake[leader] - s.leaving[leader], backing) if shared > 0 else 0
+    delegated = mul_div(shared, backing - own, backing) if shared > 0 else 0
     b.paid[job] += reward - delegated
     s.pool_paid[job] += delegated
 
 
+    own = s.stake[leader] + s.leaving[leader] if s.operator_of[leader] == leader else 0  # or it has gone to another
 @spec
 def reward_leader(p: Params, s: State, job: int, leader: int) -> None:
     """Pay the reward of a block, or of the leader's attestation, in each asset's part."""

@@ -484,6 +484,21 @@ def test_a_leader_whose_stake_is_gone_is_paid_in_cash() -> None:
     assert chain.b.cash[leader] - cash == 18 * TOKEN
 
 
+def test_a_leader_that_went_to_another_meanwhile_has_earned_for_its_delegators() -> None:
+    """Its block of the boundary pays 1000 to who still is with it; what it has elsewhere is no part of that."""
+    chain = Chain(PLAIN._replace(min_total_gwei=10**7, reward_gwei=1_000))
+    chain.enter(10**7)
+    chain.ok(Kind.DELEGATE, 0, DELEGATOR, 10**6, BIG)
+    chain.block(0)
+    chain.ok(Kind.UNSTAKE, 1, BIG, 10**7)
+    job, leader = chain.slot(HOUR)  # from here on there is no set, so stake moves at once
+    assert leader == BIG
+    chain.ok(Kind.STAKE, HOUR, MIDDLE, 50)
+    chain.ok(Kind.DELEGATE, HOUR, BIG, 3 * 10**6, MIDDLE)
+    chain.ok(Kind.PROVE, HOUR, BIG, job=job)
+    assert (chain.b.paid[job], chain.s.pool_paid[job]) == (0, 1_000)
+
+
 # --- Starknet (1.4, 7.12) ---
 
 
