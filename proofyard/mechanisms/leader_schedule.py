@@ -524,14 +524,14 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
     if e.amount > BILLION:
         return Verdict.BAD_AMOUNT
     promises = p.commission_rule == PROMISED and e.detail > 1
-    if e.detail < 1 or (promises and (e.detail > YEAR_MS or e.time <= s.promised_until[v])):
+    if e.detail < 1 or (promises and (e.detail > YEAR_MS or e.time < s.promised_until[v])):
         return Verdict.BAD_DETAIL
     rises = s.named[v] == 1 and e.amount > s.commission[v] and not promises
     if promises and e.amount < s.commission[v]:
         return Verdict.BAD_AMOUNT
-    if rises and p.commission_rule == PROMISED and (e.time > s.promised_until[v] or e.amount > s.promise[v]):
+    if rises and p.commission_rule == PROMISED and (e.time >= s.promised_until[v] or e.amount > s.promise[v]):
         return Verdict.TOO_DEAR
-    if rises and p.commission_rule == AT_ONCE and e.time % p.epoch_ms * 2 >= p.epoch_ms:
+    if rises and p.commission_rule == AT_ONCE and e.time % p.epoch_ms * 2 > p.epoch_ms:
         return Verdict.EARLY
     if rises and p.commission_rule == STEPWISE:
         if e.time < s.promised_until[v]:

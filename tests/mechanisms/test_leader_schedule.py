@@ -706,9 +706,12 @@ def test_second_stake_that_leaves_before_the_first_block_has_no_weight() -> None
     assert chain.do(Kind.OFFER, 3, BIG, twenty + 1, 1) == Verdict.TOO_DEAR
     chain.ok(Kind.OFFER, 3, BIG, twenty, 1)
     chain.ok(Kind.OFFER, 4, BIG, 1, 1)
-    chain.ok(Kind.OFFER, 2 + YEAR_MS, BIG, 7, 1)
-    assert chain.do(Kind.OFFER, 3 + YEAR_MS, BIG, 8, 1) == Verdict.TOO_DEAR
+    chain.ok(Kind.OFFER, 1 + YEAR_MS, BIG, 7, 1)
+    assert chain.do(Kind.OFFER, 1 + YEAR_MS, BIG, twenty, YEAR_MS) == Verdict.BAD_DETAIL
+    # staking.cairo holds a commitment active before its expiration epoch, not in it
+    assert chain.do(Kind.OFFER, 2 + YEAR_MS, BIG, 8, 1) == Verdict.TOO_DEAR
     assert chain.s.commission[BIG] == 7
+    chain.ok(Kind.OFFER, 2 + YEAR_MS, BIG, twenty, YEAR_MS)
 
 
 def test_a_commission_of_espresso_rises_by_five_points_in_seven_days() -> None:
@@ -805,8 +808,8 @@ def test_a_commission_raised_collected_and_lowered() -> None:
         chain.block(0)
         half = p.epoch_ms // 2
         if p.commission_rule == AT_ONCE:
-            assert chain.do(Kind.OFFER, half, BIG, BILLION, 1) == Verdict.EARLY
-        chain.ok(Kind.OFFER, half - 1, BIG, BILLION, 1)
+            assert chain.do(Kind.OFFER, half + 1, BIG, BILLION, 1) == Verdict.EARLY
+        chain.ok(Kind.OFFER, half, BIG, BILLION, 1)  # is_commission_update_allowed: 2 x slot <= slots of the epoch
         before = chain.pending(DELEGATOR)
         chain.block(half)
         chain.ok(Kind.OFFER, half + 1, BIG, 1, 1)
