@@ -52,10 +52,10 @@ Simplified
     Epochs go by time instead of by blocks, and turn with the first block after their end, which the old set still
     makes. Consensus, timeouts, votes and re-proposals are left out, and Aztec's committee: who proposes is uniform
     over all either way. Fees and their burning are `block_fees`. Solana pays by votes; here by blocks. A delegation
-    cannot change its validator without leaving first (Starknet's can), nor leave while it joins. Rewards are not
-    staked again by themselves. Below a millionth of a token everything is rounded down, and what cannot be shared out
-    goes to the leader. When the mintable supply is used up, what is there is paid. Who leaves while no set is in force
-    leaves at once, but what was already leaving waits for blocks.
+    cannot change its validator without leaving first (Starknet's can), nor leave while it joins, if there is a set.
+    Rewards are not staked again by themselves. Below a millionth of a token everything is rounded down, and what cannot
+    be shared out goes to the leader. When the mintable supply is used up, what is there is paid. Who leaves while no
+    set is in force leaves at once; what was already leaving is withdrawn when its time has come.
 """
 
 from typing import Annotated, NamedTuple
@@ -344,9 +344,17 @@ def stop_earning(p: Params, s: State, a: int, amount: int, epoch: int) -> None:
 
 
 @spec
+def compute_reach(s: State, a: int) -> int:
+    """Stake that `a` can let go of: what is in force and, while no set is, what waits to join one."""
+    return s.stake[a] + (s.joining[a] if is_idle(s) else 0)
+
+
+@spec
 def begin_leaving(p: Params, s: State, a: int, amount: int, now: int) -> None:
-    """Let `amount` in force leave when its time has come."""
+    """Let `amount` in force leave when its time has come; with no set in force at once, what joins first."""
     v = s.operator_of[a]
+    if is_idle(s):
+        begin_earning(s, a, s.joining[a])
     move(s.stake, a, s.leaving, a, amount)
     s.leaves[a] = when_in_force(p, now)
     if v != a:
@@ -466,6 +474,7 @@ def credit(s: State, job: int, leader: int, reward: int) -> None:
     """Mint `reward`: commission to the leader, the rest to who stakes with it."""
     b = s.book
     backing = s.backing[leader]
+    own = s.stake[leader] + s.leaving[leader] if s.operator_of[leader] == leader else 0  # or it has gone to another
     fee = mul_div(reward, s.commission[leader], BILLION)
     move(b.reserve, 0, b.cash, leader, fee)
     shared = share_out(s, b.reserve, 0, leader, reward - fee)
@@ -474,7 +483,6 @@ def credit(s: State, job: int, leader: int, reward: int) -> None:
     s.pool_paid[job] += delegated
 
 
-    own = s.stake[leader] + s.leaving[leader] if s.operator_of[leader] == leader else 0  # or it has gone to another
 @spec
 def reward_leader(p: Params, s: State, job: int, leader: int) -> None:
     """Pay the reward of a block, or of the leader's attestation, in each asset's part."""
@@ -613,17 +621,18 @@ def unstake(p: Params, s: State, e: Event) -> Verdict:
             return Verdict.POOR
         move(s.second, a, s.exiting, a, e.amount)
         s.matures[a] = when_in_force(p, e.time) + p.withdraw_epochs
+        if is_idle(s):
+            form_set(p, s)
         return Verdict.OK
     if s.operator_of[a] != a:
         return Verdict.POOR
-    if p.whole_exit == 1 and s.joining[a] > 0:
+    reach = compute_reach(s, a)
+    if p.whole_exit == 1 and reach < s.stake[a] + s.joining[a]:
         return Verdict.EARLY
-    amount = s.stake[a] if p.whole_exit == 1 else e.amount
-    if amount > s.stake[a] or amount == 0:
+    amount = reach if p.whole_exit == 1 else e.amount
+    if amount > reach or amount == 0:
         return Verdict.POOR
     begin_leaving(p, s, a, amount, e.time)
-        if is_idle(s):
-            form_set(p, s)
     return Verdict.OK
 
 
@@ -633,7 +642,7 @@ def undelegate(p: Params, s: State, e: Event) -> Verdict:
     a = e.actor
     if s.operator_of[a] != e.detail or e.detail == a:
         return Verdict.BAD_DETAIL
-    if e.amount > s.stake[a]:
+    if e.amount > compute_reach(s, a):
         return Verdict.POOR
     begin_leaving(p, s, a, e.amount, e.time)
     return Verdict.OK
@@ -642,17 +651,21 @@ def undelegate(p: Params, s: State, e: Event) -> Verdict:
 @spec
 def withdraw(p: Params, s: State, e: Event) -> Verdict:
     """Pay out rewards and what has left long enough: `e.amount`, rewards first, or all of it for 0."""
-    a = e.actor
+    a, epoch = e.actor, e.time // p.epoch_ms
     rewards = s.claimable[a] + compute_pending(s, a)
-    if rewards + s.exiting[a] == 0:
+    going = s.leaving[a] if is_idle(s) else 0  # no block will tell that it has left
+    if rewards + s.exiting[a] + going == 0:
         return Verdict.POOR
-    left = s.exiting[a] if e.time // p.epoch_ms >= s.matures[a] else 0
+    going = going if epoch >= s.leaves[a] + p.withdraw_epochs else 0
+    left = going + (s.exiting[a] if epoch >= s.matures[a] else 0)
     if rewards + left == 0:
         return Verdict.EARLY
     if e.amount > rewards + left:
         return Verdict.POOR
     amount = e.amount if e.amount > 0 else rewards + left
     settle(s, a)
+    move(s.leaving, a, s.exiting, a, going)
+    s.backing[s.operator_of[a]] -= going
     first = min(amount, rewards)
     move(s.claimable, a, s.book.cash, a, first)
     move(s.exiting, a, s.book.cash, a, amount - first)

@@ -651,21 +651,6 @@ def test_both_assets_share_the_epoch() -> None:
     assert chain.b.cash[BIG] - cash == pytest.approx(whole * 0.25 * 0.25, abs=2)
 
 
-def test_the_second_stake_waits_like_the_first() -> None:
-    chain = Chain(STARKNET)
-    chain.enter(20_000 * TOKEN)
-    chain.ok(Kind.STAKE, 0, BIG, 500, SECOND)
-    assert chain.do(Kind.UNSTAKE, 0, BIG, 501, SECOND) == Verdict.POOR
-    chain.ok(Kind.UNSTAKE, 0, BIG, 500, SECOND)
-    assert chain.do(Kind.WITHDRAW, 169 * HOUR - 1, BIG) == Verdict.EARLY
-    chain.ok(Kind.WITHDRAW, 169 * HOUR, BIG)
-
-
-def test_a_commission_rises_only_under_a_promise() -> None:
-    """1.4: falls freely; rises only inside a commitment (max, expiry <= 1 year), not above its max."""
-    chain = Chain(STARKNET)
-    ten, twenty = BILLION // 10, BILLION // 5
-    chain.ok(Kind.OFFER, 0, BIG, ten, 1)
 def test_what_comes_to_the_second_stake_counts_from_the_next_set() -> None:
     """1.4: balances by epoch. 990 beside the 10 of the set: nothing of this epoch's BTC part, then 99 % of it."""
     p = STARKNET_V2._replace(slot_ms=HOUR // 2)
@@ -696,6 +681,21 @@ def test_second_stake_that_leaves_before_the_first_block_has_no_weight() -> None
     assert chain.weights()[BIG] == chain.weights()[MIDDLE]
 
 
+def test_the_second_stake_waits_like_the_first() -> None:
+    chain = Chain(STARKNET)
+    chain.enter(20_000 * TOKEN)
+    chain.ok(Kind.STAKE, 0, BIG, 500, SECOND)
+    assert chain.do(Kind.UNSTAKE, 0, BIG, 501, SECOND) == Verdict.POOR
+    chain.ok(Kind.UNSTAKE, 0, BIG, 500, SECOND)
+    assert chain.do(Kind.WITHDRAW, 169 * HOUR - 1, BIG) == Verdict.EARLY
+    chain.ok(Kind.WITHDRAW, 169 * HOUR, BIG)
+
+
+def test_a_commission_rises_only_under_a_promise() -> None:
+    """1.4: falls freely; rises only inside a commitment (max, expiry <= 1 year), not above its max."""
+    chain = Chain(STARKNET)
+    ten, twenty = BILLION // 10, BILLION // 5
+    chain.ok(Kind.OFFER, 0, BIG, ten, 1)
     assert chain.do(Kind.OFFER, 1, BIG, ten + 1, 1) == Verdict.TOO_DEAR
     chain.ok(Kind.OFFER, 1, BIG, ten - 5, 1)
     assert chain.do(Kind.OFFER, 2, BIG, twenty, YEAR_MS + 1) == Verdict.BAD_DETAIL
@@ -899,6 +899,42 @@ def test_a_chain_whose_set_is_gone_begins_again_with_who_comes() -> None:
     assert chain.do(Kind.REQUEST, HOUR + 1, USERS, job=60) == Verdict.NO_PROVER
     chain.ok(Kind.STAKE, HOUR + 2, MIDDLE, 50)
     assert chain.block(HOUR + 3) == MIDDLE
+
+
+def test_who_was_joining_when_the_set_went_gets_its_money_back() -> None:
+    """Without a set no block turns the epoch, so nothing may wait for one."""
+    chain = Chain(PLAIN._replace(freeze_ms=HOUR // 2, min_self_gwei=5))
+    chain.enter(600)
+    chain.block(0)
+    chain.ok(Kind.UNSTAKE, 1, BIG, 599)
+    chain.ok(Kind.DELEGATE, HOUR - 1, DELEGATOR, 100, BIG)  # in force from epoch 2
+    chain.ok(Kind.STAKE, HOUR - 1, MIDDLE, 4)
+    assert chain.do(Kind.UNDELEGATE, HOUR - 1, DELEGATOR, 100, BIG) == Verdict.POOR
+    chain.block(HOUR)
+    assert chain.do(Kind.UNDELEGATE, HOUR, DELEGATOR, 101, BIG) == Verdict.POOR
+    chain.ok(Kind.UNDELEGATE, HOUR, DELEGATOR, 100, BIG)
+    chain.ok(Kind.UNSTAKE, HOUR, MIDDLE, 4)
+    for actor, amount in ((DELEGATOR, 100), (MIDDLE, 4)):
+        assert chain.do(Kind.WITHDRAW, 2 * HOUR - 1, actor) == Verdict.EARLY
+        cash = int(chain.b.cash[actor])
+        chain.ok(Kind.WITHDRAW, 2 * HOUR, actor)
+        assert chain.b.cash[actor] - cash == amount
+
+
+def test_who_was_leaving_when_the_set_went_gets_its_money_back() -> None:
+    chain = Chain(PLAIN._replace(freeze_ms=HOUR // 2, reward_gwei=0))
+    chain.enter(600)
+    chain.ok(Kind.DELEGATE, 0, DELEGATOR, 100, BIG)
+    chain.block(0)
+    chain.ok(Kind.UNSTAKE, 1, BIG, 600)
+    chain.ok(Kind.UNDELEGATE, HOUR - 1, DELEGATOR, 100, BIG)  # leaves in epoch 2, to be had in 3
+    assert chain.do(Kind.WITHDRAW, 3 * HOUR, DELEGATOR) == Verdict.POOR  # there is a set: it earns until a block
+    chain.block(HOUR)
+    assert chain.do(Kind.WITHDRAW, 3 * HOUR - 1, DELEGATOR) == Verdict.EARLY
+    cash = int(chain.b.cash[DELEGATOR])
+    chain.ok(Kind.WITHDRAW, 3 * HOUR, DELEGATOR, 30)
+    chain.ok(Kind.WITHDRAW, 3 * HOUR, DELEGATOR)
+    assert chain.b.cash[DELEGATOR] - cash == 100
 
 
 def test_a_kind_without_a_meaning_is_unknown() -> None:
