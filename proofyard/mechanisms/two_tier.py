@@ -127,7 +127,7 @@ class State(NamedTuple):
     banned: ByActor  # 1 = for good
     samples: Ring  # hash rate, the last 60 samples
     sampled: Once  # samples taken
-    sampled_at: Once  # ms, the last
+    sampled_at: Once  # ms, when the last was due
     pool_of: ByJob
     share: GweiByJob  # of the reward, for the members
     bond: GweiByJob  # the pool's
@@ -245,10 +245,11 @@ def take_samples(p: Params, s: State, e: Event) -> None:
         s.samples[(s.sampled[0] + k) % SAMPLES] = rate
     s.sampled[0] += fresh
     if fresh > 0:
-        s.sampled_at[0] = e.time
+        s.sampled_at[0] = e.time - early
 
 
 @spec
+    early = (e.time - s.sampled_at[0]) % p.sample_ms if s.sampled[0] > 0 else 0  # towards the next sample
 def find_reward(p: Params, s: State, time: int) -> int:
     """Find the lowest bid of the pools, or what the model says; -1 if no member is free."""
     if p.pricing == BY_MODEL:

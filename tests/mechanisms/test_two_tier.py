@@ -369,6 +369,16 @@ def test_a_price_at_the_end_of_time_does_not_overflow() -> None:
 
 # --- the rest ---
 
+def test_samples_are_due_on_a_grid_whenever_requests_come() -> None:
+    """One every minute from the first request: at 0, 1, 2 and 3 min, though requests come every 90 s."""
+    market = Market(Params(pricing=1), members=1, asks=1)
+    for time, samples in ((0, 1), (90_000, 2), (179_999, 3), (180_000, 4), (62 * MINUTE, 63), (200 * MINUTE + 1, 123)):
+        market.request(time)
+        assert market.s.sampled[0] == samples
+    market.request(201 * MINUTE)
+    assert market.s.sampled[0] == 124
+
+
 
 def test_leaving() -> None:
     market = Market(members=1)
