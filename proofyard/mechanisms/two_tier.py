@@ -179,11 +179,11 @@ def account(p: Params, s: State, e: Event) -> Verdict:
 
 
 @spec
-def is_free(p: Params, s: State, actor: int, time: int) -> bool:
-    """Tell whether `actor` can be given a job for which its pool has the bond."""
+def is_free(s: State, actor: int, time: int, bond: int) -> bool:
+    """Tell whether `actor` can be given a job, and its pool has `bond` to put at risk for it."""
     if s.seat[actor] == 0 or time < s.excluded_until[actor] or s.open_jobs[actor] >= s.capacity[actor]:
         return False
-    return bool(s.fund[s.seat[actor] - 1] >= p.bond_gwei)
+    return bool(s.fund[s.seat[actor] - 1] >= bond)
 
 
 @spec
@@ -220,6 +220,12 @@ def gross_up(p: Params, pay: int) -> int:
 
 
 @spec
+def compute_bond(p: Params, reward: int) -> int:
+    """Compute what a pool puts at risk for `reward`."""
+    return max(p.bond_gwei, mul_div(reward, p.bond_rate, BIPS))
+
+
+@spec
 def hash_rate(s: State, time: int) -> int:
     """Sum up the capacity of all members that are not excluded, busy or not."""
     rate = 0
@@ -243,13 +249,13 @@ def take_samples(p: Params, s: State, e: Event) -> None:
     rate, fresh = hash_rate(s, e.time), count_fresh(p, s, e.time)
     for k in range(fresh):
         s.samples[(s.sampled[0] + k) % SAMPLES] = rate
+    early = (e.time - s.sampled_at[0]) % p.sample_ms if s.sampled[0] > 0 else 0  # towards the next sample
     s.sampled[0] += fresh
     if fresh > 0:
         s.sampled_at[0] = e.time - early
 
 
 @spec
-    early = (e.time - s.sampled_at[0]) % p.sample_ms if s.sampled[0] > 0 else 0  # towards the next sample
 def find_reward(p: Params, s: State, time: int) -> int:
     """Find the lowest bid of the pools, or what the model says; -1 if no member is free."""
     if p.pricing == BY_MODEL:
@@ -261,38 +267,41 @@ def find_reward(p: Params, s: State, time: int) -> int:
         return mul_div(compute_factor(total, fresh + older, rate), p.unit_gwei, MILLION)
     lowest = -1
     for actor in range(len(s.price)):
-        if is_free(p, s, actor, time) and (lowest < 0 or s.price[actor] < lowest):
-            lowest = int(s.price[actor])
-    return -1 if lowest < 0 or lowest > MAX_GWEI // BIPS // BIPS else gross_up(p, lowest)
+        price = int(s.price[actor])
+        if price > MAX_GWEI // BIPS // BIPS or (lowest >= 0 and price >= lowest):
+            continue
+        if is_free(s, actor, time, compute_bond(p, gross_up(p, price))):
+            lowest = price
+    return -1 if lowest < 0 else gross_up(p, lowest)
 
 
 # The life of a job.
 
 
 @spec
-def next_free(p: Params, s: State, e: Event, share: int, after: int, pool: int) -> int:
+def next_free(s: State, e: Event, share: int, bond: int, after: int, pool: int) -> int:
     """First free member after `after`, round the circle, of `pool` (-1 = of any) that asks no more than `share`."""
     count = len(s.price)
     for step in range(1, count + 1):
         actor = (after + step) % count
         if s.price[actor] > share or (pool >= 0 and s.seat[actor] != pool + 1):
             continue
-        if is_free(p, s, actor, e.time):
+        if is_free(s, actor, e.time, bond):
             return actor
     return NOBODY
 
 
 @spec
-def draw(p: Params, s: State, e: Event, share: int) -> int:
+def draw(s: State, e: Event, share: int, bond: int) -> int:
     """Draw one of the free members that ask no more than `share`."""
     count = 0
     for actor in range(len(s.price)):
-        count += s.price[actor] <= share and is_free(p, s, actor, e.time)
+        count += s.price[actor] <= share and is_free(s, actor, e.time, bond)
     if count == 0:
         return NOBODY
     chosen = NOBODY
     for _ in range(ticket_of(e.word, count) + 1):
-        chosen = next_free(p, s, e, share, chosen, NOBODY)
+        chosen = next_free(s, e, share, bond, chosen, NOBODY)
     return chosen
 
 
@@ -306,13 +315,11 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     if reward > e.amount or reward < 1:
         return Verdict.TOO_DEAR
     top, kept = bips_of(reward, p.top_rate), bips_of(reward, p.pool_rate)
-    prover = draw(p, s, e, reward - top - kept)
+    bond = compute_bond(p, reward)
+    prover = draw(s, e, reward - top - kept, bond)
     if prover == NOBODY:
         return Verdict.NO_PROVER
     pool = s.seat[prover] - 1
-    bond = max(p.bond_gwei, bips_of(reward, p.bond_rate))
-    if s.fund[pool] < bond:
-        return Verdict.NO_PROVER
     take_samples(p, s, e)
     ask(b, e, reward)
     move(b.escrow, job, b.reserve, 0, top)
@@ -334,7 +341,7 @@ def give_copies(p: Params, s: State, e: Event, prover: int) -> None:
     pool = s.pool_of[job]
     last = prover
     for _ in range(1, p.copies):
-        last = next_free(p, s, e, s.share[job], last, pool)
+        last = next_free(s, e, s.share[job], 0, last, pool)  # one bond is for all copies
         if last in (NOBODY, prover, s.second[job] - 1, s.third[job] - 1):
             return
         s.open_jobs[last] += 1

@@ -179,6 +179,18 @@ def test_a_pool_without_capital_is_not_hired() -> None:
     assert market.do(Kind.REQUEST, 0, REQUESTER, job=1, amount=10**6) == Verdict.NO_PROVER
 
 
+def test_a_pool_whose_bonds_are_out_is_in_nobodys_way() -> None:
+    """Bonds of twice the reward, funds of 250: the second bid of 80 would take 160, and 90 are left."""
+    market = Market(Params(pools=2, pool_rate=0, bond_gwei=0, bond_rate=20_000, fund_gwei=250), members=0)
+    market.ok(Kind.OFFER, 0, 2, amount=80, detail=9)
+    market.ok(Kind.OFFER, 0, 1, amount=90, detail=9)
+    assert market.prover(market.request()) == 2
+    assert market.s.fund[:2].tolist() == [90, 250]
+    assert market.prover(market.request()) == 1  # a bond of 180
+    assert market.s.fund[:2].tolist() == [90, 70]
+    assert market.do(Kind.REQUEST, 0, REQUESTER, job=2, amount=10**6) == Verdict.NO_PROVER
+
+
 def test_members_with_equal_asks_are_drawn_alike() -> None:
     market = Market()
     dice = [k * 2**62 // 30 + 1 for k in range(30)]
@@ -251,6 +263,8 @@ def test_copies_go_to_different_members_of_one_pool() -> None:
     assert len(low.holders(low.request())) == 1
     few = Market(Params(copies=4), members=2)
     assert len(few.holders(few.request())) == 2
+    poor = Market(Params(copies=3, fund_gwei=TOKEN))  # one bond is for all copies
+    assert len(poor.holders(poor.request())) == 3
 
 
 def test_who_has_a_copy_must_be_in_time_too() -> None:
@@ -355,6 +369,16 @@ def test_the_price_model_in_the_market() -> None:
     assert before - market.worth(REQUESTER) == pytest.approx(3_500_000 * 65 / 64.001, rel=1e-5)
 
 
+def test_samples_are_due_on_a_grid_whenever_requests_come() -> None:
+    """One every minute from the first request: at 0, 1, 2 and 3 min, though requests come every 90 s."""
+    market = Market(Params(pricing=1), members=1, asks=1)
+    for time, samples in ((0, 1), (90_000, 2), (179_999, 3), (180_000, 4), (62 * MINUTE, 63), (200 * MINUTE + 1, 123)):
+        market.request(time)
+        assert market.s.sampled[0] == samples
+    market.request(201 * MINUTE)
+    assert market.s.sampled[0] == 124
+
+
 def test_too_low_a_price_for_everybody() -> None:
     market = Market(Params(pricing=1, unit_gwei=10), members=2, asks=30)
     assert market.do(Kind.REQUEST, 0, REQUESTER, amount=10**6) == Verdict.NO_PROVER
@@ -368,16 +392,6 @@ def test_a_price_at_the_end_of_time_does_not_overflow() -> None:
 
 
 # --- the rest ---
-
-def test_samples_are_due_on_a_grid_whenever_requests_come() -> None:
-    """One every minute from the first request: at 0, 1, 2 and 3 min, though requests come every 90 s."""
-    market = Market(Params(pricing=1), members=1, asks=1)
-    for time, samples in ((0, 1), (90_000, 2), (179_999, 3), (180_000, 4), (62 * MINUTE, 63), (200 * MINUTE + 1, 123)):
-        market.request(time)
-        assert market.s.sampled[0] == samples
-    market.request(201 * MINUTE)
-    assert market.s.sampled[0] == 124
-
 
 
 def test_leaving() -> None:
