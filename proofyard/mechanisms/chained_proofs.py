@@ -11,8 +11,9 @@ Rules
     A full block is ASSIGNED at its commit to the proposer of height H + K, drawn when H was asked for, by lot in
     proportion to stake (STAKE, UNSTAKE). PROVE puts the proof in its hand (PROVEN); the block that carries it settles
     it. Who has not delivered when its own block begins (EXPIRE) is joined by anybody (OPEN); a proof of empty blocks
-    is free, so the proof of the full one is all that is ever missing. With no proof `patience_ms` later the chain has
-    halted and is restarted by hand: the block is LOST, its strand begins anew.
+    is free, so the proof of the full one is all that is ever missing. With no proof `patience_ms` later a chain that
+    has halted is restarted by hand: the block is LOST, its strand begins anew. One that has not goes on waiting, a
+    lap at a time.
 
 Units
     Money gwei, time ms.
@@ -94,7 +95,7 @@ class Params(NamedTuple):
     quint: int = 0  # switch: 1 = P counts the full block too, as the model has it
     block_ms: int = 3_000  # ms from the start of a height to its commit
     laps: int = 1  # laps the assigned prover has the job to itself
-    patience_ms: int = 600_000  # ms after that until a halted chain is restarted
+    patience_ms: int = 600_000  # ms after that until a chain that has halted is restarted
     proof_share: int = 0  # bips of a block's fees for whoever made the proof it carries
     epoch_blocks: int = 1_132  # E, blocks a set of validators stands for; K <= E + 1, or provers are not known in time
 
@@ -246,11 +247,29 @@ def prove(p: Params, s: State, e: Event) -> None:
 
 
 @spec
+def has_block_ahead(p: Params, s: State, job: int) -> bool:
+    """Say whether the next block of the strand of `job` is asked for."""
+    ahead = (s.height[job] - s.committed[0]) % p.strands
+    return bool(s.committed[0] + ahead < s.asked[0])
+
+
+@spec
+def is_halted(p: Params, s: State, job: int) -> bool:
+    """Say whether the chain waits for the proof of `job`: the next block is of its strand, and cannot begin."""
+    if s.committed[0] >= s.asked[0] or (s.height[job] - s.committed[0]) % p.strands != 0:
+        return False
+    return bool(s.built[s.sequence[s.committed[0]]] == 0)
+
+
+@spec
 def expire(p: Params, s: State, e: Event) -> None:
     """Let anybody prove what its prover has not; restart the strand by hand when nobody does."""
     b = s.book
     if b.phase[e.job] == Phase.ASSIGNED:
         open_to_all(b, e.job, e.time + p.patience_ms)
+        return
+    if has_block_ahead(p, s, e.job) and not is_halted(p, s, e.job):
+        open_to_all(b, e.job, e.time + max(p.patience_ms, p.strands * p.block_ms))
         return
     b.phase[e.job] = Phase.LOST
     strand = s.height[e.job] % p.strands
@@ -262,8 +281,7 @@ def expire(p: Params, s: State, e: Event) -> None:
 @spec
 def settle(p: Params, s: State, e: Event) -> None:
     """Keep a proof in hand while a block that will carry it is asked for; else it is settled without."""
-    ahead = (s.height[e.job] - s.committed[0]) % p.strands
-    if s.committed[0] + ahead < s.asked[0]:
+    if has_block_ahead(p, s, e.job):
         wait_longer(s, e.job, e.time, p.strands * p.block_ms)
         return
     s.bottom[s.height[e.job] % p.strands] = 0

@@ -228,6 +228,25 @@ def test_a_halted_chain_is_restarted_by_hand() -> None:
     assert c.s.carries[9] == 0
 
 
+def test_only_a_halted_chain_is_restarted() -> None:
+    """P = 2, laps of 9 s, a patience of one: height 3 and 6 are built empty, and 9 waits for the proof of 0."""
+    c = Chain(patience_ms=9 * S)
+    c.ask(12)
+    c.step(5)
+    c.ok(Kind.EXPIRE, job=0)
+    c.step(3)
+    c.now = int(c.b.deadline[0]) + 1
+    c.ok(Kind.EXPIRE, job=0)  # one empty block of two: nothing has halted
+    assert c.b.phase[0] == Phase.OPEN
+    c.step()
+    assert c.full()[6] is False
+    assert c.frozen()
+    c.now = int(c.b.deadline[0]) + 1
+    c.ok(Kind.EXPIRE, job=0)
+    assert c.b.phase[0] == Phase.LOST
+    assert not c.frozen()
+
+
 def test_refusals() -> None:
     c = Chain(stakes=(0, 0))
     assert c.do(Kind.REQUEST, actor=USERS, amount=FEES) == Verdict.NO_PROVER
