@@ -154,7 +154,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     b = s.book
     if e.detail < 0 or e.detail > MAX_GWEI:
         return Verdict.BAD_DETAIL
-    order_fee = min(MAX_GWEI, p.order_fee_gwei + mul_div(e.detail, p.order_fee_wei, WEI))
+    order_fee = p.order_fee_gwei + min(MAX_GWEI, mul_div(e.detail, p.order_fee_wei, WEI))
     if order_fee > e.amount:
         return Verdict.TOO_DEAR
     value = bips_of(e.amount - order_fee, p.ordering_bips)
@@ -210,7 +210,7 @@ def compute_bid(p: Params, s: State, job: int, actor: int, cheapest: int) -> int
         worth = worth - s.price[cheapest] if cheapest != NOBODY else 0
     if p.payer == ITSELF:
         worth = worth - s.price[actor] if s.capacity[actor] > 0 else 0
-    return min(bips_of(max(0, worth), p.standing_bips), s.stake[actor])
+    return min(mul_div(max(0, worth), p.standing_bips, BIPS), s.stake[actor])
 
 
 @spec
@@ -230,7 +230,7 @@ def auction(p: Params, s: State, job: int) -> None:
         amount = compute_bid(p, s, job, actor, cheapest)
         if amount > best:
             best, who = amount, actor
-    sold = best > 0 and best >= bips_of(s.value[job], p.reserve_bips)
+    sold = best > 0 and best >= mul_div(s.value[job], p.reserve_bips, BIPS)
     if not sold or who != NOBODY:
         give_back(s, job)
         s.leader[job] = 0
@@ -249,7 +249,7 @@ def lottery(p: Params, s: State, job: int, word: int) -> None:
         players += 1 if s.stake[actor] >= p.min_stake_gwei else 0
     for actor in range(len(s.stake)):
         total += compute_bid(p, s, job, actor, cheapest) // max(1, players)
-    if total == 0 or total < bips_of(s.value[job], p.reserve_bips):
+    if total == 0 or total < mul_div(s.value[job], p.reserve_bips, BIPS):
         s.leader[job] = 0
         return
     ticket = ticket_of(word, total) - s.bid[job]  # below 0 it is the ticket of a BID

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechanisms.sides import assert_same
+from mechanisms.sides import Both, assert_same
 
 from proofyard.core import FINAL, TRANSITIONS, BadInput, Event, Kind, Phase, Verdict, shape
 from proofyard.core.rule import Rule, with_params
@@ -124,6 +124,26 @@ def test_the_ordering_fee_is_a_base_and_a_multiple_of_the_size() -> None:
     assert market.b.reserve[0] - pool == 310
     assert (market.s.value[0], market.b.escrow[0]) == (300, 700)
     assert market.do(Kind.REQUEST, 0, USERS, 309, 100, job=5) == Verdict.TOO_DEAR
+
+
+def test_no_size_makes_the_ordering_fee_wrap_around() -> None:
+    """2^61 gas at 4 gwei are all that 63 bits hold; with a base of 10 the block is too dear, compiled as in Python."""
+    p = ASTRIA._replace(order_fee_wei=4 * 10**9)
+    both = Both(shared_sequencing, p, Market(p))
+    assert both(Event(Kind.REQUEST, 0, USERS, 0, 1_000, 2**61, 0)) == Verdict.TOO_DEAR
+
+
+def test_the_largest_standing_bid_is_the_deposit() -> None:
+    """Ten times a worth of 2^60 is more than 63 bits hold."""
+    p = PLAIN._replace(standing_bips=100_000, ordering_bips=10_000, pool=0, payer=ROLLUP)
+    market = Market(p, cash=DEPOSIT)
+    market.b.cash[USERS] = 2**60
+    market.total = shape.total_gwei(market.s)
+    both = Both(shared_sequencing, p, market)
+    assert both(Event(Kind.STAKE, 0, FIRST, 0, DEPOSIT, 0, 0)) == Verdict.OK
+    assert both(Event(Kind.REQUEST, 0, USERS, 0, 2**60, 0, 0)) == Verdict.OK
+    assert both(Event(Kind.CLOSE, 1_001, USERS, 0, 0, 0, 0)) == Verdict.OK
+    assert (market.s.leader[0], market.s.spent[FIRST]) == (FIRST + 1, DEPOSIT)
 
 
 def test_turns_go_round_and_skip_who_has_too_little() -> None:
