@@ -1,5 +1,1 @@
-"""The compiled engine. Importing it sets up the cache before anything is compiled."""
-
-from proofyard.engine import cache
-
-__all__ = ["cache"]
+"""The compiled engine: loops that know no rule, and rules bound to them."""

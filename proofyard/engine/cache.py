@@ -8,13 +8,12 @@ import re
 import shutil
 import sys
 import time
-import uuid
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import proofyard
-from proofyard.tools.cache import digest, digest_files, root
+from proofyard.tools.cache import digest, digest_files, replace_file, root
 from proofyard.tools.machine import processor
 
 OURS = re.compile(r"(numba-)?[0-9a-f]{16}-\d")  # names of folders of compiled code
@@ -50,10 +49,8 @@ def read(name: str) -> bytes | None:
 
 
 def write(name: str, content: bytes) -> None:
-    """Keep `content` under `name`: whole or not at all, whoever else writes."""
-    draft = folder() / f"{name}.{uuid.uuid4().hex}.tmp"
-    draft.write_bytes(content)
-    draft.replace(folder() / name)
+    """Keep `content` under `name` in that folder."""
+    replace_file(folder() / name, content)
 
 
 def _remove_old(current: Path) -> None:

@@ -14,9 +14,10 @@ from proofyard import scenario as scenarios
 from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.engine.cast import cast_of
+from proofyard.engine.measure import GWEI_DECIMALS
 from proofyard.engine.requests import trace_of
 from proofyard.engine.result import Run
-from proofyard.engine.simulate import GWEI_DECIMALS, Simulation
+from proofyard.engine.simulate import Simulation
 from proofyard.engine.world import gains, rule_of
 from proofyard.env import actions, played
 from proofyard.env.actions import Floats

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,14 @@ def digest(*parts: str | bytes) -> str:
 def digest_files(paths: Iterable[Path]) -> str:
     """Hash names and contents of files to 16 hexadecimal digits; their folder doesn't count."""
     return digest(*(part for path in sorted(paths) for part in (path.name, path.read_bytes())))
+
+
+def replace_file(place: Path, content: bytes) -> None:
+    """Write a file: whole or not at all, whoever else writes it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}.tmp")
+    draft.write_bytes(content)
+    draft.replace(place)
 
 
 def kept(name: str, make: Callable[[Path], None], *, mib: int = 0) -> Path:

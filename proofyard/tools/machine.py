@@ -5,7 +5,6 @@
 Numba takes half a second to import and to make ready, compiled or not; an object file is loaded in two milliseconds.
 """
 
-import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from llvmlite import binding  # pyright: ignore[reportAttributeAccessIssue]
 
-from proofyard.tools.cache import digest
+from proofyard.tools.cache import digest, replace_file
 
 Made = Callable[[], tuple[str, bytes]]  # compiles: a symbol and the object file it is in
 _engines: list[Any] = []  # they own the code
@@ -73,9 +72,6 @@ def _read(place: Path) -> tuple[str, bytes] | None:
 
 
 def _keep(place: Path, symbol: str, code: bytes) -> tuple[str, bytes]:
-    """Keep code: whole or not at all, whoever else writes."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}.tmp")
-    draft.write_bytes(f"{symbol} {digest(symbol, code)}\n".encode("ascii") + code)
-    draft.replace(place)
+    """Keep code with its checksum."""
+    replace_file(place, f"{symbol} {digest(symbol, code)}\n".encode("ascii") + code)
     return symbol, code
