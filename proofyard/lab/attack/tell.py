@@ -155,7 +155,7 @@ def in_words(finds: Sequence[Find]) -> str:
         return f"None of the {len(finds)} attacks tried pays: no interval lies above zero.{grief}"
     best = max(paying, key=lambda find: find.gain)
     more = f"{len(paying)} of {len(finds)} attacks pay. " if len(finds) > 1 else ""
-    paid = f"{best.payer} pays most of it" if best.payer != "nobody" else "no group of the others loses by it"
+    paid = f"most of it is paid by {best.payer}" if best.payer != "nobody" else "no group of the others loses by it"
     if thrifty(best):
         paid = "most of it is work that it no longer does"
     return f"{more}{best.target} {best.attack.about} and gains {table.tokens(best.gain)} tokens a run; {paid}.{grief}"
@@ -234,7 +234,7 @@ def _curve(find: Find) -> Figure:
         tooltip=["x:Q", "gain:Q"],
     )
     drawn = alt.layer(chart.mark_line(opacity=0.5), chart.mark_point(filled=True, size=60, opacity=1))
-    return Figure(f"{find.attack.name}: gain by {key}", "As the search saw it, on its few seeds.", drawn)
+    return Figure(f"{find.attack.name}: gain for each “{key}”", "As the search saw it, on its few seeds.", drawn)
 
 
 def write(finds: Sequence[Find], folder: Path) -> dict[str, Path]:

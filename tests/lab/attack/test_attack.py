@@ -168,7 +168,7 @@ def test_page_and_json_of_attacks(tmp_path: Path) -> None:
     long = tell.finds_table([replace(find, values={"high": 12.345, "share": 0.16872, "price": 0.36291})], 80)
     assert Console(width=200).measure(long).minimum <= 80  # a parameter a line, or its last column is cut
     page = tell.page("a pair", [find], "")
-    assert "ring_2: gain by high" in page
+    assert "ring_2: gain for each “high”" in page
     assert tell.in_words([find]).startswith("cheap agrees with another that one bids")
 
 
