@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from engine.worlds import prover, scenario
 
-from proofyard.core import BadInput, Kind, Phase, mul_div, shape
+from proofyard.core import BadInput, Fault, Kind, Phase, mul_div, shape
 from proofyard.engine.simulate import Simulation, replay, simulate
 from proofyard.engine.world import rule_of
+from proofyard.mechanisms import race
 
 POOL = "operator_pool(slash_bips = 0, flat_gwei = 500_000_000)"
 STAKED = {"stake": "100", "capacity": 1}
@@ -24,6 +25,15 @@ def test_one_prover_proves_every_job_in_its_time() -> None:
     assert run.provers.income_gwei[0] == 10 * 10**9
     assert run.provers.cost_gwei[0] == mul_div(300_000, 10**9, 3_600_000)  # 1 usd an hour, 1 usd a token
     assert run.money_difference_gwei == 0
+
+
+def test_a_rule_that_raises_once_ends_the_run(tmp_path: Path) -> None:
+    """What answered nothing must not count as refused: results would look whole."""
+    text = Path(race.__file__).read_text(encoding="utf-8")
+    path = tmp_path / "raising.py"
+    path.write_text(text.replace("    b = s.book\n    verdict", "    b = s.book\n    assert e.job != 3\n    verdict"))
+    with pytest.raises(Fault, match="the rule raised an exception; proofyard check says where"):
+        simulate(scenario(mechanism=str(path)))
 
 
 def test_the_fastest_wins_and_the_others_stop_or_run_on() -> None:
