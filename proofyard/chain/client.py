@@ -154,9 +154,14 @@ class Client:
         """Free own stake that has waited."""
         return self.do("Vault", "exit", name=name)
 
-    def delegate(self, operator: str, gwei: int, *, name: str = "") -> Receipt:
-        """Delegate free money."""
-        return self.do("Vault", "delegate", operator, gwei, name=name)
+    def delegate(
+        self, operator: str, gwei: int, *, most: int | None = None, bearer: Bearer | None = None, name: str = ""
+    ) -> Receipt:
+        """Delegate free money on terms: the most commission (bips) and who bears slashes; those of now by default."""
+        terms = self.pool(operator)
+        worst = max(terms["commission"], terms["nextCommission"] if terms["nextFrom"] else 0)
+        seen = worst if most is None else most, int(terms["bearer"] if bearer is None else bearer)
+        return self.do("Vault", "delegate", operator, gwei, *seen, name=name)
 
     def undelegate(self, operator: str, shares: int, *, name: str = "") -> Receipt:
         """Queue shares; `collect` when they have waited."""

@@ -125,10 +125,16 @@ contract Vault is Balances {
 
     // Delegators.
 
-    /// @notice Delegate `amount` gwei of the free balance to `operator`.
-    function delegate(address operator, uint64 amount) external whenOpen {
+    /// @notice Delegate `amount` gwei of the free balance to `operator`, on terms that were seen: an operator to whom
+    ///         nobody delegates yet can change its own at once, also just before this is mined.
+    /// @param most bips of each reward that the commission, also one that is announced, may be
+    /// @param bearer who bears slashes
+    function delegate(address operator, uint64 amount, uint16 most, Bearer bearer) external whenOpen {
         if (amount == 0) revert BadAmount();
         Pool storage p = _pools[operator];
+        _renew(p);
+        if (p.commission > most || (p.nextFrom != 0 && p.nextCommission > most)) revert BadTerms();
+        if (p.bearer != bearer) revert BadTerms();
         Delegation storage d = _keepUp(p, operator);
         uint256 shares = Math.mulDiv(amount, uint256(p.shares) + VIRTUAL, uint256(p.delegated) + 1);
         if (shares == 0) revert BadAmount();

@@ -212,7 +212,7 @@ contract AttacksTest is Base {
         vm.prank(prover);
         vault.stake(own);
         vm.prank(delegator);
-        vault.delegate(prover, delegated);
+        vault.delegate(prover, delegated, 0, Vault.Bearer.EVERYONE);
         uint256 before = uint256(free(prover)) + own + free(requester);
         (Signed.Order memory o,) = assigned(1, 0, 0, own + delegated);
         vm.warp(block.timestamp + 3_601);

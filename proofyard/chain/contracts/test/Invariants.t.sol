@@ -55,8 +55,9 @@ contract Hand is Base {
     }
 
     function delegate(uint8 who, uint8 to, uint64 amount) external {
+        Vault.Bearer bearer = vault.poolOf(pick(to)).bearer;
         vm.prank(pick(who));
-        try vault.delegate(pick(to), amount % WEALTH) {} catch {}
+        try vault.delegate(pick(to), amount % WEALTH, 10_000, bearer) {} catch {}
     }
 
     function undelegate(uint8 who, uint8 from, uint96 part) external {

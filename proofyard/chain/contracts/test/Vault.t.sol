@@ -15,7 +15,7 @@ contract VaultTest is Base {
         }
         if (delegated > 0) {
             vm.prank(delegator);
-            vault.delegate(prover, delegated);
+            vault.delegate(prover, delegated, 1_000, bearer);
         }
     }
 
@@ -52,10 +52,34 @@ contract VaultTest is Base {
         equal(pool(prover).commission, 9_000, "now");
     }
 
+    /// An operator changes its terms just before somebody who saw the old ones delegates.
+    function test_nobody_delegates_on_terms_it_has_not_seen() public {
+        stakeAndDelegate(TOKENS, 0, Vault.Bearer.OPERATOR);
+        vm.prank(prover);
+        vault.setTerms(1_001, Vault.Bearer.OPERATOR);
+        vm.prank(delegator);
+        vm.expectRevert(Vault.BadTerms.selector);
+        vault.delegate(prover, 1, 1_000, Vault.Bearer.OPERATOR);
+        vm.prank(prover);
+        vault.setTerms(1_000, Vault.Bearer.EVERYONE);
+        vm.prank(delegator);
+        vm.expectRevert(Vault.BadTerms.selector);
+        vault.delegate(prover, 1, 1_000, Vault.Bearer.OPERATOR);
+        vm.prank(delegator);
+        vault.delegate(prover, 1, 1_000, Vault.Bearer.EVERYONE);
+        vm.prank(prover);
+        vault.setTerms(2_000, Vault.Bearer.EVERYONE); // announced, from when the first could have left
+        vm.prank(requester);
+        vm.expectRevert(Vault.BadTerms.selector);
+        vault.delegate(prover, 1, 1_000, Vault.Bearer.EVERYONE);
+        vm.prank(requester);
+        vault.delegate(prover, 1, 2_000, Vault.Bearer.EVERYONE);
+    }
+
     function test_tokens_sent_to_the_vault_are_nobodys() public {
         token.mint(address(vault), 1e27);
         vm.prank(delegator);
-        vault.delegate(prover, 10);
+        vault.delegate(prover, 10, 10_000, Vault.Bearer.EVERYONE);
         equal(vault.delegatedBy(prover, delegator), 10, "the worth of shares does not move");
     }
 
@@ -64,11 +88,11 @@ contract VaultTest is Base {
         gift = uint64(gift % (100 * TOKENS));
         amount = uint64(amount % (100 * TOKENS)) + 1_000_000;
         vm.prank(requester);
-        vault.delegate(prover, 1);
+        vault.delegate(prover, 1, 10_000, Vault.Bearer.EVERYONE);
         vault.transfer(requester, address(this), gift);
         vault.reward(prover, gift);
         vm.prank(delegator);
-        try vault.delegate(prover, amount) {
+        try vault.delegate(prover, amount, 10_000, Vault.Bearer.EVERYONE) {
             uint256 got = vault.delegatedBy(prover, delegator);
             require(got <= amount, "rounds against the mover");
             uint256 attacker = vault.delegatedBy(prover, requester);
@@ -98,11 +122,11 @@ contract VaultTest is Base {
         one = one % WEALTH + 1;
         two = two % WEALTH + 1;
         vm.prank(delegator);
-        vault.delegate(prover, one);
+        vault.delegate(prover, one, 10_000, Vault.Bearer.EVERYONE);
         vault.transfer(requester, address(this), gift % (WEALTH / 2));
         vault.reward(prover, gift % (WEALTH / 2));
         vm.prank(requester);
-        try vault.delegate(prover, uint64(two % (WEALTH / 2)) + 1) {} catch {}
+        try vault.delegate(prover, uint64(two % (WEALTH / 2)) + 1, 10_000, Vault.Bearer.EVERYONE) {} catch {}
         uint256 sum = uint256(vault.delegatedBy(prover, delegator)) + vault.delegatedBy(prover, requester);
         require(sum <= pool(prover).delegated, "no more than there is");
     }
@@ -118,7 +142,7 @@ contract VaultTest is Base {
         uint64 others = vault.delegatedBy(prover, delegator);
         amount = amount % (WEALTH / 2) + 1;
         vm.prank(requester);
-        try vault.delegate(prover, amount) {} catch { return; } // too small to be counted
+        try vault.delegate(prover, amount, 10_000, Vault.Bearer.EVERYONE) {} catch { return; } // too small to be counted
         require(vault.delegatedBy(prover, requester) <= amount, "in: no more than was paid");
         require(vault.delegatedBy(prover, delegator) >= others, "the others lose nothing by it");
         (uint96 shares,,) = vault.delegations(prover, requester);
@@ -138,10 +162,10 @@ contract VaultTest is Base {
         each = each % TOKENS + 1;
         amount = amount % WEALTH + 1;
         vm.prank(delegator);
-        vault.delegate(prover, 7); // stays, through all of it
+        vault.delegate(prover, 7, 10_000, Vault.Bearer.EVERYONE); // stays, through all of it
         for (uint256 k = 0; k < rounds % 16; ++k) ruin(each);
         vm.prank(delegator);
-        vault.delegate(prover, amount - (amount > 7 ? 7 : 0));
+        vault.delegate(prover, amount - (amount > 7 ? 7 : 0), 10_000, Vault.Bearer.EVERYONE);
         uint64 worth = vault.delegatedBy(prover, delegator);
         require(worth + 9 >= amount, "the ruin of others costs nothing who comes later");
         (uint96 shares,,) = vault.delegations(prover, delegator);
@@ -157,7 +181,7 @@ contract VaultTest is Base {
     /// @dev A friend's stake is locked, then on its way out, then slashed, with all the rest there is.
     function ruin(uint64 amount) private {
         vm.prank(requester);
-        vault.delegate(prover, amount);
+        vault.delegate(prover, amount, 10_000, Vault.Bearer.EVERYONE);
         vault.lock(prover, vault.unbound(prover));
         (uint96 shares,,) = vault.delegations(prover, requester);
         vm.prank(requester);
@@ -185,7 +209,7 @@ contract VaultTest is Base {
         vault.setPaused(true);
         vm.prank(delegator);
         vm.expectRevert(Balances.IsPaused.selector);
-        vault.delegate(prover, 1);
+        vault.delegate(prover, 1, 10_000, Vault.Bearer.EVERYONE);
         vm.prank(prover);
         vault.unstake(10);
         vm.prank(delegator);
