@@ -105,7 +105,7 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
     for name, value in {"seed": work.seed, "jobs": jobs, "listed": jobs, "horizon": FOREVER, "provers": count}.items():
         registers[name] = value
     provers = layout.rows(layout.PROVER, count)
-    provers["setup"] = given.mean
+    provers["setup"], provers["slot"], provers["capacity"] = given.mean, given.off[:-1], given.cap
     provers["online_at_start"], provers["helper"] = 1, -1
     empty = np.zeros(0, np.int64)
     fields: dict[str, Any] = dict.fromkeys(layout.World._fields, empty) | {
@@ -118,7 +118,6 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
         "difficulty": np.full(1, ONE),
         "max_fee": np.full(1, REWARD),
         "requester": np.full(1, count),
-        "first_slot": given.off,
         "slots": np.zeros(given.off[-1], np.int64),
         "noise": given.table.copy(),
         "row": np.zeros(1, np.int64),

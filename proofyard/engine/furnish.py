@@ -28,7 +28,6 @@ def furnish(
     """Fill the engine's arrays for one run. Raises BadInput."""
     jobs = len(requests.arrive)
     provers, flips = _provers(scenario, cast, seed)
-    first_slot = np.concatenate(([0], np.cumsum(cast.capacity)))
     minds = minds_of(cast)
     provers["mind"] = minds.row
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
@@ -44,6 +43,7 @@ def furnish(
         choice=getattr(state, "choice", np.zeros(0, np.int64)),
         called=np.zeros(jobs if hasattr(state, "ballot") else 0, np.int64),
         vote_at=np.zeros(cast.count if hasattr(state, "ballot") else 0, np.int64),
+        vote_delay=_vote_delay(cast) if hasattr(state, "ballot") else np.zeros(0, np.int64),
         registers=_registers(scenario, cast, requests, seed, measured),
         provers=provers,
         jobs=np.zeros(jobs, layout.JOB),
@@ -52,13 +52,13 @@ def furnish(
         difficulty=requests.difficulty,
         max_fee=requests.max_fee,
         requester=requests.requester,
-        first_slot=first_slot,
-        slots=np.zeros(int(first_slot[-1]), np.int64),
+        slots=np.zeros(int(cast.capacity.sum()), np.int64),
         toggles=flips,
         noise=np.concatenate(noise),
         measured=_measured(cast, measured),
         row=requests.row,
         racers=np.flatnonzero(racing),
+        twin=cast.twin if np.any(cast.twin >= 0) else np.zeros(0, np.int64),
         stake=getattr(state, "stake", np.zeros(0, np.int64)),
         minds=minds.words,
         place=minds.place,
@@ -116,6 +116,11 @@ def minds_of(cast: Cast) -> Minds:
     )  # fmt: skip
 
 
+def _vote_delay(cast: Cast) -> Ints:
+    """Return how long each prover's votes take on average, ms."""
+    return np.array([g.vote_delay for g in cast.classes], np.int64)[cast.group]
+
+
 def _held(scenario: Scenario, cast: Cast) -> Ints:
     """Say for how long each prover's proofs are held up, ms, by who favours another class; empty: by nobody."""
     favoured = cast.favoured(scenario.market)
@@ -157,6 +162,7 @@ def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], I
     rows["model"] = cast.group
     rows["online_at_start"] = 1
     rows["helper"] = -1
+    rows["slot"], rows["capacity"] = np.cumsum(cast.capacity) - cast.capacity, cast.capacity
     compiled = np.array([does.compiled for does in cast.policies])
     decides = np.array([sum(1 << moment for moment in does.moments) for does in cast.policies])
     rows["special"], rows["decides"] = compiled[cast.mind], decides[cast.mind]
@@ -185,8 +191,7 @@ def _fill_class(scenario: Scenario, cast: Cast, rows: NDArray[Any], mine: Ints, 
         rows["pace"][mine] = (model.ps_per_unit << 32) // 10**9  # ms per unit, times 2**32
         rows["crash_ppm"][mine] = model.crash_ppm
     rows["special"][mine] |= rows["crash_ppm"][mine] > 0
-    rows["rate"][mine], rows["twin"][mine] = np.round(cast.rate[mine]), cast.twin[mine]
-    rows["vote_delay"][mine] = group.vote_delay
+    rows["rate"][mine] = np.round(cast.rate[mine])
     rows["skips"][mine] = group.hopeless == "skip"
     if group.outsource is not None:
         helpers = _helpers(cast, group.outsource, f"provers[{k}].outsource.to")

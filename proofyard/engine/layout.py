@@ -26,7 +26,8 @@ _FIELDS = (
     "special",  # 1: it may be off line, gone, crash, or have a mind of its own; see the second line
     "free_at",  # ticks, when its first slot is free
     "busy",  # ticks of work done
-    "advance",  # gwei, paid for jobs that were not final yet
+    "slot",  # the first of its slots in `slots`
+    "capacity",  # how many it has
     "first_toggle",  # its row in `toggles`: [first, last)
     "last_toggle",
     "online_at_start",
@@ -35,7 +36,6 @@ _FIELDS = (
     "mind",  # its row in `minds`
     "decides",  # about which moments, bit by bit; that of ACCEPT goes once the rule has refused a DECLINE
     "rate",  # gwei per hour of work
-    "twin",  # who hands in what it finishes too late, -1 itself
     "wasted",  # ticks of work not paid
     "missed",  # assigned jobs it did not prove in time
     "skips",  # 1: does not begin an assigned job it cannot finish in time
@@ -43,7 +43,7 @@ _FIELDS = (
     "helpers",  # how many from there on
     "helper_delay",  # ticks to set a bought proof up
     "helper_price",  # gwei per bought proof
-    "vote_delay",  # ticks its votes take on average
+    "advance",  # gwei, paid for jobs that were not final yet
 )
 PROVER = np.dtype({"names": _FIELDS, "formats": [np.int64] * len(_FIELDS), "itemsize": 3 * LINE})
 JOB = np.dtype(
@@ -108,6 +108,7 @@ class World(NamedTuple):
     choice: Words  # per job: what an honest member votes for, 0 nothing
     called: Words  # per job: the last ballot whose votes were cast; empty where nobody votes
     vote_at: Words  # per prover: when its vote arrives, -1 never; likewise
+    vote_delay: Words  # per prover: ticks its votes take on average; likewise
     registers: Annotated[Rows, REGISTERS]  # one row
     provers: Annotated[Rows, PROVER]
     jobs: Annotated[Rows, JOB]
@@ -116,13 +117,13 @@ class World(NamedTuple):
     difficulty: Words  # Q16, per job or one
     max_fee: Words  # gwei, per job or one
     requester: Words  # actor, per job or one
-    first_slot: Words  # per prover, and one more: where its slots begin
     slots: Words  # when each slot is free
     toggles: Words  # when provers go on or off line
     noise: Words  # Q16, 1024 quantiles per model
     measured: Words  # rows x models, ms; -1 crash, 0 absent; empty: the fitted models are used
     row: Words  # per job: its row in `measured`
     racers: Words  # provers that work on jobs open to all
+    twin: Words  # per prover: who hands in what it finishes too late, -1 itself; empty: itself
     stake: Words  # own stake of each actor, or empty
     minds: Words  # per policy of a prover: address of its function, address of its context
     place: Words  # per prover: its number within its class, and the size of that; empty where nobody has a mind

@@ -200,7 +200,7 @@ def _provers(st: Stage, people: Population, samples: Sampler) -> Provers:
 
     return Provers(
         group=st.cast.group,
-        capacity=np.diff(st.world.first_slot),
+        capacity=rows["capacity"].copy(),
         wins=np.bincount(_winners(st), minlength=count),
         missed=rows["missed"].copy(),
         income_gwei=st.income(),

@@ -41,7 +41,7 @@ def asked(w: World, p: Any, moment: int, prover: int, job: int, ready: int, work
     v[_MOMENT], v[_NOW], v[_ACTOR], v[_WORD] = moment, r.now, prover, dice.word_of(die)
     v[_CASH] = w.book.cash[prover]
     v[_STAKE] = w.stake[prover] if len(w.stake) > 0 else 0
-    v[_CAPACITY] = w.first_slot[prover + 1] - w.first_slot[prover]
+    v[_CAPACITY] = p.capacity
     v[_PLACE], v[_PEERS] = w.place[2 * prover], w.place[2 * prover + 1]
     v[_ASK] = w.ask[prover]
     v[_JOB], v[_SIZE], v[_CEILING] = job, w.size[job & r.size_mask], w.max_fee[job & r.fee_mask]

@@ -25,8 +25,8 @@ def race(w: World, now: int, job: int) -> None:
     deadline = w.book.deadline[job]
     best, who, best_work, soonest = queue.NEVER, -1, 0, queue.NEVER
     if j.worker >= 0 and j.finish >= now and j.finish < queue.NEVER:
-        twin = w.provers[j.worker].twin  # what it made under this name it hands in under its other one
-        j.worker = twin if twin >= 0 else j.worker
+        if len(w.twin) > 0 and w.twin[j.worker] >= 0:
+            j.worker = w.twin[j.worker]  # what it made under one name it hands in under its other one
         best, who, best_work = j.finish, j.worker, j.work  # still at it, or done and holding it back
     elif j.worker >= 0 and r.every_proof == 0:
         w.provers[j.worker].wasted += j.work
@@ -46,7 +46,7 @@ def race(w: World, now: int, job: int) -> None:
         end = when_online(w, p, now, time)
         if end >= queue.NEVER:
             continue
-        slot, second = first_slot(w, i)
+        slot, second = first_slot(w, p)
         occupy(w, p, slot, second, end)
         p.busy += time
         p.wasted += time
@@ -110,7 +110,7 @@ def _stop_losers(w: World, now: int, winner: int, end: int) -> None:
         if i == winner or w.ends[i] <= end:
             w.ends[i] = 0
             continue
-        for slot in range(w.first_slot[i], w.first_slot[i + 1]):
+        for slot in range(p.slot, p.slot + p.capacity):
             if w.slots[slot] == w.ends[i]:
                 saved = w.ends[i] - max(end, now)
                 p.busy -= saved

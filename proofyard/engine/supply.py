@@ -166,6 +166,7 @@ def drop(st: Stage, alarm: Alarm, now: int, provers: Ints) -> None:
     for job in lost.tolist():
         alarm(job, int(st.state.book.deadline[job]) + 1 if phase[job] == Phase.ASSIGNED else now)
     for prover in provers.tolist():
-        slots = world.slots[world.first_slot[prover] : world.first_slot[prover + 1]]
+        first = int(rows["slot"][prover])
+        slots = world.slots[first : first + int(rows["capacity"][prover])]
         np.minimum(slots, now, out=slots)
         rows["free_at"][prover] = min(int(rows["free_at"][prover]), now)

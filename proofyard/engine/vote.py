@@ -28,6 +28,6 @@ def call_ballot(w: World, now: int, job: int) -> None:
             continue
         if silent(w, p, k, job):
             continue
-        arrives = now + p.vote_delay // 2 + ((p.vote_delay * dice.column_of(die)) >> 10)
+        arrives = now + w.vote_delay[k] // 2 + ((w.vote_delay[k] * dice.column_of(die)) >> 10)
         w.vote_at[k] = arrives
         r.heap_size = queue.push(w.heap, r.heap_size, arrives, queue.pack(queue.VOTE, job, k), r.salt)

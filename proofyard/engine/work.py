@@ -74,11 +74,11 @@ def is_online(w: World, p: Any, now: int) -> bool:
 
 
 @inlined
-def first_slot(w: World, prover: int) -> tuple[int, int]:
-    """Index of the slot of `prover` that is free first, and when the next one is."""
-    best = w.first_slot[prover]
+def first_slot(w: World, p: Any) -> tuple[int, int]:
+    """Index of the slot of `p` that is free first (at `free_at`), and when the next one is."""
+    best = p.slot
     first, second = w.slots[best], queue.NEVER
-    for k in range(best + 1, w.first_slot[prover + 1]):
+    for k in range(best + 1, best + p.capacity):
         free = w.slots[k]
         earlier = free < first
         second = first if earlier else min(second, free)
@@ -137,9 +137,9 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     if work == 0:
         alarm(w, job, deadline + 1)
         return
-    slot, second = first_slot(w, prover)
+    slot, second = first_slot(w, p)
     time = abs(work)
-    end = when_online(w, p, max(now, w.slots[slot]), time)
+    end = when_online(w, p, max(now, p.free_at), time)
     hand_in = end
     if decides(p, ACCEPT | SUBMIT):
         hand_in = _decide(w, now, job, prover, end, time)
@@ -198,8 +198,8 @@ def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
             continue
         h = w.provers[k]
         work = work_of(w, h, job, dice.job_die(r.seed, job, dice.WORK))
-        slot, second = first_slot(w, k)
-        end = when_online(w, h, max(now + p.helper_delay, w.slots[slot]), work) if work > 0 else queue.NEVER
+        slot, second = first_slot(w, h)
+        end = when_online(w, h, max(now + p.helper_delay, h.free_at), work) if work > 0 else queue.NEVER
         if end <= deadline:
             occupy(w, h, slot, second, end)
             h.busy += work
