@@ -105,7 +105,8 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
     for name, value in {"seed": work.seed, "jobs": jobs, "listed": jobs, "horizon": FOREVER, "provers": count}.items():
         registers[name] = value
     provers = layout.rows(layout.PROVER, count)
-    provers["setup"], provers["slot"], provers["capacity"] = given.mean, given.off[:-1], given.cap
+    slots, provers["slot"], registers["slots_each"] = layout.slots_for(given.cap)
+    provers["setup"], provers["capacity"] = given.mean, given.cap
     provers["online_at_start"], provers["helper"] = 1, -1
     empty = np.zeros(0, np.int64)
     fields: dict[str, Any] = dict.fromkeys(layout.World._fields, empty) | {
@@ -118,7 +119,8 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
         "difficulty": np.full(1, ONE),
         "max_fee": np.full(1, REWARD),
         "requester": np.full(1, count),
-        "slots": np.zeros(given.off[-1], np.int64),
+        "slots": slots,
+        "stake": getattr(state, "stake", empty),
         "noise": given.table.copy(),
         "row": np.zeros(1, np.int64),
         "racers": np.arange(count) if work.kind == "race" else empty,

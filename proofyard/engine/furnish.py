@@ -28,6 +28,7 @@ def furnish(
     """Fill the engine's arrays for one run. Raises BadInput."""
     jobs = len(requests.arrive)
     provers, flips = _provers(scenario, cast, seed)
+    slots, provers["slot"], slots_each = layout.slots_for(cast.capacity)
     minds = minds_of(cast)
     provers["mind"] = minds.row
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
@@ -52,7 +53,7 @@ def furnish(
         difficulty=requests.difficulty,
         max_fee=requests.max_fee,
         requester=requests.requester,
-        slots=np.zeros(int(cast.capacity.sum()), np.int64),
+        slots=slots,
         toggles=flips,
         noise=np.concatenate(noise),
         measured=_measured(cast, measured),
@@ -75,6 +76,7 @@ def furnish(
         counts=np.zeros(len(Kind) * layout.VERDICTS, np.int64),
         slashes=np.zeros(1 + 3 * SLASH_LOG, np.int64),
     )
+    world.registers[0]["slots_each"] = slots_each
     world.registers[0]["linked"] = hasattr(state, "woken") or hasattr(state, "ballot")
     _start_queue(scenario, world)
     return world
@@ -162,7 +164,7 @@ def _provers(scenario: Scenario, cast: Cast, seed: int) -> tuple[NDArray[Any], I
     rows["model"] = cast.group
     rows["online_at_start"] = 1
     rows["helper"] = -1
-    rows["slot"], rows["capacity"] = np.cumsum(cast.capacity) - cast.capacity, cast.capacity
+    rows["capacity"] = cast.capacity
     compiled = np.array([does.compiled for does in cast.policies])
     decides = np.array([sum(1 << moment for moment in does.moments) for does in cast.policies])
     rows["special"], rows["decides"] = compiled[cast.mind], decides[cast.mind]

@@ -20,6 +20,7 @@ from proofyard.engine.layout import (
     VERDICTS,
     World,
     call,
+    prefetch,
 )
 from proofyard.engine.mind import ACCEPT, asked
 from proofyard.engine.race import race
@@ -76,6 +77,7 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
     r.now = first
     key = w.heap[1]
     r.heap_size = queue.pop(w.heap, r.heap_size, r.salt)
+    _fetch(w, w.heap[1])
     what, job, prover = queue.what_of(key), queue.job_of(key), queue.prover_of(key)
     if what == queue.FINISH:
         phase = w.book.phase[job]
@@ -95,6 +97,14 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
     else:
         kind, stale = integer(Kind.VOTE), w.vote_at[prover] != first
     return integer(_STALE) if stale else kind, job, prover
+
+
+@inlined
+def _fetch(w: World, key: int) -> None:
+    """Have from memory what the next event needs: it was queued so long ago that this has left the cache."""
+    prefetch(w.jobs, queue.job_of(key))
+    if len(w.stake) > 0:
+        prefetch(w.stake, queue.prover_of(key))
 
 
 @inlined

@@ -88,6 +88,7 @@ REGISTERS = np.dtype(
         ("row_mask", np.int64),
         ("models", np.int64),
         ("provers", np.int64),
+        ("slots_each", np.int64),  # `slot` is so often the prover's number, known before its row is; 0: it is not
         ("parts", np.int64),  # of which a proof may cover the first ones only, 0: it covers all
         ("stuck", np.int64),  # jobs whose due timer was refused: a fault of the rule
     ],
@@ -148,6 +149,20 @@ def rows(record: np.dtype[Any], count: int) -> Rows:
     return room[start : start + count * record.itemsize].view(record)
 
 
+def slots_for(capacity: Words) -> tuple[Words, Words, int]:
+    """Make slots for provers of these capacities, all free; return them, the first of each prover, and `slots_each`.
+
+    Provers alike get as many each, so that compiled code finds a slot without the prover's row: it takes both from
+    memory at once.
+    """
+    each, count = int(capacity.max()), len(capacity)
+    if each * count <= 2 * int(capacity.sum()):
+        room = np.zeros(each * count + LINE // 8, np.int64)
+        start = -room.ctypes.data % LINE // 8
+        return room[start : start + each * count], np.arange(count) * each, each
+    return np.zeros(int(capacity.sum()), np.int64), np.cumsum(capacity) - capacity, 0
+
+
 def queue_of(events: int) -> Words:
     """Make an empty event queue of that size; the four events below another one share a line of the cache."""
     room = np.zeros(2 * events + LINE // 4, np.int64)
@@ -166,6 +181,11 @@ def words_of(value: tuple[Any, ...]) -> list[int]:
         else:
             words.append(int(part))
     return words
+
+
+def prefetch(cells: Rows | Words, index: int) -> None:
+    """Let compiled code fetch a row or a word from memory that is needed soon; out of bounds it does nothing."""
+    raise TypeError(f"only compiled code fetches {index} of {cells}")
 
 
 def call(function: int, context: int, cells: Words) -> int:

@@ -23,7 +23,7 @@ from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, inf
 from numba.extending import intrinsic, lower_builtin
 
 from proofyard.core.book import Ints
-from proofyard.engine.layout import call
+from proofyard.engine.layout import call, prefetch
 
 _WORD = ir.IntType(64)
 _POINTER = _WORD.as_pointer()
@@ -209,9 +209,9 @@ def _set_cell(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @lower_builtin(operator.getitem, Table, types.Integer)
 def _get_row(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    span = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
-    width = sig.return_type.width
-    return _at(builder, span.data, builder.mul(args[1], ir.Constant(_WORD, width)))
+    table = sig.args[0]
+    span = cgutils.create_struct_proxy(table)(context, builder, args[0])
+    return _at(builder, span.data, builder.mul(args[1], ir.Constant(_WORD, table.record.width)))
 
 
 @lower_builtin(len, Cells)
@@ -242,6 +242,27 @@ def cells_at(typingctx: Any, address: Any, size: Any) -> Any:
         return span._getvalue()  # noqa: SLF001
 
     return CELLS(types.int64, types.int64), codegen
+
+
+@infer_global(prefetch)
+class _Prefetch(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002
+        """Take a table or cells, and where."""
+        return signature(types.void, args[0], types.int64)
+
+
+@lower_builtin(prefetch, Table, types.Integer)
+@lower_builtin(prefetch, Cells, types.Integer)
+def _lower_prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    span = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
+    width = sig.args[0].record.width if isinstance(sig.args[0], Table) else 1
+    row = _at(builder, span.data, builder.mul(args[1], ir.Constant(_WORD, width)))
+    row = builder.bitcast(row, cgutils.voidptr_t)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    to_write, keep, data = (cgutils.int32_t(value) for value in (1, 3, 1))
+    builder.call(fetch, [row, to_write, keep, data])
+    return context.get_dummy_value()
 
 
 @infer_global(call)

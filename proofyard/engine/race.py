@@ -46,7 +46,7 @@ def race(w: World, now: int, job: int) -> None:
         end = when_online(w, p, now, time)
         if end >= queue.NEVER:
             continue
-        slot, second = first_slot(w, p)
+        slot, second = first_slot(w, p, p.slot)
         occupy(w, p, slot, second, end)
         p.busy += time
         p.wasted += time

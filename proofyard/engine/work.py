@@ -74,9 +74,9 @@ def is_online(w: World, p: Any, now: int) -> bool:
 
 
 @inlined
-def first_slot(w: World, p: Any) -> tuple[int, int]:
-    """Index of the slot of `p` that is free first (at `free_at`), and when the next one is."""
-    best = p.slot
+def first_slot(w: World, p: Any, begin: int) -> tuple[int, int]:
+    """Index of the slot of `p` that is free first (at `free_at`), and when the next one is; they begin at `begin`."""
+    best = begin
     first, second = w.slots[best], queue.NEVER
     for k in range(best + 1, best + p.capacity):
         free = w.slots[k]
@@ -137,7 +137,7 @@ def begin(w: World, now: int, job: int, prover: int) -> None:
     if work == 0:
         alarm(w, job, deadline + 1)
         return
-    slot, second = first_slot(w, p)
+    slot, second = first_slot(w, p, prover * r.slots_each if r.slots_each > 0 else p.slot)
     time = abs(work)
     end = when_online(w, p, max(now, p.free_at), time)
     hand_in = end
@@ -198,7 +198,7 @@ def _avoid(w: World, now: int, job: int, prover: int, deadline: int) -> bool:
             continue
         h = w.provers[k]
         work = work_of(w, h, job, dice.job_die(r.seed, job, dice.WORK))
-        slot, second = first_slot(w, h)
+        slot, second = first_slot(w, h, h.slot)
         end = when_online(w, h, max(now + p.helper_delay, h.free_at), work) if work > 0 else queue.NEVER
         if end <= deadline:
             occupy(w, h, slot, second, end)

@@ -9,6 +9,7 @@ import pytest
 from engine.worlds import prover, scenario
 
 from proofyard.core import BadInput, Fault, Kind, Phase, mul_div, shape
+from proofyard.engine import layout
 from proofyard.engine.simulate import Simulation, replay, simulate
 from proofyard.engine.world import rule_of
 from proofyard.mechanisms import race
@@ -256,6 +257,23 @@ def test_no_result_depends_on_the_order_of_events_of_one_instant() -> None:
     runs = [simulate(world, salt=salt) for salt in (0, 12_345, -1)]
     outcomes = [(Counter(run.jobs.phase.tolist()), int(run.provers.income_gwei.sum())) for run in runs]
     assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_where_slots_are_found_without_the_provers_row_they_are_the_same_slots() -> None:
+    crew = [prover(count=4, stake="100", capacity=3), prover("slow", "60s", count=2, stake="100", capacity=2)]
+    world = scenario(POOL, workload={"every": "5s", "requests": 200}, provers=crew)
+    runs = [Simulation(world, rule_of(world), seed=1, traced=True) for _ in range(2)]
+    assert [int(run.stage.world.registers[0]["slots_each"]) for run in runs] == [3, 3]
+    assert runs[0].stage.world.provers["slot"].tolist() == [0, 3, 6, 9, 12, 15]
+    runs[1].stage.world.registers[0]["slots_each"] = 0
+    one, other = (run.run().trace for run in runs)
+    assert np.array_equal(one, other)
+
+
+def test_one_large_prover_does_not_make_room_for_all_as_large() -> None:
+    capacity = np.array([1, 100, 1, 1])
+    slots, first, each = layout.slots_for(capacity)
+    assert (len(slots), first.tolist(), each) == (103, [0, 1, 101, 102], 0)
 
 
 def test_crashes_are_as_frequent_as_the_model_says() -> None:
