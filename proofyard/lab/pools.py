@@ -16,14 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
 from multiprocessing.connection import wait as wait_for_end
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-
-import psutil
 
 import proofyard
 from proofyard.core.errors import BadInput, MarketError
 from proofyard.engine import cache
+from proofyard.tools.memory import free_memory
 
 Work = Callable[[Any], Any]
 
@@ -76,17 +74,6 @@ def do(work: Work, chunk: Sequence[Any]) -> Done:
     return Done(results, error, peak, time.perf_counter() - start)
 
 
-def free_memory() -> int:
-    """Bytes this process and its workers may still take: of the machine, or of the container it is in."""
-    free = int(psutil.virtual_memory().available)
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, now = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError):  # no such file, or "max": no limit
-        return free
-    return min(free, max(0, most - now))
-
-
 def _enter() -> None:
     """Make a worker leave Ctrl-C to its parent, and end when the parent does, however that ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -120,6 +107,7 @@ class Processes:
         self.deaths = 0
         self.budget = free_memory() * USED
         self.executor = self._start()
+        self._given: dict[futures.Future[Done], futures.ProcessPoolExecutor] = {}  # what is under way, and to whom
 
     def _start(self) -> futures.ProcessPoolExecutor:
         return futures.ProcessPoolExecutor(self.workers, _context(), _enter)
@@ -135,21 +123,24 @@ class Processes:
     def submit(self, work: Work, chunk: Sequence[Any]) -> "futures.Future[Done]":
         """Start a chunk in some worker."""
         try:
-            return self.executor.submit(do, work, chunk)
+            handle = self.executor.submit(do, work, chunk)
         except BrokenProcessPool:
             self._replace()
-            return self.executor.submit(do, work, chunk)
+            handle = self.executor.submit(do, work, chunk)
+        self._given[handle] = self.executor
+        return handle
 
     def wait(self, handles: Sequence["futures.Future[Done]"]) -> list[tuple[Any, Done | None]]:
-        """Wait for some; when a worker died, all that were under way are lost and new workers start."""
+        """Wait for some; when a worker died, all that were under way are lost and new workers start, once."""
         over, _ = futures.wait(handles, return_when=futures.FIRST_COMPLETED)
         found: list[tuple[Any, Done | None]] = []
         broken = False
         for handle in over:
+            given = self._given.pop(handle)
             try:
                 found.append((handle, handle.result()))
             except BrokenProcessPool:
-                broken = True
+                broken |= given is self.executor  # else its death was told by another of those it took along
                 found.append((handle, None))
         if broken:
             self._replace()

@@ -9,12 +9,12 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from proofyard.core.errors import BadInput
 from proofyard.proofs.backend import Job, ProofBackend, Spent
 from proofyard.proofs.statement import Proof
+from proofyard.tools.memory import free_memory
 
 # Most memory a proof took with bb 5.0.0 on x86-64, MiB: leaves by size, the joining circuit under 0.
 PEAK_MIB = {0: 2_100, 4: 260, 16: 300, 64: 750}
@@ -89,26 +89,8 @@ def check_memory(wanted_mib: int, mib: int) -> None:
 
 
 def free_mib() -> int:
-    """Memory this process may still take, MiB: of the machine, and of its control group if that is less."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 if _has_pages() else 4_096
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            free = int(line.split()[1]) // 1024
-    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
-    if limit and used and limit[0].isdecimal():
-        free = min(free, (int(limit[0]) - int(used[0])) // 2**20)
-    return free
-
-
-def _has_pages() -> bool:
-    return "SC_AVPHYS_PAGES" in os.sysconf_names
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="ascii").splitlines()
-    except OSError:
-        return []
+    """Memory this process may still take, MiB."""
+    return free_memory() >> 20
 
 
 def cores() -> int:

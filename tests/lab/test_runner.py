@@ -79,6 +79,19 @@ def test_a_pool_that_is_replaced_leaves_no_worker_behind() -> None:
         pool.close()
 
 
+def test_one_death_that_two_chunks_tell_of_is_counted_once_and_spares_the_new_workers() -> None:
+    pool = pools.Processes(2)
+    try:
+        slow, dying = pool.submit(tasks.sleep_long, [0]), pool.submit(tasks.die, [7])
+        assert pool.wait([dying]) == [(dying, None)]
+        fresh = pool.submit(tasks.square, [3])
+        assert pool.wait([slow]) == [(slow, None)]
+        assert pool.deaths == 1
+        assert pool.wait([fresh]) == [(fresh, Done([9], None, ANY, ANY))]
+    finally:
+        pool.close()
+
+
 def test_a_run_that_kills_every_worker_is_named_and_its_neighbours_are_done() -> None:
     with Runner(workers=2, patience=0.05) as runner:
         with pytest.raises(Fault, match=r"ended its worker 3 times \(out of memory\?\): 7$"):
