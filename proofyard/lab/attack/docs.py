@@ -24,7 +24,9 @@ _TOP = """# Attacks
 money its members own at the end, less what they owned at the start, less the cost of their work. The search (Optuna's
 TPE, seeded) looks at a few seeds only. The best settings of each attack are then run on fresh seeds; intervals are
 Student's at 95 % together, by Bonferroni's correction for all settings that were run again. What is below a millionth
-of a token or of the honest profit counts as rounding.
+of a token or of the honest profit counts as rounding. It cries wolf no more often than that says:
+of 150 searches each in two worlds where nothing pays and the dice decide what is seen, 3 and 3 found a gain
+(`python benchmarks/false_alarms.py`; 2.5 % would be 4 each).
 
 *Detectability* is the total variation between what anybody can count in the two worlds (events, verdicts, times to
 proof): 0 nobody can tell, 1 everybody. *Settled* is the share of the requests that got a proof, honest and attacked,
