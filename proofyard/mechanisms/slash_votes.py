@@ -2,8 +2,8 @@
 
 Rules
     A seat takes exactly `position_gwei` (STAKE of that or more; up to 62 seats, then FULL); UNSTAKE ends it whole, and
-    WITHDRAW pays it `exit_ms` later; until then it can be slashed. Time is cut into rounds of `slots` slots, which are
-    dealt to the seats in turn, from one drawn on.
+    WITHDRAW pays it `exit_ms` later; until it is free it can be slashed, until it is paid there is no new seat. Time is
+    cut into rounds of `slots` slots, which are dealt to the seats in turn, from one drawn on.
     REQUEST accuses the holder of a position (`detail`) until the end of the round. VOTE, in the round, once for each
     accusation: the voter's slots count for the level it names (`word`, 1 to 3, 0 for none) and for all below it.
     CLOSE, when the round is over: the highest level with `quorum` slots stands; none, and the accusation is LOST. What
@@ -18,7 +18,8 @@ Randomness
     `e.word` of the first REQUEST of a round, by `ticket_of`: the seat that slots are dealt from.
 
 Source
-    Aztec, AztecProtocol/l1-contracts @c427d0ba (v5.1.0): slash proposer and slasher; the numbers of mainnet v5.
+    Aztec, AztecProtocol/l1-contracts @c427d0ba (v5.1.0): SlashingProposer.sol, Slasher.sol, StakingLib.sol; the numbers
+    of mainnet v5.
 
 Literal or intended
     A vote is by slot there, cast in the block of its proposer; here a proposer votes once for all its slots of the
@@ -146,7 +147,7 @@ def account(p: Params, s: State, e: Event) -> Verdict:
         if e.amount < p.position_gwei:
             return Verdict.BAD_AMOUNT
         seat = free_seat(s)
-        if s.seat[actor] > 0 or seat == 0:
+        if s.seat[actor] > 0 or s.exiting[actor] > 0 or seat == 0:
             return Verdict.FULL
         move(s.book.cash, actor, s.stake, actor, p.position_gwei)
         s.seat[actor] = seat
@@ -246,13 +247,13 @@ def close(p: Params, s: State, e: Event) -> None:
 
 @spec
 def carry_out(p: Params, s: State, e: Event) -> None:
-    """Slash the accused, the position first, then what is on its way out."""
+    """Slash the position of the accused, or what of it is on its way out and not yet free."""
     b, job = s.book, e.job
     accused = s.accused[job]
     amount = p.small_gwei if s.level[job] == 1 else p.medium_gwei if s.level[job] < LEVELS else p.large_gwei
-    first = int(min(amount, s.stake[accused]))
-    slash(b, accused, s.stake, accused, b.burnt, 0, first)
-    slash(b, accused, s.exiting, accused, b.burnt, 0, int(min(amount - first, s.exiting[accused])))
+    slash(b, accused, s.stake, accused, b.burnt, 0, int(min(amount, s.stake[accused])))
+    if e.time < s.matures[accused]:
+        slash(b, accused, s.exiting, accused, b.burnt, 0, int(min(amount, s.exiting[accused])))
     if s.seat[accused] > 0 and s.stake[accused] < p.ejection_gwei:
         put_out(p, s, accused, e.time)
     b.prover[job] = e.actor

@@ -135,6 +135,27 @@ def test_who_leaves_is_slashed_all_the_same() -> None:
     assert chain.b.cash[7] == 2 * POSITION - 2_000 * TOKEN
 
 
+@pytest.mark.parametrize(("late", "lost"), [(0, 2_000 * TOKEN), (1, 0)])
+def test_who_has_waited_long_enough_is_slashed_no_more(late: int, lost: int) -> None:
+    """An exit can be slashed while its end is still to come, and no longer, though the money is still there."""
+    chain = Chain(8)
+    chain.ok(Kind.UNSTAKE, 0, 7, amount=1)  # free after 4 d, in the 38th round
+    chain.tried([1] * 6, start=5 * ROUND, accused=7)
+    chain.ok(Kind.CLOSE, 35 * ROUND)
+    chain.ok(Kind.PROVE, 4 * DAY - 1 + late)
+    assert chain.b.phase[0] == Phase.SETTLED  # carried out all the same
+    assert (chain.b.burnt[0], chain.s.exiting[7]) == (lost, POSITION - lost)
+
+
+def test_who_leaves_takes_no_seat_until_it_is_out() -> None:
+    """No deposit while an exit exists (Staking__AlreadyExiting)."""
+    chain = Chain(8)
+    chain.ok(Kind.UNSTAKE, 0, 7, amount=1)
+    assert chain.do(Kind.STAKE, 4 * DAY, 7, amount=POSITION) == Verdict.FULL
+    chain.ok(Kind.WITHDRAW, 4 * DAY, 7)
+    chain.ok(Kind.STAKE, 4 * DAY, 7, amount=POSITION)
+
+
 def test_who_may_vote_and_how_often() -> None:
     chain = Chain(7)
     assert chain.do(Kind.REQUEST, 0, detail=8) == Verdict.BAD_DETAIL  # holds nothing
