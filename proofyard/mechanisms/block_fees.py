@@ -10,8 +10,8 @@ Rules
     back, and the base fee stays.
     The base fee after a block that was charged g gas, with target T, limit L and d = g - T:
     `curve = 0`, Monad: base * exp(T d / (`response` (T + sqrt(max(0, m - t^2))) (L - T))), within `min_wei` and
-    `max_wei`, with the trend t and the moment m as they were; then t becomes (96 t - 4 d) / 100 and m (96 m + 4 d^2) /
-    100. Where demand varies, the fee moves less.
+    `max_wei`, with the trend t and the moment m as they were; then t becomes (96 t - 4 d) / 100, rounded towards zero,
+    and m (96 m + 4 d^2) / 100. Where demand varies, the fee moves less.
     `curve = 1`, EIP-1559 and Starknet: base +- base * |d| / (T * `denominator`), not below `min_wei`; a base fee that
     is below (`initial_wei` may be) climbs to it by base / 333 a block instead, whatever the blocks hold.
 
@@ -22,7 +22,7 @@ Randomness
     `e.word` of REQUEST, by `ticket_of`: who makes the block.
 
 Source
-    Monad: category-labs/monad @c67c9f22 and monad-bft @532472d5, from 23 July 2026. Starknet:
+    Monad: category-labs/monad @c67c9f22 and monad-bft @532472d5 monad-tfm/src/base_fee.rs, from 23 July 2026. Starknet:
     starkware-libs/sequencer @60161ba7 `fee_market`, with the constants of 0.14.0. EIP-1559.
 
 Literal or intended
@@ -189,7 +189,8 @@ def learn(p: Params, s: State, charged: int) -> None:
         s.base[0] = compute_linear(p, s, change)
         return
     s.base[0] = compute_monad(p, s, change)
-    s.trend[0] = (KEPT * int(s.trend[0]) - (PERCENT - KEPT) * change) // PERCENT
+    drift = KEPT * int(s.trend[0]) - (PERCENT - KEPT) * change
+    s.trend[0] = drift // PERCENT if drift >= 0 else -(-drift // PERCENT)  # towards zero, as i64 does
     s.moment[0] = compute_moment(int(s.moment[0]), change * change)
 
 

@@ -128,6 +128,19 @@ def test_history_slows_the_fee() -> None:
     assert abs(int(s.base[0]) - exact) < 10
 
 
+def test_the_trend_is_rounded_towards_zero() -> None:
+    """monad-tfm compute_base_fee_math divides an i64: one gas above the target is -4 / 100 = 0, not -1."""
+    s = Chain().s
+    learn(MONAD, s, 120_000_001)
+    assert s.trend[0] == 0
+    learn(MONAD, s, 120_000_030)
+    assert s.trend[0] == -1  # -120 / 100
+    learn(MONAD, s, 120_000_001)
+    assert s.trend[0] == -1  # (-96 - 4) / 100
+    learn(MONAD, s, 120_000_000)
+    assert s.trend[0] == 0  # -96 / 100
+
+
 @settings(max_examples=60, deadline=None)
 @given(base=st.integers(10**11, 10**17), x=st.integers(0, ONE))
 def test_growth_is_exp_to_a_few_units(base: int, x: int) -> None:
