@@ -11,11 +11,12 @@ Rules
     nil if there is none or two; precommits for what a quorum prevoted (from then on the only value that is proposed
     again), or for nil. A quorum of precommits for the proposal decides: its proposer has the escrow. Once a quorum has
     voted at all, a time-out runs: after prevotes the committee precommits nil, after precommits the next round begins
-    (the timer is CLOSE or SETTLE). Votes of a later round by more than a third of the weight take the height there.
+    (the timer is CLOSE or SETTLE). Prevotes of a later round by more than a third of the weight take the height there,
+    or precommits.
     Time-outs grow with the round up to a limit. With no quorum of votes for `stall_ms`, or after `max_rounds`, the
     height is given up: LOST, the escrow goes back.
-    The virtual proposer is drawn by weight for each round. With `need_virtual = 1` no quorum for a value counts
-    without its vote.
+    The virtual proposer is drawn by weight for each round. With `need_virtual = 1` nothing is decided without its
+    precommit.
 
 Units
     Money gwei, time ms.
@@ -91,7 +92,7 @@ STEP = 3
 class Params(NamedTuple):
     committee: int = 100  # members at most
     quorum: int = 0  # 0 = more than 2/3 of the weight, 1 = more than half
-    need_virtual: int = 0  # switch: 1 = a value needs the virtual proposer's vote
+    need_virtual: int = 0  # switch: 1 = a decision needs the virtual proposer's precommit
     equal: int = 0  # switch: 1 = every member has one vote
     propose_ms: int = 9_100  # ms a proposer has
     propose_more_ms: int = 0  # ms more each round
@@ -263,14 +264,11 @@ def give_up(s: State, job: int) -> None:
 
 
 @spec
-def is_in_favour(p: Params, s: State, job: int, ballot: int) -> bool:
-    """Say whether the virtual proposer has voted for the proposal, where its vote is needed."""
-    if p.need_virtual == 0:
-        return True
+def is_in_favour(p: Params, s: State, job: int) -> bool:
+    """Say whether the virtual proposer has precommitted the proposal, where its vote is needed."""
     actor = s.virtual[job]
-    if ballot % 2 == 1:
-        return s.prevoted[actor] == stamp_of(s, ballot) and s.prevote[actor] == s.proposal[job]
-    return s.precommitted[actor] == stamp_of(s, ballot) and s.precommit[actor] == s.proposal[job]
+    voted = s.precommitted[actor] == stamp_of(s, 2 * s.round[job] + 2)
+    return p.need_virtual == 0 or bool(voted and s.precommit[actor] == s.proposal[job])
 
 
 @spec
@@ -288,7 +286,7 @@ def advance(p: Params, s: State, job: int, time: int) -> None:
         return  # no proposal yet, and its time is not over
     prevotes = 2 * s.round[job] + 1
     proposed = s.proposal[job] > 0
-    if proposed and is_quorum(p, s, s.tally[FOR]) and is_in_favour(p, s, job, prevotes):
+    if proposed and is_quorum(p, s, s.tally[FOR]):
         s.valid[job] = s.proposal[job]
         if s.ballot[job] == prevotes:
             call(p, s, job, prevotes + 1, s.proposal[job], time)
@@ -298,7 +296,7 @@ def advance(p: Params, s: State, job: int, time: int) -> None:
         s.timed[job] = prevotes
         wait = compute_timeout(p.prevote_ms, p.prevote_more_ms, p.prevote_max_ms, s.round[job])
         s.book.deadline[job] = time + wait
-    if proposed and is_quorum(p, s, s.tally[STEP + FOR]) and is_in_favour(p, s, job, prevotes + 1):
+    if proposed and is_quorum(p, s, s.tally[STEP + FOR]) and is_in_favour(p, s, job):
         decide(s, job)
     elif s.timed[job] <= prevotes and is_quorum(p, s, s.tally[STEP + ALL]):
         s.timed[job] = prevotes + 1
@@ -372,15 +370,14 @@ def propose(p: Params, s: State, e: Event) -> Verdict:
 
 @spec
 def vote_ahead(p: Params, s: State, e: Event, later: int) -> Verdict:
-    """Keep a vote of a later round; a third of the weight there takes the height along (line 55)."""
+    """Keep a vote of a later round; more than a third of the weight in its ballot takes the height along (line 55)."""
     if s.ahead[e.actor] >= stamp_of(s, 2 * later + 1):
         return Verdict.WRONG_PHASE
     s.ahead[e.actor] = stamp_of(s, e.detail)
     s.ahead_vote[e.actor] = e.word
     weight = 0
     for k in range(s.members[0]):
-        ballot = s.ahead[s.member[k]] - stamp_of(s, 0)
-        if (ballot + 1) // 2 == later + 1:
+        if s.ahead[s.member[k]] == stamp_of(s, e.detail):
             weight += s.weight[s.member[k]]
     if 3 * weight > s.total[0]:
         start_round(p, s, e.job, later, e.time)

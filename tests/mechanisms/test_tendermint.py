@@ -375,35 +375,56 @@ def test_a_two_faced_vote_counts_once() -> None:
 
 
 @pytest.mark.parametrize(("members", "enough"), [(3, 2), (4, 2), (6, 3), (100, 34)])
-def test_votes_of_a_later_round_take_the_height_there(members: int, enough: int) -> None:
+@pytest.mark.parametrize("ballot", [1, 2])
+def test_votes_of_a_later_round_take_the_height_there(members: int, enough: int, ballot: int) -> None:
     """1.4: round skip > 1/3; exactly a third is not enough. LOC 55."""
     c = Committee(*(1,) * members)
     for voter in range(1, enough):
-        c.ok(Kind.VOTE, voter, detail=2 * 3 + 1, word=NIL)
-        assert c.do(Kind.VOTE, voter, detail=2 * 3 + 1, word=NIL) == Verdict.WRONG_PHASE
+        c.ok(Kind.VOTE, voter, detail=2 * 3 + ballot, word=NIL)
+        assert c.do(Kind.VOTE, voter, detail=2 * 3 + ballot, word=NIL) == Verdict.WRONG_PHASE
     assert c.round() == 0
-    c.ok(Kind.VOTE, enough, detail=2 * 3 + 2, word=NIL)
+    c.ok(Kind.VOTE, enough, detail=2 * 3 + ballot, word=NIL)
     assert (c.round(), c.proposer) == (3, 3 % members + 1)
-    assert c.s.tally.tolist() == [0, enough - 1, enough - 1, 0, 1, 1]  # they count where they were cast
+    counted = [0, enough, enough]
+    assert c.s.tally.tolist() == (counted + [0] * 3 if ballot == 1 else [0] * 3 + counted)
+
+
+def test_prevotes_and_precommits_of_a_later_round_are_counted_apart() -> None:
+    """The code asks for more than a third of prevotes, or of precommits (maybe_advance_to_round)."""
+    c = Committee(1, 1, 1, 1)
+    c.ok(Kind.VOTE, 1, detail=2 * 3 + 1, word=NIL)
+    c.ok(Kind.VOTE, 2, detail=2 * 3 + 2, word=NIL)
+    assert c.round() == 0
+    c.ok(Kind.VOTE, 3, detail=2 * 3 + 1, word=NIL)
+    assert c.round() == 3
+    assert c.s.tally.tolist() == [0, 2, 2, 0, 1, 1]  # they count where they were cast
 
 
 @pytest.mark.parametrize("need", [0, 1])
 def test_the_virtual_proposers_vote_can_be_required(need: int) -> None:
-    """1.4: optional rule that the virtual proposer's vote is required, for a value in prevotes and precommits."""
+    """1.4: optional rule that the virtual proposer's vote is required; by the code in a decision (upon_decision)."""
     c = Committee(1, 1, 1, 1, word=WORD - 1, need_virtual=need)
     assert c.s.virtual[0] == 4
     c.propose()
     c.votes(1, 2, 3)
-    assert c.ballot == 2 - need
-    if need:
-        assert c.s.timed[0] == 1  # a quorum all the same, so the time-out runs
-        c.votes(4)
-        assert c.ballot == 2
+    assert (c.ballot, int(c.s.valid[0])) == (2, 1)  # prevotes lock without it
     c.votes(1, 2, 3)
     assert c.phase == (Phase.PROVEN if need else Phase.SETTLED)
     if need:
+        assert c.s.timed[0] == 2  # a quorum all the same, so the time-out runs
         c.votes(4)
         assert c.phase == Phase.SETTLED
+
+
+def test_what_the_virtual_proposer_did_not_confirm_is_proposed_again() -> None:
+    c = Committee(1, 1, 1, 1, word=WORD - 1, need_virtual=1)
+    c.propose()
+    c.votes(1, 2, 3)
+    c.votes(1, 2, 3)
+    c.time_out()
+    assert (c.round(), c.proposer) == (1, 2)
+    c.propose()
+    assert int(c.s.choice[0]) == 1  # the value of round 0
 
 
 def test_nil_needs_no_virtual_proposer() -> None:
