@@ -17,9 +17,10 @@ Rules
     `curve_ppm` of sqrt(stake * supply), spread over the time between blocks, as it was in the last epoch; or by
     shares, the curve's epoch reward times the leader's share of stake, once an epoch (so a job is an attestation).
     Commission goes to the leader, the rest to who stakes with it, in proportion (an accumulator); WITHDRAW collects
-    it. `commission_rule`: a change is in force from the next epoch; at once, rises in the first half of an epoch
-    only; it falls freely and rises only under a promise (an OFFER whose detail is above 1: ms it lasts, at most a
-    year; its commission is the most until then); or it rises by five points at most and again after seven days only.
+    it. `commission_rule`: a change is in force `commission_lag` epochs after the one it is made in, and one later in
+    the last `freeze_ms` of it; at once, rises in the first half of an epoch only; it falls freely and rises only under
+    a promise (an OFFER whose detail is above 1: ms it lasts, at most a year; its commission is the most until then);
+    or it rises by five points at most and again after seven days only.
     TRANSFER gives up to `gift_most` to who stakes with a validator of the set (`detail`), without commission.
     `target_ms`: a job is an attestation asked for at the epoch's start, and its time, less than so much later, is a
     hash of the leader's stake, the epoch and the leader.
@@ -45,8 +46,9 @@ Source
 
 Literal or intended
     Nobody is slashed, as in the code of Monad (a double-sign flag is never set), of Starknet and of Solana; Aztec does
-    slash, which is left out. Solana's commission at once is literal ("rugging": raise, collect, lower);
-    `commission_rule = 0` is what SIMD-0249 wants. Starknet's epoch lag is 1 in the documents and 2 in the code of v3.
+    slash, which is left out. Solana's commission at once was literal ("rugging": raise, collect, lower); since
+    SIMD-0249 it is `commission_rule = 0, commission_lag = 2`. Starknet's epoch lag is 1 in the documents and 2 in the
+    code of v3.
 
 Simplified
     Epochs go by time instead of by blocks, and turn with the first block after their end, which the old set still
@@ -132,7 +134,8 @@ class Params(NamedTuple):
     withdraw_epochs: int = 1  # epochs left money waits
     change_limit_bips: int = 0  # bips of all stake that join, and that leave, in an epoch; 0 = no limit
     delinquent_epochs: int = 0  # epochs without a block after which delegations leave; 0 = never
-    commission_rule: int = NEXT_EPOCH  # 0 next epoch, 1 at once (rises in the first half only), 2 promised, 3 stepwise
+    commission_rule: int = NEXT_EPOCH  # 0 by epochs, 1 at once (rises in the first half only), 2 promised, 3 stepwise
+    commission_lag: int = 1  # epochs until a change is in force, by epochs; 2 on Solana
     reward_by: int = FIXED  # 0 a sum, 1 the curve a block, 2 the curve by share of stake, once an epoch
     reward_gwei: int = 18_000_000  # a block; 25_000_000 earlier
     reward_from: int = 0  # first epoch that is paid for; 747 on Monad
@@ -167,7 +170,10 @@ class State(NamedTuple):
     backing: ByActor  # gwei, own and delegated, in force (a record)
     pool: ByActor  # gwei others gave the validator, in force or joining (a record)
     commission: ByActor  # billionths
-    next_commission: ByActor  # billionths
+    next_commission: ByActor  # billionths, named last
+    next_from: ByActor  # epoch from which that is in force
+    queued_commission: ByActor  # billionths, named before it
+    queued_from: ByActor  # epoch from which that is in force till then; 0 = it is already, or none
     named: ByActor  # 1 once it made an OFFER
     promise: ByActor  # billionths, the most it may rise to
     promised_until: ByActor  # ms; stepwise: until then it does not rise again
@@ -197,6 +203,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "slots_per_leader": (1, PPM), "weigh_by": (BY_STAKE, EQUALLY), "seats": (1, PPM),
         "min_self_gwei": (1, MAX_GWEI),
         "whole_exit": (0, 1), "withdraw_epochs": (0, PPM), "change_limit_bips": (0, BIPS),
+        "commission_lag": (1, 2 if p.freeze_ms == 0 else 1),
         "delinquent_epochs": (0, PPM), "commission_rule": (NEXT_EPOCH, STEPWISE), "reward_by": (FIXED, SHARES),
         "curve_ppm": (0, PPM), "curve_floor_ppm": (0, PPM), "pace_low_ms": (1, MAX_MS),
         "pace_high_ms": (p.pace_low_ms, MAX_MS), "second_bips": (0, BIPS), "supply": (1, MAX_GWEI),
@@ -413,7 +420,10 @@ def turn_epoch(p: Params, s: State, e: Event) -> None:
         leave_delinquents(p, s, e.time)
     form_set(p, s)
     for v in range(len(s.seat)):
-        s.commission[v] = s.next_commission[v]
+        if s.next_from[v] <= epoch:
+            s.commission[v] = s.next_commission[v]
+        elif 0 < s.queued_from[v] <= epoch:
+            s.commission[v] = s.queued_commission[v]
 
 
 # The life of a slot.
@@ -551,11 +561,22 @@ def offer(p: Params, s: State, e: Event) -> Verdict:
         s.promise[v] = e.amount
         s.promised_until[v] = e.time + e.detail
     if s.named[v] == 0 or (p.commission_rule != NEXT_EPOCH and not promises):
-        s.commission[v] = e.amount
-    if s.named[v] == 0 or not promises:
-        s.next_commission[v] = e.amount
+        s.commission[v] = s.next_commission[v] = e.amount
+    elif not promises:
+        name_commission(p, s, v, e)
     s.named[v] = 1
     return Verdict.OK
+
+
+@spec
+def name_commission(p: Params, s: State, v: int, e: Event) -> None:
+    """Let a commission be in force from a later epoch on, and what was named before it until then."""
+    begins = (e.time + p.freeze_ms) // p.epoch_ms + p.commission_lag
+    if s.next_from[v] <= s.epoch[0]:
+        s.queued_from[v] = 0
+    elif s.next_from[v] < begins:
+        s.queued_commission[v], s.queued_from[v] = s.next_commission[v], s.next_from[v]
+    s.next_commission[v], s.next_from[v] = e.amount, begins
 
 
 @spec

@@ -34,6 +34,7 @@ from proofyard.mechanisms.leader_schedule import (
     Params,
     compute_reward,
     compute_yearly,
+    validate,
     when_in_force,
 )
 
@@ -815,6 +816,41 @@ def test_a_commission_raised_collected_and_lowered() -> None:
         chain.ok(Kind.OFFER, half + 1, BIG, 1, 1)
         taken.append(chain.pending(DELEGATOR) == before)
     assert taken == [True, False]
+
+
+def commissions(p: Params, named: dict[int, int], epochs: int) -> list[int]:
+    """Commission of a validator in each epoch, by its own second block, having named others at these times, ms."""
+    chain = Chain(p)
+    chain.ok(Kind.OFFER, 0, BIG, 1, 1)
+    chain.enter(10**13)
+    found = []
+    for epoch in range(epochs):
+        chain.block(epoch * p.epoch_ms)
+        for time in sorted(named):
+            if time // p.epoch_ms == epoch:
+                chain.ok(Kind.OFFER, time, BIG, named[time], 1)
+        chain.block((epoch + 1) * p.epoch_ms - 1)
+        found.append(int(chain.s.commission[BIG]))
+    return found
+
+
+def test_a_commission_of_monad_named_after_the_snapshot_waits_one_epoch_more() -> None:
+    """4.3: the snapshot at the boundary block copies commissions, too (syscall_snapshot); it rules the next epoch."""
+    frozen = MONAD.epoch_ms - MONAD.freeze_ms
+    assert commissions(MONAD, {frozen - 1: 5}, 4) == [1, 5, 5, 5]
+    assert commissions(MONAD, {frozen: 5}, 4) == [1, 1, 5, 5]
+    both = {frozen - 1: 5, frozen: 6, frozen + 1: 7}
+    assert commissions(MONAD, both, 4) == [1, 5, 7, 7]
+    later = {frozen: 5, MONAD.epoch_ms + frozen: 6, 3 * MONAD.epoch_ms + frozen: 7}
+    assert commissions(MONAD, later, 6) == [1, 1, 5, 6, 6, 7]
+
+
+def test_a_commission_waits_a_full_epoch_by_simd_0249() -> None:
+    """SIMD-0249: rewards of epoch E by the commission as it was at the beginning of epoch E - 1."""
+    p = SOLANA._replace(commission_rule=0, commission_lag=2)
+    named = {1: 5, p.epoch_ms + 1: 6, p.epoch_ms + 2: 7, 2 * p.epoch_ms + 1: 8}
+    assert commissions(p, named, 6) == [1, 1, 5, 7, 8, 8]
+    assert validate(p._replace(freeze_ms=1)) is not None  # one lag or the other
 
 
 def test_delegations_leave_a_validator_without_blocks() -> None:
