@@ -11,6 +11,7 @@ from chain.yard import Yard
 
 from proofyard.chain import Chain, ChainEvent, Client, Indexer, Outbox, devchain, profiles
 from proofyard.chain import outbox as outboxes
+from proofyard.chain.connection import RpcError
 from proofyard.core.errors import Fault
 
 ROUNDS = 40
@@ -39,8 +40,7 @@ def test_a_chain_that_mines_nothing_slows_us_down_and_is_named(shaky: Yard, monk
     monkeypatch.setattr(outboxes, "WAIT_S", 0.3)
     client = shaky.client(4)
     before = minted(client)
-    shaky.chain.rpc("evm_setIntervalMining", 0)
-    try:
+    with shaky.node.turn:
         for k in range(BACKLOG):
             mint(client, f"slow {k}")
         with pytest.raises(Fault, match=f"{BACKLOG} transactions wait, and none was mined"):
@@ -53,8 +53,6 @@ def test_a_chain_that_mines_nothing_slows_us_down_and_is_named(shaky: Yard, monk
         shaky.chain.rpc("evm_mine")
         waiting.join()
         assert client.outbox.knows("one more")
-    finally:
-        shaky.chain.rpc("evm_setIntervalMining", 1)
     client.outbox.wait("one more")
     assert minted(client) == before + BACKLOG + 1
 
@@ -84,9 +82,9 @@ def test_a_chain_that_goes_away_loses_and_doubles_nothing(tmp_path: Path) -> Non
     chain = Chain(profiles.read("anvil"), node.url, patience_s=0.2)
     payer, payee = Outbox(chain, devchain.account(1), tmp_path / "o.db"), devchain.account(2).address
     payer.wait(payer.send("first", payee, "0x"))
-    chain.rpc("evm_setIntervalMining", 0)
-    payer.send("in flight", payee, "0x")  # only in the node's memory when it goes
-    node.stop()
+    with node.turn:
+        payer.send("in flight", payee, "0x")  # only in the node's memory when it goes
+        node.stop()
     with pytest.raises(Fault, match="Is the node running"):
         payer.wait("in flight")
     with pytest.raises(Fault, match="Is the node running"):
@@ -102,6 +100,18 @@ def test_a_chain_that_goes_away_loses_and_doubles_nothing(tmp_path: Path) -> Non
         again.close()
     finally:
         node.stop()
+
+
+def test_a_chain_makes_blocks_by_itself_and_keeps_the_states_of_the_last_ones() -> None:
+    """With all of them its memory would grow without end: each has the hashes of all blocks before it."""
+    with devchain.running(block_s=0.05, kept=8) as node:
+        chain = Chain(profiles.read("anvil"), node.url)
+        while (latest := chain.block_number()) < 40:
+            assert node.process.poll() is None
+        payee = devchain.account(1).address
+        assert int(chain.rpc("eth_getBalance", payee, hex(latest)), 16) > 0
+        with pytest.raises(RpcError, match="BlockOutOfRange"):
+            chain.rpc("eth_getBalance", payee, "0x1")
 
 
 def apply_told(known: list[ChainEvent], told: list[ChainEvent]) -> None:

@@ -26,6 +26,7 @@ CEILING = 2 * m.TOKEN
 BROUGHT = 300 * m.TOKEN
 DELAY_S = 60
 BLOCK_S = 0.2
+KEPT = 1_000  # blocks: however slow the machine, what a test takes back is still there
 
 
 class Yard(NamedTuple):
@@ -60,7 +61,7 @@ class Yard(NamedTuple):
 @contextmanager
 def yards(folder: Path) -> Generator[Callable[..., Yard]]:
     """One chain, on which each test deploys contracts of its own."""
-    with devchain.running(block_s=BLOCK_S) as node:
+    with devchain.running(block_s=BLOCK_S, kept=KEPT) as node:
         chain = Chain(profiles.read("anvil"), node.url)
         count = iter(range(100))
 
