@@ -5,7 +5,7 @@ Rules
     the prover says a proof takes it. A cost or compute can be changed only while no request is active.
     REQUEST puts the reward aside. At the matcher's next turn, every `match_ms`, the cheapest prover is assigned (the
     elder of two) that has a cost of at most the reward, says it takes at most `window_ms`, has stake for the penalty
-    and compute for one job more, never above 100. Nobody in `expiry_ms`: the request is LOST and refunded.
+    and compute for one job more, never above 101. Nobody before `expiry_ms` are over: the request is LOST and refunded.
     Assignment locks `penalty` of the stake. PROVE in time pays the prover its OWN posted cost; the surplus goes back to
     the requester, and the stake is unlocked. A proof of tier 1 (detail 1) is an attestation that the input was bad: the
     prover is paid all the same and the surplus is the treasury's.
@@ -78,7 +78,7 @@ TOKEN = 10**9  # gwei
 BLOCK_MS = 250  # ms
 MAX_MS = 2**48  # ms; sums of times stay far below 2**63
 MAX_COMPUTE = 2**40
-MAX_PARALLEL = 100  # PARALLEL_REQUESTS_UPPER_LIMIT
+MAX_PARALLEL = 101  # refused when more than PARALLEL_REQUESTS_UPPER_LIMIT, 100, are active already
 MAX_TURNS = 100  # of the matcher while a request waits
 BY_REQUEST, BY_PROVER = 0, 1  # `deadline_by`
 BAD_INPUT = 1  # tier of a proof: an attestation that the input was bad
@@ -115,7 +115,7 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "penalty": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "match_ms": (1, MAX_MS),
+        "penalty": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "match_ms": (1, MAX_MS), "expiry_ms": (1, MAX_MS),
         "compute_per_job": (1, MAX_COMPUTE), "deadline_by": (BY_REQUEST, BY_PROVER), "bounty_rate": (0, BIPS),
         "self_slash_rate": (0, BIPS),
     }  # fmt: skip
@@ -194,7 +194,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 def wait(p: Params, s: State, job: int, time: int) -> None:
     """Let the request wait for the matcher's next turn, or for its own end."""
     turn = (time // p.match_ms + 1) * p.match_ms
-    s.book.deadline[job] = min(turn - 1, s.asked_at[job] + p.expiry_ms)
+    s.book.deadline[job] = min(turn, s.asked_at[job] + p.expiry_ms) - 1
 
 
 @spec
@@ -202,7 +202,7 @@ def close(p: Params, s: State, e: Event) -> None:
     """Take the matcher's turn: assign, wait on, or refund a request that expired."""
     b, job = s.book, e.job
     prover = find_prover(p, s, b.escrow[job])
-    if e.time > s.asked_at[job] + p.expiry_ms:
+    if e.time >= s.asked_at[job] + p.expiry_ms:
         lose_job(b, job)
     elif prover == NOBODY:
         wait(p, s, job, e.time)

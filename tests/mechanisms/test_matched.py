@@ -82,11 +82,11 @@ class Market:
 
 
 def audit(p: Params, s: Any) -> None:
-    """7, predictions: parallel jobs <= floor(declared/compute per request), <= 100; stake >= P x jobs in flight."""
+    """7, predictions: parallel jobs <= floor(declared/compute per request), <= 101; stake >= P x jobs in flight."""
     running = s.book.phase == Phase.ASSIGNED
     jobs = np.bincount(s.book.prover[running], minlength=len(s.price))
     assert (jobs == s.open_jobs).all()
-    assert (jobs <= np.minimum(s.capacity // p.compute_per_job, 100)).all()
+    assert (jobs <= np.minimum(s.capacity // p.compute_per_job, 101)).all()
     assert (s.bond[running] == p.penalty).all()
     assert s.bond[~running].sum() == 0
 
@@ -111,10 +111,21 @@ def test_nobody_fits_and_the_request_expires() -> None:
     for k in range(6):
         market.ok(Kind.CLOSE, (k + 1) * TURN, 0, job=job)
         assert market.b.phase[job] == Phase.BIDDING
-    assert market.do(Kind.CLOSE, 60_003, 0, job=job) == Verdict.EARLY
-    market.ok(Kind.CLOSE, 60_004, 0, job=job)
+    assert market.do(Kind.CLOSE, 60_002, 0, job=job) == Verdict.EARLY
+    market.ok(Kind.CLOSE, 60_003, 0, job=job)
     assert market.b.phase[job] == Phase.LOST
     assert market.worth(REQUESTER) == 0
+
+
+def test_at_its_very_expiry_a_request_is_not_assigned() -> None:
+    """ProofMarketplace: CREATE while expiry > now, UNASSIGNED from then on; here the matcher's turn is that moment."""
+    market = Market(Params(expiry_ms=2 * TURN), costs={})
+    job = market.request()
+    assert market.turn(job) == -1
+    market.ok(Kind.OFFER, TURN, CHEAP, amount=1, detail=1)
+    market.ok(Kind.STAKE, TURN, CHEAP, amount=P)
+    market.ok(Kind.CLOSE, 2 * TURN, 0, job=job)
+    assert market.b.phase[job] == Phase.LOST
 
 
 def test_a_prover_that_comes_in_time_is_found() -> None:
@@ -139,12 +150,12 @@ def test_a_request_waits_for_the_matchers_turn() -> None:
 
 
 def test_compute_and_the_upper_limit_bound_what_runs_at_once() -> None:
-    """7, predictions: parallel jobs <= floor(declared/compute per request); at most 100 parallel requests."""
-    for compute, declared, room in ((1, 1_000, 100), (3, 10, 3), (4, 3, 0)):
+    """7, predictions: parallel jobs <= floor(declared/compute per request); refused when more than 100 are active."""
+    for compute, declared, room in ((1, 1_000, 101), (3, 10, 3), (4, 3, 0)):
         market = Market(Params(compute_per_job=compute), costs={})
         market.ok(Kind.OFFER, 0, CHEAP, amount=1, detail=declared)
         market.ok(Kind.STAKE, 0, CHEAP, amount=1_000 * P)
-        for _ in range(101):
+        for _ in range(102):
             market.turn(market.request())
         assert market.s.open_jobs[CHEAP] == room
 
@@ -317,7 +328,7 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
     ("name", "value"),
     [
         ("penalty", 0), ("window_ms", 0), ("match_ms", 0), ("match_ms", 599), ("compute_per_job", 0),
-        ("deadline_by", 2), ("bounty_rate", 10_001), ("self_slash_rate", -1), ("unstake_ms", -1), ("expiry_ms", -1),
+        ("deadline_by", 2), ("bounty_rate", 10_001), ("self_slash_rate", -1), ("unstake_ms", -1), ("expiry_ms", 0),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -341,7 +352,7 @@ def test_self_slashing_pays_in_the_simulator() -> None:
 
 MARKETS = (
     DEFAULT, Params(self_slash_rate=5_000, bounty_rate=7_000, compute_per_job=2), Params(deadline_by=1, unstake_ms=0),
-    Params(match_ms=1, expiry_ms=0, penalty=3),
+    Params(match_ms=1, expiry_ms=1, penalty=3),
 )  # fmt: skip
 STEP = st.tuples(
     st.sampled_from("osuwrrrrrpppdxxxccccz"),
