@@ -28,7 +28,7 @@ Source
     taikoxyz/taiko-mono packages/protocol/contracts/L1: alpha-5 (the default) TaikoL1.sol and libs/Lib{Proposing,
     Proving,Verifying}.sol @653cfc9d1b (2023-12-07); alpha-6 (`ALPHA6`) hooks/AssignmentHook.sol,
     tiers/TaikoA6TierProvider.sol and libs @eb8439565c (2024-03-18); the numbers of mainnet genesis (`GENESIS`)
-    tiers/TierProviderBase.sol @cd51442551 (2024-05-15).
+    tiers/TierProviderBase.sol @cd51442551 (2024-05-15), its numbers alone: by then bonds were divided as in `bonded`.
 
 Literal or intended
     The fee is sunk either way, literally: a hired prover that does not prove keeps it. `late_self = 1` is alpha-5,
@@ -168,7 +168,8 @@ ALPHA6 = Params(
 )  # fmt: skip
 GENESIS = ALPHA6._replace(
     min_tier=TEE, zk_in=0, tee_in=0, tee_validity=250 * TOKEN, tee_contest=1640 * TOKEN, tee_window=60 * MINUTE,
-    zk_validity=500 * TOKEN, zk_contest=3280 * TOKEN, zk_window=240 * MINUTE,
+    zk_validity=500 * TOKEN, zk_contest=3280 * TOKEN, zk_window=240 * MINUTE, optimistic_window=30 * MINUTE,
+    guardian_cooldown=60 * MINUTE, guardian_window=2880 * MINUTE,
 )  # fmt: skip
 
 
@@ -446,7 +447,9 @@ def settle(p: Params, s: State, e: Event) -> None:
     if prover == hired and (s.in_time[job] == 1 or p.late_self == 0):
         move(s.bond, job, s.stake, hired, s.bond[job])
     else:
-        b.paid[job] += forfeit(b, hired, s.bond, job, prover, bips_of(s.bond[job], p.late_share))
+        kept = bips_of(s.bond[job], BIPS - p.late_share)  # alpha-5 rounds what is paid down, alpha-6 what is kept
+        share = bips_of(s.bond[job], p.late_share) if p.late_burnt == 1 else s.bond[job] - kept
+        b.paid[job] += forfeit(b, hired, s.bond, job, prover, share)
         take_rest(p, s, job)
     b.phase[job] = Phase.SETTLED
 

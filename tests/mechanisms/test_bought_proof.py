@@ -302,6 +302,8 @@ def test_mainnet_genesis() -> None:
     assert GENESIS.liveness == 250 * TOKEN
     assert (GENESIS.tee_validity, GENESIS.tee_contest) == (250 * TOKEN, 1640 * TOKEN)
     assert (GENESIS.tee_cooldown, GENESIS.tee_window) == (DAY, 60 * MINUTE)
+    assert (GENESIS.guardian_cooldown, GENESIS.guardian_window) == (60 * MINUTE, 2 * DAY)
+    assert (GENESIS.optimistic_window, GENESIS.zk_window) == (30 * MINUTE, 240 * MINUTE)
     assert bought_proof.validate(GENESIS) is None
 
 
@@ -341,6 +343,16 @@ def test_half_the_liveness_bond_to_another_prover() -> None:
     assert market.worth(CHEAP) == TOKEN - 250 * TOKEN
     assert market.b.reserve[0] == market.p.mint_supply + 125 * TOKEN
     assert market.b.burnt[0] == 0
+
+
+@pytest.mark.parametrize(("p", "paid"), [(ALPHA6, 2), (Params(late_share=5_000), 1)])
+def test_half_of_an_odd_liveness_bond(p: Params, paid: int) -> None:
+    """Alpha-6 takes `livenessBond >> 1` off what it returns, so of 3 it pays 2; alpha-5 pays a share rounded down."""
+    market = hired(p._replace(liveness=3), word=AN_OPTIMISTIC_JOB)
+    market.ok(Kind.EXPIRE, late := int(market.b.deadline[0]) + 1, PROPOSER)
+    market.ok(Kind.PROVE, late, RESCUER, word=RIGHT)
+    market.ok(Kind.SETTLE, int(market.b.deadline[0]) + 1, PROPOSER)
+    assert market.worth(RESCUER) == paid
 
 
 def test_an_upheld_proof_earns_a_quarter_of_the_contest_bond() -> None:
