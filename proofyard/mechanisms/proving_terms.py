@@ -13,9 +13,9 @@ Rules
     no term, the proposal is permissionless: nobody must prove it and nobody is paid.
     Before `window_ms` are over only the term's prover proves. From then on anybody, for the fee. `grace_ms` later the
     liability is lost: to whoever proves, or burnt when the prover itself does. In time it is released.
-    A term retires also when a proof leaves its prover short. Average: (1024 E + fee n) / (1024 + n) at each retirement,
-    n being its proposals. UNSTAKE of a pending prover withdraws the bid, of the active one ends the term with the next
-    proposal; otherwise it takes out of the balance, as WITHDRAW does (0 = all).
+    A term retires also when its prover is short as any proposal is proven. Average: (1024 E + fee n) / (1024 + n) at
+    each retirement, n being its proposals. UNSTAKE of a pending prover withdraws the bid, of the active one ends the
+    term with the next proposal; otherwise it takes out of the balance, as WITHDRAW does (0 = all).
 
 Units
     money gwei (fees ETH, bonds a token there), time ms, rates bips.
@@ -293,8 +293,8 @@ def prove(p: Params, s: State, e: Event) -> None:
     b.prover[job] = e.actor
     settle_job(b, job)
     if hired == NOBODY:
-        return
-    if e.time < s.asked_at[job] + p.window_ms + p.grace_ms:
+        pass  # nothing is at risk
+    elif e.time < s.asked_at[job] + p.window_ms + p.grace_ms:
         move(s.bond, job, s.stake, hired, s.bond[job])
     elif hired == e.actor:
         slash(b, hired, s.bond, job, b.burnt, 0, s.bond[job])

@@ -229,6 +229,16 @@ def test_a_proof_retires_a_prover_that_is_short() -> None:
     assert market.s.stake[FIRST] == TOKEN
 
 
+def test_any_proof_retires_a_prover_that_is_short() -> None:
+    """onProofAccepted looks at the active term whoever's proposal was proven, a permissionless one too."""
+    market = running(p=BIDS._replace(bond_per_job=4 * TOKEN))
+    nobodys = market.propose(1, amount=0)  # 10 less 1 reserved, less 4 at risk, covers 4 more
+    market.ok(Kind.WITHDRAW, 2, FIRST, amount=2 * TOKEN)
+    assert (market.prover, market.s.hired[nobodys]) == (FIRST, 0)
+    market.ok(Kind.PROVE, 3, RESCUER, job=nobodys)
+    assert (market.prover, market.s.cool_until[FIRST]) == (-1, 3 + market.p.cooldown_ms)
+
+
 def test_an_underpaid_proposal_is_permissionless() -> None:
     """1.7 G5: the proposer's ETH credit must cover the fee, else proposal is permissionless (no obligation)."""
     market = running()
