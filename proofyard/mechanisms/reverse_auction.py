@@ -17,9 +17,10 @@ Rules
     than `min_success_bips` of them on time, a prover gets no work until they have aged out.
 
 Staking
-    STAKE puts money into the prover's own vault, DELEGATE into another's; one prover per staker, at least
-    `min_deposit_gwei`. UNSTAKE and UNDELEGATE move it from the vault to the prover's unstake escrow, in at most
-    `MAX_REQUESTS` requests per staker, each with `unbonding_ms` of its own; WITHDRAW (amount 0) finishes those due.
+    STAKE puts money into the prover's own vault, DELEGATE into another's; at least `min_deposit_gwei`, and one prover
+    per staker until all that it unstaked there is paid out. UNSTAKE and UNDELEGATE move it from the vault to the
+    prover's unstake escrow, in at most `MAX_REQUESTS` requests per staker, each with `unbonding_ms` of its own;
+    WITHDRAW (amount 0) finishes those due.
     With `slash_gwei`, EXPIRE opens a slash claim: the job goes back to BIDDING, where only CLOSE can end it, when the
     owner executes it (`slash_delay_ms`) or, if that is longer than `cancel_slash_ms`, anybody cancels it. While a claim
     is open, nobody stakes, unstakes or finishes at that prover (EARLY). The slash is capped at vault and escrow and
@@ -155,7 +156,7 @@ class State(NamedTuple):
     pool: GweiByActor  # vault of the prover
     shares: ByActor  # of its vault, issued
     held: ByActor  # shares the staker holds
-    operator_of: ByActor  # at which prover; means something only while `held` is not 0
+    operator_of: ByActor  # at which prover; means something only while `held` or `requests` is not 0
     leaving: GweiByActor  # unstake escrow of the prover
     remains: ByActor  # 2**-62: what slashes left of queued money since the scale was renewed
     scale: ByActor  # how often it was renewed
@@ -167,7 +168,6 @@ class State(NamedTuple):
     next: Claims  # the one before it, place + 1; 0 = none
     free: Once  # first unused place + 1; 0 = none
     claim: Claims  # gwei when it was made
-    claim_at: Claims  # prover
     claim_remains: Claims  # `remains` when it was made
     claim_scale: Claims  # `scale` when it was made
     claim_matures: Claims  # ms, from when it can be finished
@@ -442,7 +442,8 @@ def deposit(p: Params, s: State, e: Event, prover: int) -> Verdict:
     if e.amount < p.min_deposit_gwei:
         return Verdict.BAD_AMOUNT
     issued = shares_for(e.amount, s.pool[prover], s.shares[prover])
-    if (s.held[e.actor] > 0 and s.operator_of[e.actor] != prover) or issued > MAX_SHARES - s.shares[prover]:
+    bound = s.held[e.actor] > 0 or s.requests[e.actor] > 0
+    if (bound and s.operator_of[e.actor] != prover) or issued > MAX_SHARES - s.shares[prover]:
         return Verdict.FULL
     if issued < MIN_SHARES:
         return Verdict.BAD_AMOUNT
@@ -474,7 +475,6 @@ def leave(p: Params, s: State, e: Event, prover: int) -> Verdict:
     place = add_entry(s.next, s.free, s.first, actor) - 1
     s.requests[actor] += 1
     s.claim[place] = amount
-    s.claim_at[place] = prover
     s.claim_remains[place] = s.remains[prover]
     s.claim_scale[place] = s.scale[prover]
     s.claim_matures[place] = e.time + p.unbonding_ms
@@ -482,29 +482,31 @@ def leave(p: Params, s: State, e: Event, prover: int) -> Verdict:
 
 
 @spec
-def compute_claim(s: State, place: int) -> int:
-    """Gwei that slashes have left of an unstake request, rounded down."""
-    prover = int(s.claim_at[place])
+def compute_claim(s: State, prover: int, place: int) -> int:
+    """Gwei that slashes have left of an unstake request at `prover`, rounded down."""
     return left_of(s.claim[place], s.claim_remains[place], s.claim_scale[place], s.remains[prover], s.scale[prover])
 
 
 @spec
 def finish(s: State, e: Event) -> Verdict:
-    """Pay all unstake requests out that are due and not blocked by a slash claim."""
+    """Pay all unstake requests out that are due, unless a slash claim blocks them."""
     actor = e.actor
     if e.amount > 0:
         return Verdict.BAD_AMOUNT
     if s.first[actor] == 0:
         return Verdict.POOR
+    prover = int(s.operator_of[actor])
+    if s.accused[prover] > 0:
+        return Verdict.EARLY
     before = 0  # place + 1 of the request before, 0 = none
     at = int(s.first[actor])
     paid = 0
     while at > 0:
         place, after = at - 1, int(s.next[at - 1])
-        if e.time < s.claim_matures[place] or s.accused[s.claim_at[place]] > 0:
+        if e.time < s.claim_matures[place]:
             before = at
         else:
-            move(s.leaving, int(s.claim_at[place]), s.book.cash, actor, compute_claim(s, place))
+            move(s.leaving, prover, s.book.cash, actor, compute_claim(s, prover, place))
             paid += 1
             if before == 0:
                 s.first[actor] = after

@@ -442,7 +442,7 @@ def test_requests_survive_the_renewal_of_the_scale() -> None:
         reverse_auction.finish_slash(p, a.s, 0)
         assert STEP <= a.s.remains[CHEAP] <= WHOLE
     assert a.s.scale[CHEAP] == 1
-    values = [reverse_auction.compute_claim(a.s, place) for place in range(2)]
+    values = [reverse_auction.compute_claim(a.s, CHEAP, place) for place in range(2)]
     assert abs(values[0] - 10**13 // 2**40) <= 1
     assert values[1] == pytest.approx(1, abs=1)
     assert sum(values) <= a.s.leaving[CHEAP]
@@ -465,21 +465,6 @@ def test_requests_have_their_own_times() -> None:
     assert a.do(Kind.WITHDRAW, period + 3 * DAY, CHEAP) == Verdict.POOR
 
 
-def test_a_due_request_behind_a_blocked_one_is_found() -> None:
-    """A staker that went from one prover to another: the claim against one does not block the other's money."""
-    a = Auction(min_stake_gwei=0, slash_gwei=PROVE, unbonding_ms=DAY).enter(HALF, 600_000_000)
-    for prover in (MIDDLE, CHEAP, MIDDLE):
-        a.ok(Kind.DELEGATE, 0, STAKER, amount=10 * PROVE, detail=prover)
-        a.ok(Kind.UNDELEGATE, 0, STAKER, amount=10 * PROVE, detail=prover)
-    a.expire(a.assigned())
-    assert a.s.accused.tolist()[:2] == [1, 0]
-    a.ok(Kind.WITHDRAW, DAY, STAKER)
-    assert (a.gain(STAKER), a.s.requests[STAKER]) == (-10 * PROVE, 1)
-    a.close(0)
-    a.ok(Kind.WITHDRAW, 9 * DAY, STAKER)
-    assert a.s.requests[STAKER] == 0
-
-
 def test_at_most_ten_requests_a_staker() -> None:
     """3.2: MAX_UNSTAKE_REQUESTS 10."""
     a = Auction().enter(HALF)
@@ -488,6 +473,19 @@ def test_at_most_ten_requests_a_staker() -> None:
     assert a.do(Kind.UNSTAKE, 0, CHEAP, amount=PROVE) == Verdict.FULL
     a.ok(Kind.WITHDRAW, 21 * DAY, CHEAP)
     a.ok(Kind.UNSTAKE, 21 * DAY, CHEAP, amount=PROVE)
+
+
+def test_a_staker_is_bound_until_all_it_unstaked_is_finished() -> None:
+    """SuccinctStaking unbinds in finishUnstake, with no balance and no claim left; until then no other prover."""
+    a = Auction().enter(HALF, 600_000_000)
+    a.ok(Kind.DELEGATE, 0, STAKER, amount=PROVE, detail=CHEAP)
+    a.ok(Kind.UNDELEGATE, 0, STAKER, amount=PROVE, detail=CHEAP)
+    assert a.s.held[STAKER] == 0
+    assert a.do(Kind.DELEGATE, 0, STAKER, amount=PROVE, detail=MIDDLE) == Verdict.FULL
+    a.ok(Kind.DELEGATE, 0, STAKER, amount=PROVE, detail=CHEAP)
+    a.ok(Kind.UNDELEGATE, 0, STAKER, amount=PROVE, detail=CHEAP)
+    a.ok(Kind.WITHDRAW, 21 * DAY, STAKER)
+    a.ok(Kind.DELEGATE, 21 * DAY, STAKER, amount=PROVE, detail=MIDDLE)
 
 
 def test_room_for_requests_is_finite() -> None:
@@ -610,7 +608,8 @@ def test_whatever_happens_money_is_kept_and_the_compiled_rule_agrees(
     for staker in range(6):
         place = int(a.s.first[staker])
         while place > 0:
-            claims[int(a.s.claim_at[place - 1])] += reverse_auction.compute_claim(a.s, place - 1)
+            prover = int(a.s.operator_of[staker])
+            claims[prover] += reverse_auction.compute_claim(a.s, prover, place - 1)
             place = int(a.s.next[place - 1])
     assert all(claims[k] <= a.s.leaving[k] for k in range(6))
     open_jobs = [sum(a.phase(j) == Phase.ASSIGNED and a.b.prover[j] == k for j in range(8)) for k in range(6)]
