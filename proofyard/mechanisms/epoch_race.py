@@ -183,6 +183,7 @@ class State(NamedTuple):
     seat: ByActor  # 1 = active
     tickets: Once  # handed out
     active: Once  # seats
+    grown: Once  # 1 once there were `bootstrap` of them
     budget: Once  # seats that may still be filled in this calendar epoch
     flushed: Once  # calendar epoch of `budget`, + 1
     churn: Once  # seats taken and left
@@ -474,11 +475,11 @@ def prune(p: Params, s: State, e: Event) -> None:
 
 
 @spec
-def compute_flush(p: Params, active: int, waiting: int) -> int:
-    """Seats that may be filled in a calendar epoch (getEntryQueueFlushSize)."""
-    if p.bootstrap > 0 and active == 0 and waiting < p.bootstrap:
+def compute_flush(p: Params, active: int, waiting: int, grown: int) -> int:
+    """Seats that may be filled in a calendar epoch (getEntryQueueFlushSize); `grown` 1 = the bootstrap is over."""
+    if p.bootstrap > 0 and grown == 0 and active == 0 and waiting < p.bootstrap:
         return 0
-    if active < p.bootstrap:
+    if active < p.bootstrap and grown == 0:
         return p.bootstrap_flush
     return min(max(active // p.flush_quotient, p.flush_min), p.flush_max)
 
@@ -491,7 +492,7 @@ def let_in(p: Params, s: State, now: int) -> None:
         waiting += s.ticket[actor] > 0
     if s.flushed[0] != now + 1:
         s.flushed[0] = now + 1
-        s.budget[0] = compute_flush(p, s.active[0], waiting)
+        s.budget[0] = compute_flush(p, s.active[0], waiting, s.grown[0])
     while s.budget[0] > 0 and waiting > 0:
         first = -1
         for actor in range(len(s.ticket)):
@@ -502,6 +503,8 @@ def let_in(p: Params, s: State, now: int) -> None:
         s.churn[0] += 1
         s.budget[0] -= 1
         waiting -= 1
+    if 0 < p.bootstrap <= s.active[0]:
+        s.grown[0] = 1  # for good (isBootstrapped)
 
 
 @spec

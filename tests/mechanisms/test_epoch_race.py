@@ -669,7 +669,7 @@ def test_only_the_seated_ask_for_epochs() -> None:
 )  # fmt: skip
 def test_seats_an_epoch(p: Params, active: int, waiting: int, seats: int) -> None:
     """2.4: flush once per epoch lets in min(max(active/quotient, min), max); 2.1: bootstrap, flush."""
-    assert epoch_race.compute_flush(p, active, waiting) == seats
+    assert epoch_race.compute_flush(p, active, waiting, 0) == seats
 
 
 def test_the_queue_lets_one_in_each_epoch() -> None:
@@ -687,6 +687,18 @@ def test_a_bootstrapping_queue_waits_for_all() -> None:
     c = seated(STAKED._replace(bootstrap=3, bootstrap_flush=2), RIVAL, SEQUENCER)
     c.ok(Kind.STAKE, EPOCH, PROVER, amount=CASH)
     assert c.s.seat.tolist() == [0, 1, 0, 1]  # three wait: two come in
+
+
+def test_a_bootstrap_is_over_for_good() -> None:
+    """StakingLib keeps isBootstrapped: when seats are given up again, the queue goes on by one an epoch."""
+    c = seated(STAKED._replace(bootstrap=2, bootstrap_flush=2), RIVAL, SEQUENCER)
+    c.ok(Kind.STAKE, EPOCH, PROVER, amount=CASH)
+    assert c.s.active[0] == 2
+    for actor in (RIVAL, SEQUENCER):
+        c.ok(Kind.UNSTAKE, EPOCH, actor, amount=CASH)
+    (last,) = {0, 1, 2, 3} - {RIVAL, SEQUENCER, PROVER}
+    c.ok(Kind.STAKE, 2 * EPOCH, last, amount=CASH)  # two wait
+    assert (c.s.active[0], c.s.seat[PROVER]) == (1, 1)
 
 
 @pytest.mark.parametrize(("ejection", "slashes"), [(190_000, 6), (196_000, 3)])
