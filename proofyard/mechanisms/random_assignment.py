@@ -138,7 +138,7 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "window_ms": (1, MAX_MS), "ms_per_mgas": (0, 2**24), "compute_gwei": (0, 2**40), "resources": (1, 2**30),
+        "window_ms": (1, MAX_MS), "ms_per_mgas": (0, 2**24), "compute_gwei": (0, 2**40), "resources": (1, 2**22),
         "tx_gwei": (0, MAX_GWEI), "network_rate": (0, BIPS), "refund_rate": (0, BIPS), "use_bips": (0, BIPS),
         "accept_ms": (1, MAX_MS),
 "min_stake": (1, MAX_GWEI), "supply": (0, MAX_GWEI // 2),
@@ -298,7 +298,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return begin_test(p, s, e, allowed)
     fee = e.amount - p.tx_gwei
     if p.compute_gwei > 0:
-        fee = mul_div(mul_div(allowed, p.compute_gwei, SECOND), p.resources, BIPS)
+        fee = mul_div(allowed, p.compute_gwei * p.resources, SECOND * BIPS)
     if e.amount < p.tx_gwei or fee > e.amount - p.tx_gwei:
         return Verdict.TOO_DEAR
     if fee < 1:

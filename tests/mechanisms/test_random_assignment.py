@@ -113,6 +113,12 @@ def test_the_fee_is_a_rate_times_time_times_resources() -> None:
     assert market.do(Kind.REQUEST, 0, REQUESTER, job=9, amount=dear) == Verdict.OK
 
 
+def test_a_fee_beyond_all_money_is_too_dear_and_never_cheap() -> None:
+    """2^48 ms at 2^40 gwei a second is 2^78 gwei; a ten thousandth of that is 30,000 times what anybody has."""
+    market = Market(Params(window_ms=2**48, compute_gwei=2**40, resources=1))
+    assert market.do(Kind.REQUEST, 0, REQUESTER, amount=RICH) == Verdict.TOO_DEAR
+
+
 def test_nothing_is_asked_for_nothing() -> None:
     market = Market(Params(tx_gwei=5))
     assert market.do(Kind.REQUEST, 0, REQUESTER, amount=4) == Verdict.TOO_DEAR
