@@ -23,7 +23,7 @@ Randomness
     `e.word` of REQUEST: the member, by `ticket_of`. Copies go to the next in line.
 
 Source
-    simon202235/zkpool-doc @2256f7d; aoraki-labs/zkpool-protocol ProofPool.sol @e562be7 (read @ce562be, 2023-12-19: a
+    simon202235/zkpool-doc @2256f7d; aoraki-labs/zkpool-protocol ProofPool.sol @ce562be (2023-12-19: a
     demonstration in which no proof is verified); price model: proof-market-price-model @350d2ab.
 
 Literal or intended
@@ -73,7 +73,7 @@ from proofyard.core import (
 )
 
 SOURCE = (
-    "ZKPool, aoraki-labs/zkpool-protocol ProofPool.sol@e562be7, zkpool-doc@2256f7d, proof-market-price-model@350d2ab"
+    "ZKPool, aoraki-labs/zkpool-protocol ProofPool.sol@ce562be, zkpool-doc@2256f7d, proof-market-price-model@350d2ab"
 )
 FAMILY = "assignment"
 
@@ -214,9 +214,8 @@ def compute_factor(average_sum: int, count: int, rate: int) -> int:
 
 @spec
 def gross_up(p: Params, pay: int) -> int:
-    """Reward of which `pay` is left for the member, after both shares are rounded down."""
-    kept = BIPS - p.pool_rate - p.top_rate
-    return mul_div(pay, BIPS, kept) + (1 if mul_div(pay, BIPS, kept) * kept < pay * BIPS else 0)
+    """Reward of which `pay` is left for the member; rounded down as both shares are, and so never too small."""
+    return mul_div(pay, BIPS, BIPS - p.pool_rate - p.top_rate)
 
 
 @spec

@@ -107,6 +107,15 @@ def test_the_pool_keeps_a_fifth() -> None:
     assert (market.gain(), market.worth(prover), market.b.reserve[0]) == (20, 70, 10)
 
 
+@pytest.mark.parametrize(("ask", "reward"), [(1, 1), (70, 87), (71, 88), (79, 98), (80, 100)])
+def test_a_bid_leaves_the_member_its_ask_and_no_gwei_more(ask: int, reward: int) -> None:
+    """A fifth of 87 is 17 and leaves 70; of 88, 71; of 98, 79."""
+    market = Market(asks=ask)
+    job = market.request(amount=1_000)
+    assert market.s.share[job] == ask
+    assert market.gain() == reward - ask
+
+
 def test_a_rescuer_gets_the_bond() -> None:
     """8, contract: between proofWindow and liabilityWindow anyone proves -> gets the bond."""
     market = Market()
@@ -167,9 +176,9 @@ def test_the_cheapest_pool_wins_with_its_cheapest_member() -> None:
     assert market.prover(market.request()) == 3
     assert market.b.requester[0] == REQUESTER
     assert market.worth(REQUESTER) == -REWARD
-    assert market.prover(market.request()) == 2  # 3 is busy; 81 needs 101.25
-    assert market.worth(REQUESTER) == -REWARD - 102
-    assert market.do(Kind.REQUEST, 0, REQUESTER, job=2, amount=112) == Verdict.TOO_DEAR
+    assert market.prover(market.request()) == 2  # 3 is busy; of 101 the pool has 20, rounded down
+    assert market.worth(REQUESTER) == -REWARD - 101
+    assert market.do(Kind.REQUEST, 0, REQUESTER, job=2, amount=111) == Verdict.TOO_DEAR
     assert market.s.seat[1:5].tolist() == [2, 1, 2, 1]
 
 
