@@ -121,7 +121,7 @@ class State(NamedTuple):
     pot: GweiByJob  # paid for the right
     bid: ByJob  # gwei, highest, or sum of tickets
     leader: ByJob  # sequencer + 1; 0 = the rollup itself
-    asked: ByJob  # gwei the assigned prover is paid
+    asked: ByJob  # gwei the assigned prover is paid; by itself, what it asks of others
     last: ByJob  # prover that was late, + 1; 0 = none
     redraws: ByJob  # how often another prover was looked for
     ordered: ByActor  # blocks ordered (a record)
@@ -330,7 +330,9 @@ def seek(p: Params, s: State, job: int, now: int) -> None:
     prover = s.leader[job] - 1
     if p.payer != ITSELF or prover == NOBODY:
         prover = find_prover(s, b.escrow[job], s.last[job])
-        s.asked[job] = s.price[prover] if prover != NOBODY else 0
+    s.asked[job] = b.escrow[job]
+    if prover != NOBODY and s.capacity[prover] > 0:
+        s.asked[job] = min(s.price[prover], b.escrow[job])
     if prover == NOBODY:
         lose_job(s.book, job)
         return
@@ -350,8 +352,6 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
         reward = min(p.pool_reward_gwei, b.reserve[0])
         move(b.reserve, 0, b.cash, e.actor, reward)
         b.paid[job] += reward
-    elif p.payer == ITSELF and s.leader[job] == e.actor + 1:
-        pay(b, job, b.escrow[job])
     else:
         pay(b, job, s.asked[job])
     if p.payer == ROLLUP:

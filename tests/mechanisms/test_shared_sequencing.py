@@ -340,6 +340,16 @@ def test_who_orders_must_prove() -> None:
     assert market.b.paid[job] == PAID
 
 
+def test_who_pays_itself_pays_what_it_asks() -> None:
+    """What is left of fees and value is income of ordering: the price of a proof is not what its block earned."""
+    market = Market(payer=ITSELF, rights=ROTATION).enter()
+    market.ok(Kind.OFFER, 0, FIRST, 45_000, 1)
+    job = market.closed()
+    market.ok(Kind.PROVE, 2_000, FIRST, job=job)
+    assert market.gain(FIRST, USERS) == [PAID, -PAID]
+    assert (market.b.paid[job], market.s.gained[FIRST]) == (45_000, PAID - 45_000)
+
+
 def test_a_rollup_that_orders_for_itself_buys() -> None:
     for payer in (SEQUENCER, ITSELF):
         market = Market(payer=payer, reserve_bips=1).enter()
