@@ -34,8 +34,8 @@ Simplified
     A prover's balance inside the contract is its `cash`. The contract has no window; a block never proven would stop
     its chain for good. Here it is LOST after `window_ms`, its deposit comes back, its fee stays burnt, and the blocks
     behind it go on. One fork choice per block, no oracle prover, and whoever requests may propose (the testnet had one
-    "solo proposer"). The bootstrap discount, over after one second, is left out. The fee base stops at `MAX_BASE`, and
-    when the mintable supply runs dry, what is there is paid.
+    "solo proposer"). The bootstrap discount, over after eleven seconds, is left out. The fee base stops at `MAX_BASE`,
+    and when the mintable supply runs dry, what is there is paid.
 
 Failure modes
     Nothing pulls the fee down while blocks come regularly: an interval within twice the average leaves the base alone,

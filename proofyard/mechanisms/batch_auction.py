@@ -35,7 +35,8 @@ Literal or intended
     race from the start, and who loses it loses the deposit. `literal = 0`: both count from the later of the two.
     Averages round down, so with a factor of 7,200 they can only fall, as in the pool that followed.
     A late winner gets half of its own deposit back, as the actual prover. The first bid has no upper limit: the
-    contract checks its parameter for one (five times the average) but never uses it; the document has a start at twice.
+    contract checks its parameter for one (five times the average) but never uses it, nor `max_window_s`, which averages
+    that only fall do not reach; the document has a start at twice.
 
 Simplified
     The fee is put aside and what is not refunded goes to `book.reserve`, from which rewards are minted. A block larger

@@ -27,7 +27,8 @@ Randomness
 Source
     taiko-mono, packages/protocol/contracts: L1/libs/LibProving.sol@b7e12e3c36, layer1/based/LibProving.sol@9f99099ac2,
     tiers/TierProviderBase.sol at the commits that tests/mechanisms/taiko.py names, with its numbers by date; Pacaya
-    layer1/based/TaikoInbox.sol@3d85f7ce04.
+    layer1/based/TaikoInbox.sol@3d85f7ce04 (there 5 tokens more for each block of a batch and no cooldown on mainnet;
+    125 flat and two hours @9f70297914).
 
 Literal or intended
     Divisions follow the contract: `amount * 7 >> 3`, then `>> 2` and times 3; remainders stay with the protocol.

@@ -27,7 +27,8 @@ Source
     taikoxyz/taiko-mono packages/protocol/contracts/L1/{ProverPool,TaikoConfig}.sol and libs/Lib{Proposing,Proving,
     Verifying,Utils}.sol @42bbc5f98f (2023-08-03). Variants by parameters: Eldfell @3b3317ad99 is (window_percent=300,
     delay_penalty=0, late_paid=1, min_capacity=5); the numbers before 2023-07-25 are (old_slash=1, min_capacity=128,
-    open_reward_percent=200), before 2023-07-04 also slash_points=500.
+    open_reward_percent=200), before 2023-07-15 also (delay_penalty=0, late_paid=1), before 2023-07-04 also
+    (slash_points=500, change_delay_ms=0).
 
 Literal or intended
     The averages round down on chain, so they can only fall (`intended_averages=1`: they round to nearest and keep
@@ -41,7 +42,8 @@ Simplified
     The fee is escrowed and burnt at the end instead of burnt at once and partly minted back. Burnt fees return to
     `book.reserve`, rewards are minted from it (when it runs dry, what is there is paid); slashed money goes to
     `book.burnt`. Jobs settle one by one, not in the order of the chain. The oracle overwrites no proof. A slashed-out
-    prover leaves its seat cleanly: at this commit it kept a stale seat number (issue 14402, mended 2023-08-09).
+    prover leaves its seat cleanly, and within the hour between changes as little as others: at this commit it kept a
+    stale seat number (issue 14402, mended 2023-08-09) and had no hour to wait.
 """
 
 from typing import Annotated, NamedTuple, TypeAlias

@@ -50,7 +50,8 @@ REGIMES: dict[str, Params] = {
     ),
     # as observed from outside in November 2024: the code of 2024-10-30
     "mainnet-2024-11": Params(),
-    # 3d85f7ce04 and 9f70297914; 50 for whitelisted preconfers, 2025-04-03 to 05-15; 25 from 2025-07-21 (f56e2910ed)
+    # 9f70297914; before it, 3d85f7ce04, 5 tokens more a block and no cooldown. 50 for whitelisted preconfers, from
+    # 2025-04-03 to 05-15; 25 from 2025-07-21 (f56e2910ed)
     "pacaya-125": regime(PACAYA, 125, BATCH, BATCH, BATCH, (120, 120)),
     "pacaya-50": regime(PACAYA, 50, BATCH, BATCH, BATCH, (120, 120)),
     "pacaya-25": regime(PACAYA, 25, BATCH, BATCH, BATCH, (120, 120)),
