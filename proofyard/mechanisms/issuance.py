@@ -19,12 +19,13 @@ Randomness
 Source
     Starknet, the default: SNIP-18 and starkware-libs/starknet-staking @7a7add26 (reward supplier, minting manager):
     units of 1.3M STRK, half a unit for a threshold, 6.5M a week; the curve's 126.491M a year is that of 1e9 staked of
-    1e10 with C = 4.00. Succinct: spn SuccinctStaking.sol @b80c118, DISPENSE_RATE, 2M PROVE a year. Aztec: governance
-    @1846c853, a coin of which at most 20 % are issued a year.
+    1e10 with C = 4.00. Succinct: succinctlabs/network @b80c118 SuccinctStaking.sol and its example's DISPENSE_RATE, 2M
+    PROVE a year. Aztec: l1-contracts @c427d0ba governance/CoinIssuer.sol, at most 20 % a year (ignition-contracts).
 
 Literal or intended
-    Starknet asks for several units in one go, here one job each. How its weeks, and Aztec's years, are counted was not
-    read: ours follow one another from genesis, and what is not minted in one is not added to the next.
+    Starknet asks for several units in one go, here one job each, and brings five at most. Its weeks are those of Unix
+    time, Aztec's years begin with the issuer; ours, of both, with genesis. What is not minted in one is not added to
+    the next, as there.
 
 Simplified
     The rate stands still (`leader_schedule` has the curve). No commission, no delegation. Succinct's dispenser is
@@ -60,7 +61,7 @@ from proofyard.core import (
     spec,
 )
 
-SOURCE = "Starknet (starknet-staking @7a7add26, SNIP-18), Succinct (spn @b80c118), Aztec (governance @1846c853)"
+SOURCE = "Starknet (starknet-staking @7a7add26, SNIP-18), Succinct (network @b80c118), Aztec (l1-contracts @c427d0ba)"
 FAMILY = "chain"
 
 TOKEN = 10**6  # of the smallest unit

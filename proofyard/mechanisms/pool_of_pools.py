@@ -23,7 +23,7 @@ Randomness
     None.
 
 Source
-    simon202235/zkpool-doc @2256f7d and aoraki-labs/zkpool-protocol ProofPool.sol @e562be7 for a pool between projects
+    simon202235/zkpool-doc @2256f7d and aoraki-labs/zkpool-protocol ProofPool.sol @ce562be for a pool between projects
     and provers: reward up front, bond, window, liability window, doubled exclusion, 20 % for the pool.
 
 Literal or intended
@@ -74,7 +74,7 @@ from proofyard.core import (
     spec,
 )
 
-SOURCE = "Reconstruction: ZKPool's pool (zkpool-doc@2256f7d, zkpool-protocol@e562be7) one level up"
+SOURCE = "Reconstruction: ZKPool's pool (zkpool-doc@2256f7d, zkpool-protocol@ce562be) one level up"
 FAMILY = "assignment"
 
 TOKEN = 10**9  # gwei

@@ -42,8 +42,9 @@ Literal or intended
 Simplified
     Seals are 62 bits and 1,024 can be open at once. No delegators, so the stake is all the prover's own; one unstaking
     queue per prover, whose time starts again with each UNSTAKE (on chain up to ten). EXPIRE refunds and slashes in one,
-    on chain two calls anybody may make. All requests ask for the same stake and time. Nobody is jailed. TODA, the
-    double auction Brevis has published, is another mechanism and not what the contracts run.
+    on chain two calls anybody may make. All requests ask for the same stake and time. Nobody is jailed; to be active
+    again takes a call of its own there. TODA, the double auction Brevis has published, is another mechanism and not
+    what the contracts run.
 """
 
 from typing import Annotated, NamedTuple

@@ -27,8 +27,8 @@ Source
 Literal or intended
     Literal: the schedule (growth factors and supplies at the years' ends, 182 epochs a year), roundings, the cap by
     stake at the epoch's end. Supplies within a year are compounded here epoch by epoch, floored; the contract takes a
-    power: they differ by less than 3e-6 ZKC. From year 20 on nothing is emitted here. The docs speak of some 385,000
-    ZKC an epoch in the first year, the schedule has 371,820.
+    power: they differ by less than 3e-6 ZKC. Shares of work are exact here, binary fractions there. From year 20 on
+    nothing is emitted here. The docs speak of some 385,000 ZKC an epoch in the first year, the schedule has 371,820.
 
 Simplified
     Fees are in ether there; here all is one money. Rewards are paid when the epoch ends; there each has to be claimed,
