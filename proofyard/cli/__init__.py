@@ -109,6 +109,8 @@ def main() -> None:
             _fail(str(error), BAD_INPUT)
         if isinstance(error, MarketError):
             _fail(str(error), FAILED)
+        if isinstance(error, ModuleNotFoundError) and (sentence := _missing(error)):
+            _fail(sentence, FAILED)
         if isinstance(error, OSError):
             _fail(f"{error.filename}: {error.strerror}." if error.filename else str(error), FAILED)
         raise
@@ -126,6 +128,20 @@ def _said(error: "CycloptsError") -> str:
             return f"{error.argument.name.removeprefix('--').upper()}: wanted as {help_of} says, got none."
         return f"{error.keyword}: wanted a value (one that begins with - is written {error.keyword}=-…), got none."
     return f"{error}".strip().splitlines()[-1]
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Say which extra brings a package that is not installed; nothing if none does."""
+    from importlib.metadata import requires
+
+    name = (error.name or "").split(".")[0]
+    for line in requires("proofyard") or ():
+        package, _, extra = line.partition("; extra == ")
+        begins = package.lower().replace("-", "_")
+        if extra and begins.startswith(name.lower()):
+            extra = extra.strip("'\"")
+            return f"wanted the Python package {name}, it is not installed: pip install 'proofyard[{extra}]'."
+    return ""
 
 
 def _is_cut_off() -> bool:
