@@ -84,6 +84,8 @@ VERBS = (
     ("new", "new:new", "Write a rule of your own to start from: the rule, a scenario for it and a test."),
 )
 
+LIVE = frozenset(("live", "trial", "replay", "audit", "market", "prover", "request", "explore"))  # take the extra live
+
 for _verb, _place, _line in VERBS:  # a verb that is called shows its whole docstring, not the line
     _help = {} if _verb in sys.argv[1:2] else {"help": _line}
     app.command(f"proofyard.cli.{_place}", name=_verb, **_help)
@@ -135,13 +137,15 @@ def _missing(error: ModuleNotFoundError) -> str:
     from importlib.metadata import requires
 
     name = (error.name or "").split(".")[0]
+    found: list[str] = []
     for line in requires("proofyard") or ():
         package, _, extra = line.partition("; extra == ")
-        begins = package.lower().replace("-", "_")
-        if extra and begins.startswith(name.lower()):
-            extra = extra.strip("'\"")
-            return f"wanted the Python package {name}, it is not installed: pip install 'proofyard[{extra}]'."
-    return ""
+        if extra and package.lower().replace("-", "_").startswith(name.lower()):
+            found.append(extra.strip("'\""))
+    if not found:
+        return ""
+    extra = "live" if "live" in found and sys.argv[1] in LIVE else found[0]
+    return f"wanted the Python package {name}, it is not installed: pip install 'proofyard[{extra}]'."
 
 
 def _is_cut_off() -> bool:

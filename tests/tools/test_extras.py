@@ -59,7 +59,8 @@ def test_each_part_imports_only_what_its_extra_brings(part: str) -> None:
     ("module", "extra", "command"),
     [
         ("optuna", "attack", ["attack", "scenarios/minimal.toml"]),
-        ("coincurve", "chain", ["market", "x.db", "-m", "race"]),
+        ("eth_account", "chain", ["chain", "deploy"]),
+        ("coincurve", "live", ["market", "x.db", "-m", "race"]),
         ("fastapi", "live", ["explore", "x.db"]),
     ],
 )
