@@ -162,10 +162,8 @@ def account(p: Params, s: State, e: Event) -> Verdict:
 
 @spec
 def gross_up(pay: int, rate: int) -> int:
-    """Sum of which `pay` is left after a share of `rate` bips, rounded down, was taken off it."""
-    kept = BIPS - rate
-    whole = mul_div(pay, BIPS, kept)
-    return whole + (1 if whole * kept < pay * BIPS else 0)
+    """Sum of which `pay` is left after a share of `rate` bips was taken off it; rounded down, as that share is."""
+    return mul_div(pay, BIPS, BIPS - rate)
 
 
 @spec

@@ -66,7 +66,7 @@ def test_shares_of_three_levels() -> None:
     odd = Aggregator(77)
     odd.request()
     odd.ok(Kind.PROVE, 1, 0)
-    assert (odd.gain(PROJECT), odd.gain(0)) == (-103, 78)  # 77 / .8 = 96.25, so 97; 97 / .95 = 102.1, so 103
+    assert (odd.gain(PROJECT), odd.gain(0)) == (-101, 77)  # a fifth of 96 is 19, rounded down; 5 % of 101 are 5
 
 
 def test_the_lowest_bid_of_all_pools_wins() -> None:
