@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import wait as wait_for_end
 from multiprocessing.context import ForkServerContext
@@ -26,6 +27,7 @@ from proofyard.tools.memory import free_memory
 Work = Callable[[Any], Any]
 
 USED = 0.8  # share of the free memory that runs may take; the rest is the system's
+LOOK_S = 0.5  # between two looks at workers that say nothing
 CONNECT_S = 5.0  # until a Ray address counts as unreachable
 _KIB = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
@@ -132,7 +134,10 @@ class Processes:
 
     def wait(self, handles: Sequence["futures.Future[Done]"]) -> list[tuple[Any, Done | None]]:
         """Wait for some; when a worker died, all that were under way are lost and new workers start, once."""
-        over, _ = futures.wait(handles, return_when=futures.FIRST_COMPLETED)
+        over, _ = futures.wait(handles, LOOK_S, futures.FIRST_COMPLETED)
+        while not over:
+            self._look_for_deaths()
+            over, _ = futures.wait(handles, LOOK_S, futures.FIRST_COMPLETED)
         found: list[tuple[Any, Done | None]] = []
         broken = False
         for handle in over:
@@ -145,6 +150,13 @@ class Processes:
         if broken:
             self._replace()
         return found
+
+    def _look_for_deaths(self) -> None:
+        """Wake the executor when a worker has died: it watches only those it knew of when it began to wait."""
+        workers: list[Any] = list((self.executor._processes or {}).values())  # noqa: SLF001
+        if any(worker.exitcode is not None for worker in workers):
+            with suppress(BrokenProcessPool):
+                self.executor.submit(int)
 
     def _replace(self) -> None:
         """Start anew after a death; whoever is left of the old workers is stopped.
