@@ -21,14 +21,16 @@ Randomness
 
 Source
     ProvableHQ/snarkVM ledger/block/src/helpers/target.rs @3d42aa0, read @8ec0ab39; ARC-46: snarkVM PR 2734 (2025-06)
-    and the schedule published with it. Anchor reward by time as from consensus version 2 on.
+    and the schedule published with it. Anchor reward by time as from consensus version 2 on. Versions 15 and 16,
+    mainnet's blocks 19,264,000 to 19,860,000: `anchor_s=35, half_life_s=6300` (consensus_heights.rs @01404de4).
 
 Literal or intended
-    The retargeting is the fixed-point approximation of the code, bit for bit; division towards zero included. Its
-    anchor time in the reward is 25 // 10 = 2 blocks: with 25 the bound of 190,258,739 would be passed.
+    The retargeting is the fixed-point approximation of the code, bit for bit; division towards zero included. The
+    reward's anchor time is 25 // 10 = 2 blocks (with 25 the bound of 190,258,739 would be passed), whatever `anchor_s`.
     `requirement_gwei = 0` is the puzzle before ARC-46.
 
 Simplified
+    Mainnet mints nothing from its MAX_SUPPLY_LIMIT_HEIGHT on; here `supply` is the end.
     The third of the reward that goes to stakers, staking rewards and fees are not minted here. Under `standing` tries
     become solutions without luck, each of exactly the proof target, at most four's worth is carried on, and whoever
     is aborted has worked in vain. The epoch's circuit and the uniqueness of solutions beyond a block are left out.
@@ -75,6 +77,7 @@ YEAR_S = 365 * DAY_S
 MAX_MS = 2**48  # ms
 MAX_TARGET = 2**57  # four of them add up
 MAX_RATE = 2**31
+REWARD_ANCHOR = 25 // 10  # blocks, REWARD_ANCHOR_TIME
 SOLUTIONS = 4  # a block, 2**MAX_SOLUTIONS_AS_POWER_OF_TWO
 HASH_BITS = 62
 RADIX_BITS = 16  # of the fixed-point retargeting
@@ -94,7 +97,7 @@ class Params(NamedTuple):
     epoch_blocks: int = 360  # blocks of an epoch
     anchor_s: int = 25  # s between coinbases at which T stays
     half_life_s: int = 4_500  # s later at which it halves: epoch_blocks // 2 * anchor_s
-    least_target: int = 2**29 - 1  # tries, the coinbase target of genesis and its floor (a testnet's; an assumption)
+    least_target: int = 2**29 - 1  # tries, the mainnet's coinbase target of genesis and its floor
     supply: int = 1_500_000_000 * CREDIT  # gwei, starting supply; as much can be minted
     age_days: int = 0  # days since the chain's genesis when the market begins
     requirement_gwei: int = FROM_SCHEDULE  # gwei of stake per solution and epoch; 0 = no cap, -1 = the schedule
@@ -181,7 +184,7 @@ def retarget(p: Params, target: int, elapsed: int) -> int:
 def anchor_reward(p: Params, time: int) -> int:
     """Most a coinbase can mint (anchor_block_reward_at_timestamp), gwei."""
     remaining = max(10 * YEAR_S - p.age_days * DAY_S - time // SECOND, YEAR_S)
-    whole = mul_div(2 * (p.anchor_s // 10), p.supply, 1)
+    whole = mul_div(2 * REWARD_ANCHOR, p.supply, 1)
     return min(MAX_GWEI, mul_div(whole, remaining, 10 * YEAR_S * (YEAR_S + 1)))
 
 

@@ -124,7 +124,13 @@ def test_the_anchor_reward() -> None:
     assert by_year[:5] == [171_232_871, 152_206_996, 133_181_122, 114_155_247, 95_129_372]
     assert by_year[5:] == [76_103_498, 57_077_623, 38_051_749, 19_025_874, 19_025_874, 19_025_874]
     assert anchor_reward(FREE, 365 * DAY_S * 1_000) == 171_232_871
-    assert anchor_reward(FREE._replace(anchor_s=2**30, supply=2**60), 0) == (2**63 - 1) // (365 * DAY_S + 1)  # cut
+    assert anchor_reward(FREE._replace(supply=2**62 - 1), 0) == (2**63 - 1) // (365 * DAY_S + 1)  # four times it is cut
+
+
+@pytest.mark.parametrize("anchor_s", [5, 25, 35])
+def test_the_reward_keeps_its_anchor_time(anchor_s: int) -> None:
+    """REWARD_ANCHOR_TIME: coinbases were to be 35 s apart in versions 15 and 16, and minted as much each as before."""
+    assert anchor_reward(FREE._replace(anchor_s=anchor_s), BLOCK) == 190_258_739
 
 
 # --- solutions handed in ---
