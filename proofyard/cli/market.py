@@ -107,15 +107,17 @@ def market(
         genesis |= {"chain_id": settler.bank.deployment.chain_id, "contract": settler.bank.contract}
     spans = trace_to(traces, "market") if traces is not None else None
     verifier = backend_of(chosen, lambda line: print(line, file=sys.stderr))
-    if json:
-        print_json({"url": f"http://{host}:{port}", "coordinator": signer.address, "journal": journal})
-    else:
-        print(
-            f"market: http://{host}:{port} (pages at /explorer/, documentation at /docs), coordinator {signer.address}",
-            flush=True,
-        )
+
+    def begun() -> None:
+        url = f"http://{host}:{port}"
+        if json:
+            print_json({"url": url, "coordinator": signer.address, "journal": journal})
+        else:
+            print(f"market: {url} (pages at /explorer/, documentation at /docs), coordinator {signer.address}")
+        sys.stdout.flush()
+
     coordinator = Coordinator(connect(journal), signer, verifier, genesis, settler=settler)
-    run(serve(coordinator, host, port, pages))
+    run(serve(coordinator, host, port, pages, begun=begun))
     if spans is not None:
         spans.shutdown()
 

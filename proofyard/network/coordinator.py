@@ -39,6 +39,7 @@ LINGER = 1.0  # of a commit's time that a group waits at most for messages whose
 RECENT = 8  # commits that a mean is about
 PATIENCE_MS = 20  # between looks at a job whose proof is being verified
 BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
+STARTING = "starting"
 T = TypeVar("T")
 log = logging.getLogger("proofyard.coordinator")
 
@@ -70,7 +71,7 @@ class Coordinator:
         self.metrics = MarketMetrics()
         self.streams = Streams(self.metrics)
         self.market: Market | None = None
-        self.trouble = "starting"  # why nothing can be accepted now, "" if it can
+        self.trouble = STARTING  # why nothing can be accepted now, "" if it can
         self.clock = Clock(0)
         self._genesis = genesis
         self._beacon = Beacon(signer.secret_for, b"")

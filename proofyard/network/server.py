@@ -7,7 +7,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from typing_extensions import override
 from proofyard.core.errors import BadInput
 from proofyard.network.api import make_app
 from proofyard.network.client import AsyncMarket
-from proofyard.network.coordinator import Coordinator
+from proofyard.network.coordinator import STARTING, Coordinator
 from proofyard.network.messages import Signer
 from proofyard.network.node import Node
 from proofyard.network.settings import TYPICAL, Settings, Watched
@@ -37,6 +37,7 @@ MOST_FILES = 65_536
 T = TypeVar("T")
 GARBAGE = 20_000  # objects made and not freed between looks for what refers to itself
 SWITCH_S = 0.001  # that a thread waits at most for one that computes
+LOOK_S = 0.02  # s between looks whether the market has begun
 GRACE_S = 5  # for answers under way when the market is told to stop
 
 
@@ -115,8 +116,13 @@ def room_for_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI | None = None) -> None:
-    """Serve until a signal comes, or the writer ends, whose error is raised; `pages` (the explorer) below PAGES."""
+async def serve(
+    coordinator: Coordinator, host: str, port: int, pages: FastAPI | None = None, *, begun: Callable[[], None]
+) -> None:
+    """Serve until a signal comes, or the writer ends, whose error is raised; `pages` (the explorer) below PAGES.
+
+    `begun` is called once the port answers and the journal was looked at: whether this writes, stands by or waits.
+    """
     room_for_connections()
     app = make_app(coordinator)
     if pages is not None:
@@ -129,18 +135,28 @@ async def serve(coordinator: Coordinator, host: str, port: int, pages: FastAPI |
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-        await _until_told(server, coordinator, listening)
+        await _until_told(server, coordinator, listening, begun)
 
 
-async def _until_told(server: Server, coordinator: Coordinator, listening: socket.socket) -> None:
+async def _until_told(
+    server: Server, coordinator: Coordinator, listening: socket.socket, begun: Callable[[], None]
+) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     writing = asyncio.create_task(coordinator.failed())
+    telling = asyncio.create_task(_tell_when_begun(server, coordinator, begun))
     await asyncio.wait([serving, writing], return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
     server.should_exit = True
     await serving
     if writing.done() and not writing.cancelled():
         writing.result()
     writing.cancel()
+
+
+async def _tell_when_begun(server: Server, coordinator: Coordinator, begun: Callable[[], None]) -> None:
+    while not server.started or coordinator.trouble == STARTING:  # noqa: ASYNC110 - uvicorn has only a flag for it
+        await asyncio.sleep(LOOK_S)
+    begun()
 
 
 async def _enter(
