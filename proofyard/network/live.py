@@ -26,6 +26,7 @@ from proofyard.network.client import AsyncMarket
 from proofyard.network.devnet import Devnet
 from proofyard.network.journal import connect
 from proofyard.network.messages import Signer
+from proofyard.network.pace import mean_ms
 from proofyard.network.processes import Processes, processes_in
 from proofyard.network.purse import Purse, enter, kept
 from proofyard.network.recorded import Measured, run_of
@@ -39,7 +40,7 @@ from proofyard.network.work import Task
 from proofyard.proofs.backend import ProofBackend
 from proofyard.scenario import Scenario
 from proofyard.tools.cache import Tell
-from proofyard.worlds.hardware import Hardware, proving_ms
+from proofyard.worlds.hardware import Hardware
 
 JOURNAL = "market.db"
 SCENARIO = "scenario.json"  # for the pages that set prediction beside reality
@@ -82,7 +83,7 @@ class Outcome(NamedTuple):
     run : in the engine's columns
     journal : where it is
     busy_ms : proving, by prover
-    proving_ms : mean time of a proof, by prover, 0 for none
+    proving_ms : mean time of a proof, by prover; of one that made none what the scenario foresees
     asked : what became of each request
     settlement : what went to the chain, as `/v1/market` tells it; empty with play money
     audit : what recomputing everything found, with the chain
@@ -385,11 +386,11 @@ def _outcome(plan: Plan, cast: Cast, played: _Played, report: Report) -> Outcome
     mean: dict[str, int] = {}
     journal = connect(str(plan.folder / JOURNAL))
     first = next(journal.rows())
+    size = round(float(_requests(plan.scenario, cast).size.mean()))
     for k, name in enumerate(cast.names):
         with opened(plan.folder / "provers" / f"{played.addresses[name]}.db", "0x" + first.hash.hex()) as shelf:
             times = shelf.proving_ms()
-        busy[name], mean[name] = sum(times), round(sum(times) / len(times)) if times else 0
-        mean[name] = mean[name] or proving_ms(_model(cast, k), 0)
+        busy[name], mean[name] = sum(times), mean_ms(times, _model(cast, k), size)
     measured = Measured(cast.names, cast.rate.astype(np.int64).tolist(), [mean[name] for name in cast.names])
     refused = [0 for each in played.asked if each.accepted is None]
     run = run_of(journal.rows(), measured, scenario=plan.scenario.name, refused=refused)

@@ -1,7 +1,7 @@
 """How fast this machine really proves: before a scenario is simulated that will be run on it, and after it was."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -74,6 +74,11 @@ def with_measured(scenario: Scenario, took_ms: Mapping[str, int]) -> Scenario:
         asked = Decimal(int(cast.ask[mine[0]])) / 10**scenario.token.decimals
         classes[k] = classes[k].model_copy(update={"ask": asked})
     return scenario.model_copy(update={"provers": classes})
+
+
+def mean_ms(times: Sequence[int], model: Hardware, size: int) -> int:
+    """Return the mean time of a prover's proofs, ms; of one that made none what `model` foresees for `size` units."""
+    return round(sum(times) / len(times)) if times else proving_ms(model, size)
 
 
 def _taking(ms: int, group: ProverClass, model: Hardware) -> ProverClass:
