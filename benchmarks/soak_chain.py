@@ -1,10 +1,10 @@
-"""A market with money on a chain while its coordinator and the chain's node are killed: nothing lost or paid twice.
+"""A market with money on a chain whose coordinator, prover and node are killed: nothing lost or paid twice.
 
-    .venv/bin/python benchmarks/soak_chain.py --kills 100 --out build/soak-chain
+    .venv/bin/python benchmarks/soak_chain.py --kills 300 --pause 1 --out build/soak-chain
 
-Real processes: anvil with its state in a file, `proofyard market`. The requester and a prover that drops some jobs are
-clients here. The chain's profile asks for more confirmations than anvil forgets when it is killed. Prints a report, and
-ends with 1 if something does not hold.
+Real processes: anvil with its state in a file, `proofyard market`, a `proofyard prover` with stand-ins. The requester
+and a second prover, which drops some jobs, are clients here. The chain's profile asks for more confirmations than anvil
+forgets when it is killed. Prints a report, and ends with 1 if something does not hold.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proofyard.chain import Account, Chain, Deployment, Outbox, Terms, deploy, devchain, profiles
-from proofyard.core import MarketError, Phase
+from proofyard.core import ANYONE, MarketError, Phase
 from proofyard.network.audit import audit
 from proofyard.network.bank import Bank
 from proofyard.network.circuits import circuits_for
@@ -46,11 +46,14 @@ RULE = (
     "cooldown_ms=100, open_window_ms=2000, base_gas=100_000)"
 )
 TOKEN = 10**9
+STAKE = 100 * TOKEN
 BROUGHT = 1_000 * TOKEN
 CEILING = 2 * TOKEN
 SIZE = 4
 BLOCK_S, DEPTH = 0.2, 20  # blocks; anvil saves its state every two seconds, which is ten
+KEPT = 100  # blocks whose state anvil keeps: what the market reads is DEPTH blocks old
 SPARE = 4  # blocks of the depth that have to be left when anvil is killed
+VICTIMS = ("market", "prover", "chain")
 GAS_WEI = 10**21
 END_S = 300.0  # s until all is final and settled
 
@@ -60,15 +63,17 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    kills : of the market and of the chain in turn
+    kills : of the market, of the prover and of the chain in turn
     pause_s : between kills, at most
+    minutes : after which nobody is killed any more, however many there were
     workers : requests under way at once
-    dropped : share of the jobs that the prover leaves
+    dropped : share of its jobs that the prover here leaves
     seed : of the moments
     """
 
     kills: int = 10
     pause_s: float = 4.0
+    minutes: float = 1e9
     workers: int = 6
     dropped: float = 0.15
     seed: int = 1
@@ -84,9 +89,9 @@ class Yard:
         lines = [line for line in known.read_text(encoding="utf-8").splitlines() if line.split(" ")[0] not in
                  ("confirmations", "block_s")]  # fmt: skip
         self.profile.write_text("\n".join([*lines, f"confirmations = {DEPTH}", f"block_s = {BLOCK_S}", ""]))
-        self.node = devchain.start(state=self.state, block_s=BLOCK_S)
+        self.node = devchain.start(state=self.state, block_s=BLOCK_S, kept=KEPT)
         self.chain = Chain(profiles.read(str(self.profile)), self.node.url)
-        self.keys = {name: secrets.token_bytes(32) for name in ("market", "requester", "prover")}
+        self.keys = {name: secrets.token_bytes(32) for name in ("market", "requester", "prover", "node")}
         for key in self.keys.values():
             self.chain.rpc("anvil_setBalance", Signer(key).address, hex(GAS_WEI))
         writer = str(Account.from_key(self.keys["market"]).address)
@@ -96,13 +101,27 @@ class Yard:
         self.place = Place(self.node.url, folder / "deployment.json", str(self.profile))
         self.port = devchain.free_port()
         self.market = self._market()
+        self.node_config = folder / "node.toml"
+        self.node_config.write_text(
+            f'market = "http://127.0.0.1:{self.port}"\nname = "node"\nprice_gwei = 10\nsetup_ms = 30\n'
+            f'stake_gwei = {STAKE}\nepoch_ms = 1000\nchain = "{self.place.url}"\n'
+            f'deployment = "{self.place.deployment}"\ndeposit_gwei = {BROUGHT}\n',
+            encoding="utf-8",
+        )
+        self.prover = self._prover()
 
     def _market(self) -> subprocess.Popen[bytes]:
         arguments = ("market", str(self.journal), "-m", RULE, "--port", str(self.port), "--actors", "16", "--chain",
                      self.place.url, "--deployment", str(self.place.deployment), "--profile",
                      str(self.profile))  # fmt: skip
-        environment = {**os.environ, "PROOFYARD_KEY": self.keys["market"].hex()}
-        with (self.folder / "market.log").open("ab") as log:
+        return self._run("market", arguments)
+
+    def _prover(self) -> subprocess.Popen[bytes]:
+        return self._run("node", ("prover", "--config", str(self.node_config), "--state", str(self.folder / "prover")))
+
+    def _run(self, role: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PROOFYARD_KEY": self.keys[role].hex()}
+        with (self.folder / f"{role}.log").open("ab") as log:
             return subprocess.Popen([*COMMAND, *arguments], stdout=log, stderr=log, env=environment)
 
     def kill_market(self) -> None:
@@ -110,6 +129,12 @@ class Yard:
         self.market.kill()
         self.market.wait()
         self.market = self._market()
+
+    def kill_prover(self) -> None:
+        """Kill the prover where it stands, and start it again."""
+        self.prover.kill()
+        self.prover.wait()
+        self.prover = self._prover()
 
     def kill_chain(self) -> None:
         """Kill the chain's node once what counts is in its file, and start it from there."""
@@ -128,16 +153,17 @@ class Yard:
         except ValueError:  # killed while it wrote
             shutil.copy(before, self.state)
         port = int(self.node.url.rsplit(":", 1)[1])
-        self.node = devchain.start(state=self.state, port=port, block_s=BLOCK_S)
+        self.node = devchain.start(state=self.state, port=port, block_s=BLOCK_S, kept=KEPT)
 
     def stop(self) -> None:
-        """End both."""
-        self.market.terminate()
-        try:
-            self.market.wait(60)
-        except subprocess.TimeoutExpired:
-            self.market.kill()
-            self.market.wait()
+        """End all."""
+        for process in (self.prover, self.market):
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         self.node.stop()
 
 
@@ -172,8 +198,15 @@ class Players:
                 await asyncio.sleep(BLOCK_S)
                 continue
             self.jobs.append(job)
-            if self.dice.random() >= self.plan.dropped:
+            if await self.is_ours(prover, job) and self.dice.random() >= self.plan.dropped:
                 await self.prove(prover, job, task)
+
+    async def is_ours(self, prover: AsyncMarket, job: int) -> bool:
+        """Say whether the prover here may prove a job now; what the other one leaves is the other one's loss."""
+        with contextlib.suppress(MarketError):
+            mine, view = await prover.actor(), await prover.job(job)
+            return view["prover"] in (ANYONE, mine["actor"])
+        return False
 
     async def prove(self, prover: AsyncMarket, job: int, task: Task) -> None:
         """Hand a proof in, again and again while the market can take nothing."""
@@ -193,18 +226,21 @@ class Players:
 
 
 async def kill_on(yard: Yard, plan: Plan, players: Players, told: Counter[str]) -> None:
-    """Kill the market and the chain in turn, each time while there is work."""
-    dice = random.Random(plan.seed + 1)
+    """Kill market, prover and chain in turn, now and then two at once, each time while there is work."""
+    dice, ends = random.Random(plan.seed + 1), time.monotonic() + 60 * plan.minutes
     for turn in range(plan.kills):
-        enough = len(players.proven) + dice.randint(1, plan.workers)
+        enough = len(players.jobs) + 1  # so that each hits a market at work
         for _ in range(2_400):
-            if len(players.proven) >= enough:
+            if len(players.jobs) >= enough:
                 break
             await asyncio.sleep(BLOCK_S / 4)
         await asyncio.sleep(plan.pause_s * dice.random())
-        for victim in ("market", "chain") if turn % 5 == 4 else (("market", "chain")[turn % 2],):
+        if time.monotonic() > ends:
+            return
+        for victim in dice.sample(VICTIMS, 2) if turn % 5 == 4 else (VICTIMS[turn % len(VICTIMS)],):
             await asyncio.to_thread(getattr(yard, f"kill_{victim}"))
             told[victim] += 1
+        print(f"{time.strftime('%H:%M:%S')} {dict(told)}, {len(players.jobs)} requests", file=sys.stderr, flush=True)
 
 
 async def play(yard: Yard, plan: Plan) -> dict[str, Any]:
@@ -220,7 +256,7 @@ async def play(yard: Yard, plan: Plan) -> dict[str, Any]:
             roles.append((market, purse))
         (requester, purse), (prover, _) = roles
         await prover.offer(10, 1)
-        await prover.stake(100 * TOKEN)
+        await prover.stake(STAKE)
         asking = [asyncio.create_task(players.ask_on(requester, prover, purse, stop)) for _ in range(plan.workers)]
         await kill_on(yard, plan, players, killed)
         stop.set()
@@ -283,11 +319,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pause", type=float, default=4.0, metavar="S", help="between kills, at most")
+    parser.add_argument("--minutes", type=float, default=1e9, help="no more kills after so long")
     parser.add_argument("--workers", type=int, default=6, help="requests under way at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     wanted = parser.parse_args()
-    plan = Plan(kills=wanted.kills, pause_s=wanted.pause, workers=wanted.workers, seed=wanted.seed)
+    plan = Plan(wanted.kills, wanted.pause, wanted.minutes, wanted.workers, seed=wanted.seed)
     with tempfile.TemporaryDirectory() as place:
         told = run(wanted.out or Path(place), plan)
     print(json.dumps(told, indent=1))
