@@ -46,7 +46,7 @@ class Counts:
         if prices == ETHEREUM:
             return self.gas - self.refund
         gas = self.gas + self.cold_accounts * (prices.cold_account - ETHEREUM.cold_account)
-        gas += self.cold_pages * prices.cold_slot - self.cold_slots * ETHEREUM.cold_slot
+        gas += self.cold_pages * (prices.cold_slot - WARM) - self.cold_slots * (ETHEREUM.cold_slot - WARM)
         gas += (self.new_slots + self.reset_slots) * WARM + self.written_pages * prices.store_page
         gas += self.new_slots * (prices.store_new - NEW_SLOT) - self.reset_slots * RESET_SLOT
         gas += self.ec_recover * (prices.ec_recover - ETHEREUM.ec_recover)

@@ -85,6 +85,12 @@ def test_storage_costs_on_monad_what_its_documents_say() -> None:
     assert counts.gas_at(profiles.read("monad").gas) == 10_100 + 8_100 + 8_100 + 100 + 2_800 + 17_000
 
 
+def test_a_second_slot_of_a_page_is_read_warm_on_monad() -> None:
+    # sload of monad@c67c9f22: 100 each, and 8,000 more for what was cold, the page
+    counts = Counts(gas=3 * 2_100, cold_slots=3, cold_pages=1)
+    assert counts.gas_at(profiles.read("monad").gas) == 8_100 + 100 + 100
+
+
 def test_monad_charges_the_limit_and_gives_no_refund() -> None:
     monad, ethereum = profiles.read("monad"), profiles.read("ethereum")
     assert monad.charged(1_000_000) == 1_020_000
