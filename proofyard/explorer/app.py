@@ -26,7 +26,6 @@ from proofyard.explorer.source import Source
 from proofyard.explorer.tables import Page
 from proofyard.explorer.tables import Query as Wanted
 from proofyard.explorer.view import View
-from proofyard.lab.report import bundle, template
 
 POLL_S = 0.5  # between looks at a growing journal
 BEAT_S = 3.0  # between signs of life
@@ -333,10 +332,14 @@ def _add_files(app: FastAPI) -> None:
 
     @app.get("/vega.js", include_in_schema=False)
     def library() -> Response:
+        from proofyard.lab.report import bundle  # noqa: PLC0415 - a market starts a second sooner without charts
+
         return Response(bundle(), media_type="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
     @app.get("/themes.json", include_in_schema=False)
     def themes() -> Response:
+        from proofyard.lab.report import template  # noqa: PLC0415 - likewise
+
         return Response(template("themes.json"), media_type="application/json")
 
     @app.get("/", include_in_schema=False)

@@ -6,8 +6,6 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
-
 from proofyard.core.errors import BadInput
 from proofyard.network.messages import Signer
 
@@ -52,12 +50,16 @@ def _password() -> str:
 
 def _read(path: Path, password: str) -> bytes:
     try:
+        from eth_account import Account  # noqa: PLC0415 - slow to load, and a key from the environment needs none
+
         return bytes(Account.decrypt(json.loads(path.read_text(encoding="utf-8")), password))
     except (ValueError, KeyError, TypeError):
         raise BadInput("keystore", f"one that the password opens, at {path}", "another") from None
 
 
 def _make(path: Path, password: str) -> bytes:
+    from eth_account import Account  # noqa: PLC0415 - likewise
+
     key = secrets.token_bytes(KEY_BYTES)
     store: dict[str, Any] = Account.encrypt(key, password)
     path.parent.mkdir(parents=True, exist_ok=True)

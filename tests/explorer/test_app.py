@@ -35,6 +35,12 @@ def test_every_page_has_its_data_at_any_moment(client: Client, path: str) -> Non
     assert now.headers["cache-control"] == "no-store"
 
 
+def test_the_pages_files_and_the_chart_library_are_served(client: Client) -> None:
+    assert set(client.get("/themes.json").json()) == {"dark", "light"}
+    assert "vegaEmbed" in client.get("/vega.js").text
+    assert "<html" in client.get("/").text
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_pages_of_a_table_are_its_csv(client: Client, name: str) -> None:
     at = {"at": 1_500}

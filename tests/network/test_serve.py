@@ -1,6 +1,8 @@
 """When a market says where it is: once it has looked at its journal, not before."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,16 @@ def test_a_market_that_may_not_write_its_journal_never_says_that_it_has_begun(tm
         assert said == [""]
 
     asyncio.run(play())
+
+
+def test_a_market_starts_without_charts_and_wallets() -> None:
+    """Whoever is killed comes back as soon as its modules are loaded: these two take as long as all others."""
+    code = (
+        "import sys, proofyard.cli.market, proofyard.explorer.app, proofyard.network.server, proofyard.network.keystore"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+    assert "proofyard.explorer.app" in loaded
+    assert not {"altair", "vl_convert", "eth_account"} & set(loaded)
