@@ -1,5 +1,6 @@
 """Run a scenario: let the compiled loop go from epoch to epoch, take samples, and let people move their stake."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,12 @@ class Simulation:
         self.context, self.place = self.stage.bound.context.ctypes.data, self.words.ctypes.data
         self.chunks: list[Ints] = []  # of the trace
         self.samples = Sampler(self.stage)
-        self.people = Population(self.stage, self.inject, self.alarm)
+        me = weakref.proxy(self)  # in a circle all this would stay until Python looks for garbage, dozens of runs later
+        self.people = Population(
+            self.stage,
+            lambda events: me.inject(events),  # noqa: PLW0108 - a method of the proxy's is a method of ours
+            lambda job, time: me.alarm(job, time),  # noqa: PLW0108
+        )
 
     def inject(self, events: Ints) -> Ints:
         """Let the rule answer events about accounts, shape (n, 7); returns their verdicts."""

@@ -1,5 +1,7 @@
 """Runs: what each part of a world does, by cases small enough to work out by hand."""
 
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -286,6 +288,21 @@ def test_crashes_are_as_frequent_as_the_model_says() -> None:
     }
     run = simulate(scenario(POOL, horizon="30d", workload={"requests": 5_000}, provers=[crashing]))
     assert abs(run.provers.missed[0] / 5_000 - 0.2) < 4 * (0.2 * 0.8 / 5_000) ** 0.5
+
+
+def test_what_a_run_took_is_given_back_when_it_is_over() -> None:
+    """Not when Python looks for circles: by then a sweep has done dozens more in the same process."""
+    world = scenario(POOL, provers=[prover(count=3, stake="100")])
+    gc.disable()
+    try:
+        simulation = Simulation(world, rule_of(world), seed=1)
+        kept = weakref.ref(simulation.stage.world.jobs)
+        simulation.run()
+        assert kept() is not None
+        del simulation
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_memory_per_prover_stays_small() -> None:
