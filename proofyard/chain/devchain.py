@@ -31,7 +31,7 @@ PHRASE = "test test test test test test test test test test test junk"
 CHAIN_ID = 31337
 BLOCK_S = 0.4  # s between blocks: twice Monad's pace is lost on two cores
 STATE_S = 2  # s between savings of the state
-KEPT_STATES = 16  # blocks whose state can be asked for, and that a reorganisation can take back
+KEPT_STATES = 64  # blocks whose state can be asked for: the market asks some blocks deep, and may be slow to ask
 _MINE = b'{"jsonrpc": "2.0", "id": 1, "method": "evm_mine", "params": []}'
 
 
