@@ -35,7 +35,7 @@ def prove(
     Parameters
     ----------
     batches
-        How many, of SIZE transfers each.
+        How many, of SIZE transfers each; at most 4,096.
     size
         Transfers that the leaf circuit has room for.
     out

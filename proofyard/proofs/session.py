@@ -23,6 +23,7 @@ INSECURE = "INSECURE: proven with a development SRS whose secret is public; anyb
 SET_UP = "INSECURE: proven with a development set-up whose secrets are public; anybody can forge such proofs."
 STAND_IN = "NO PROOF: the calibrated backend made stand-ins for a load test; no contract of a real market takes them."
 ACCOUNTS = 64
+MOST_BATCHES = 4_096  # all are run and kept in memory before the first is proven
 
 
 class Wanted(NamedTuple):
@@ -88,8 +89,8 @@ def run(wanted: Wanted, *, tell: Tell, watch: Watch, contract: bool = False) -> 
     ------
     BadInput, Fault : see `set_up` and `prove_all`.
     """
-    if wanted.batches < 1:
-        raise BadInput("--batches", "a whole number from 1", wanted.batches)
+    if not 1 <= wanted.batches <= MOST_BATCHES:
+        raise BadInput("--batches", f"a whole number from 1 to {MOST_BATCHES}", wanted.batches)
     if wanted.workers < 0:
         raise BadInput("--workers", "a whole number from 0", wanted.workers)
     if wanted.backend == GROTH16:

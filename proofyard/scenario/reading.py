@@ -88,6 +88,9 @@ def check(tree: dict[str, Any], where: str = "scenario") -> Scenario:
         raise bad_input(where, error) from None
     if scenario.workload.arrivals == "trace" and not scenario.workload.trace:
         raise BadInput(f"{where}: workload.trace", "a CSV of measured proofs (--set workload.trace=FILE)", "none")
+    if scenario.workload.trace and scenario.workload.arrivals != "trace":
+        given = f"{scenario.workload.arrivals}, which leaves {scenario.workload.trace} unread"
+        raise BadInput(f"{where}: workload.arrivals", "trace, where workload.trace is given", given)
     if scenario.workload.arrivals == "after" and not scenario.workload.after:
         raise BadInput(f"{where}: workload.after", "the scenario of the layer before this one", "none")
     sizes(scenario.workload.size, f"{where}: workload.size")

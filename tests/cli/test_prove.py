@@ -90,7 +90,8 @@ def test_stand_ins_are_named_loudly_and_make_no_contract(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
-    (["--batches", "0"], "--batches: wanted a whole number from 1, got 0."),
+    (["--batches", "0"], "--batches: wanted a whole number from 1 to 4096, got 0."),
+    (["--batches", "100000000"], "--batches: wanted a whole number from 1 to 4096, got 100000000."),
     (["--payout", "0x12"], "--payout: wanted an address"),
     (["--workers", "-1"], "--workers: wanted a whole number from 0, got -1."),
     (["--size", "5"], "5"),

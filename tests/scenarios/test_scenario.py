@@ -53,6 +53,11 @@ stake = "5"
             "workload.trace: wanted a CSV of measured proofs (--set workload.trace=FILE), got none.",
         ),
         (
+            'every = "12s"',
+            'trace = "times.csv"',
+            "workload.arrivals: wanted trace, where workload.trace is given, got poisson, which leaves",
+        ),
+        (
             'stake = "5"',
             'stake = "-5"',
             "provers[0].stake: wanted an amount of tokens such as 2.0, not negative, got '-5'.",
