@@ -28,6 +28,10 @@ PASSING = ("STANDBY", "JOURNAL", "BUSY")  # refusals that another try may not ge
 SILENT_S = 60.0  # s without a sign of life after which a stream is taken for dead
 
 
+class Away(Fault):
+    """Nobody answered for as long as the client was patient."""
+
+
 class Accepted(NamedTuple):
     """Where a message is in the order.
 
@@ -250,7 +254,7 @@ class AsyncMarket:
                 if trouble.reason not in PASSING:
                     raise trouble
             except httpx.HTTPError as error:
-                trouble = Fault(f"{self.urls[0]}: wanted an answer, got {type(error).__name__}. Is the market running?")
+                trouble = Away(f"{self.urls[0]}: wanted an answer, got {type(error).__name__}. Is the market running?")
             if loop.time() + pause > ends:
                 raise trouble
             self.urls.append(self.urls.pop(0))

@@ -13,11 +13,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from proofyard.core import ANYONE, BadInput, MarketError, Phase
-from proofyard.network.client import AsyncMarket
+from proofyard.network.client import PASSING, AsyncMarket, Away
 from proofyard.network.mind import Mind
 from proofyard.network.refusals import Refused
 from proofyard.network.settings import Watched
 from proofyard.network.shelf import BID, DONE, FAILED, PROVEN, TAKEN, Shelf
+from proofyard.network.slots import Slots
 from proofyard.network.watching import ProverMetrics, span, tell
 from proofyard.network.work import Task
 from proofyard.policies.view import NEVER
@@ -29,37 +30,6 @@ LOOK_S = 1.0  # s between looks at the settings
 ENOUGH = 5  # tries to hand a proof in, on top of the client's own patience
 FIRST_PAUSE_S = 0.5  # before a job that failed is tried again; doubled each time
 MS = 1_000
-
-
-class Slots:
-    """Proofs under way, as many as the settings allow now."""
-
-    def __init__(self, settings: Watched) -> None:
-        self._settings = settings
-        self._busy = 0
-        self._free = asyncio.Condition()
-        self._waking: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> None:
-        """Wait for a place."""
-        async with self._free:
-            await self._free.wait_for(lambda: self._busy < self._settings.now.capacity)
-            self._busy += 1
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give it up."""
-        self._busy -= 1
-        self.look()
-
-    def look(self) -> None:
-        """Let those who wait see whether there is a place."""
-        waking = asyncio.create_task(self._wake())
-        self._waking.add(waking)
-        waking.add_done_callback(self._waking.discard)
-
-    async def _wake(self) -> None:
-        async with self._free:
-            self._free.notify_all()
 
 
 class Node:
@@ -312,7 +282,10 @@ class Node:
                 return
             await self._hand_in(job, proof)
             self._failures = 0
-        except Refused as refusal:
+        except (Away, Refused) as refusal:
+            if isinstance(refusal, Away) or refusal.reason in PASSING:
+                self._beside(self._again(job, FIRST_PAUSE_S))
+                return
             self.shelf.put(job, FAILED)
             self.metrics.proofs.labels("refused").inc()
             tell(log, "a proof was refused", logging.WARNING, job=job, why=str(refusal))
@@ -333,10 +306,14 @@ class Node:
         self._beside(self._again(job, FIRST_PAUSE_S * 2 ** (tries - 1)))
 
     async def _again(self, job: int, pause_s: float) -> None:
-        """Look at a job once more after a pause."""
+        """Look at a job once more after a pause; again and again while the market is away: its clock stands still."""
         await asyncio.sleep(pause_s)
-        with contextlib.suppress(MarketError):
+        try:
+            self._set_clock(await self.market.market())
             await self.consider(await self.market.job(job))
+        except MarketError:
+            if not self.draining:
+                self._beside(self._again(job, min(LOOK_S, 2 * pause_s)))
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something nobody waits for, but for the end."""

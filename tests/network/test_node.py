@@ -12,11 +12,13 @@ from network import markets as m
 
 from proofyard.core import BadInput
 from proofyard.network import keystore
-from proofyard.network.client import AsyncMarket
-from proofyard.network.node import Node, Slots
+from proofyard.network.client import AsyncMarket, Away
+from proofyard.network.node import ENOUGH, Node
+from proofyard.network.refusals import Refused
 from proofyard.network.requester import Again, ask, watch, why_untaken
 from proofyard.network.settings import Settings, Watched, read
 from proofyard.network.shelf import DONE, FAILED, PROVEN, TAKEN, Shelf
+from proofyard.network.slots import Slots
 from proofyard.proofs.calibrated import Calibrated
 
 CEILING = 500 * m.TOKEN
@@ -173,6 +175,36 @@ def test_rests_after_failures_in_a_row(tmp_path: Path) -> None:
 
         await m.until(reasons, {"resting"})
         assert shelf.state(jobs[0]) in (TAKEN, FAILED)
+        await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_a_market_that_is_away_for_longer_than_a_client_waits_costs_no_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock stands still meanwhile: a node that gives up would be slashed for what nobody could take."""
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester, market = client(m.REQUESTER), client(m.PROVER)
+        trouble = [Refused("STANDBY", "coordinator", "the writer", "another")] * (ENOUGH + 1) + [Away("nobody")] * 2
+        real = market.prove
+
+        async def prove(job: int, proof: bytes) -> Any:
+            if trouble:
+                raise trouble.pop(0)
+            return await real(job, proof)
+
+        monkeypatch.setattr(market, "prove", prove)
+        running = Running(market, shelf, Settings.model_validate({**STAKED, "most_failures": 1}))
+        await has_stake(requester)
+        job = (await requester.request(m.tasks(1)[0].to_bytes(), CEILING, 1_000)).job
+
+        async def state() -> str:
+            return shelf.state(job)
+
+        await m.until(state, DONE)
+        assert not trouble
         await running.drained()
 
     play(tmp_path, story)
