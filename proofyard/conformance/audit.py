@@ -81,7 +81,7 @@ def _finals(layout: Layout, _before: Ints, after: Ints, _event: Event) -> Compla
 
 def _records(layout: Layout, before: Ints, after: Ints, _event: Event) -> Complaint:
     """Let the records of what was paid and slashed only grow."""
-    for path in ("book.paid", "book.slashed"):
+    for path in ("book.slashed", *layout.paid):
         span = layout.span(path)
         fell = np.flatnonzero(after[span] < before[span])
         if fell.size:

@@ -60,6 +60,8 @@ class Layout:
         self.money_of_jobs = np.array([
             start for field, start in zip(self.fields, self.starts, strict=False) if field.money and field.size == "job"
         ])  # fmt: skip
+        records = (field.path for field in self.fields if field.size == "job" and not field.money)
+        self.paid = tuple(path for path in records if path == "book.paid" or path.endswith("_paid"))
 
     def span(self, path: str) -> slice:
         """Cells of the field at `path`, such as `book.cash`."""

@@ -252,3 +252,15 @@ def test_every_shipped_rule_has_its_golden_file_and_every_golden_file_its_rule()
     files = {path.stem for path in folder.iterdir()}
     assert files >= set(mechanisms.NAMES)
     assert all((folder.parent / f"{name}.py").is_file() for name in files)
+
+
+def test_record_of_pay_beside_the_books_only_grows() -> None:
+    """As for `book.paid`: what a rule says its prover's delegators were paid is never taken back."""
+    rule = mechanisms.rule("leader_schedule")
+    here = Market(Setup(rule, 2, (100, 100, 100)))
+    assert here.layout.paid == ("book.paid", "pool_paid")
+    before = here.cells.copy()
+    here.sheet.state.pool_paid[1] = -2_000
+    gift = Event(Kind.TRANSFER, 5, 1, 0, 40, 2, 0)
+    complaint = audit.audit(here.layout, before, here.cells, gift, Verdict.OK, here.genesis_gwei)
+    assert complaint == ("life", "pool_paid[1] fell from 0 to -2000")
