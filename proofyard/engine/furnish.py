@@ -11,6 +11,7 @@ from proofyard.core.event import Kind
 from proofyard.engine import layout, queue
 from proofyard.engine.bind import compile_policy
 from proofyard.engine.cast import Cast, median_time
+from proofyard.engine.disputes import disputes_of
 from proofyard.engine.events import EVENT_WORDS
 from proofyard.engine.mind import BEHIND
 from proofyard.engine.requests import ONE, Requests
@@ -33,6 +34,7 @@ def furnish(
     provers["mind"] = minds.row
     racing = np.array([g.open_jobs == "race" for g in cast.classes])[cast.group]
     noise = [np.full(1024, ONE) if model is None else model.noise for model in cast.hardware]
+    disputes = disputes_of(scenario, cast, state, jobs)
     world = layout.World(
         book=state.book,
         pool_slashed=getattr(state, "pool_slashed", np.zeros(0, np.int64)),
@@ -68,6 +70,11 @@ def furnish(
         lookers=minds.lookers,
         hold=_held(scenario, cast),
         part=np.zeros(jobs * cast.count if minds.parting else 0, np.int64),
+        claims=disputes.claims,
+        errs=disputes.errs,
+        spent=disputes.spent,
+        watchers=disputes.watchers,
+        judges=disputes.judges,
         shown=_shown(scenario, cast),
         ends=np.zeros(cast.count, np.int64),
         event=np.zeros(EVENT_WORDS, np.int64),

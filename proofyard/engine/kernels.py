@@ -8,7 +8,7 @@ import numpy as np
 
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Phase, Verdict
-from proofyard.engine import dice, queue
+from proofyard.engine import claims, dice, queue
 from proofyard.engine.compile import aside, entry, inlined, integer
 from proofyard.engine.layout import (
     DONE,
@@ -59,7 +59,7 @@ def _why_stop(w: World, arrival: int, first: int) -> int:
         return DONE
     if r.tracing != 0 and _EVENT * (r.traced + _ROOM) > len(w.trace):
         return TRACE_FULL
-    if 2 * (r.heap_size + _ROOM + r.every_proof * len(w.racers) + len(w.vote_at)) > len(w.heap):
+    if 2 * (r.heap_size + _ROOM + r.every_proof * len(w.racers) + len(w.vote_at) + len(w.watchers)) > len(w.heap):
         return QUEUE_FULL
     return RUNNING
 
@@ -94,8 +94,12 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
         return integer(Kind.REQUEST), job, integer(-1)
     if what == queue.DECLINE:
         kind, stale = integer(Kind.DECLINE), w.book.phase[job] != Phase.ASSIGNED
-    else:
+    elif what == queue.VOTE:
         kind, stale = integer(Kind.VOTE), w.vote_at[prover] != first
+    elif what == queue.LOOK:
+        kind, stale = integer(Kind.CONTEST), not claims.contests(w, job, prover)
+    else:
+        kind, stale = integer(Kind.PROVE), w.book.phase[job] != Phase.CONTESTED
     return integer(_STALE) if stale else kind, job, prover
 
 
@@ -142,6 +146,8 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
         detail = w.part[job * r.provers + prover] if len(w.part) > 0 else 0
         if len(w.lookers) > 0 and r.every_proof == 0 and w.book.phase[job] == Phase.OPEN:
             actor = _who_hands_in(w, job, prover)
+        if len(w.claims) > 0:
+            detail, word = claims.tier_of(w, job, actor), claims.claimed(w, job, actor)
     else:  # the rule may draw, or draw again
         word = dice.word_of(dice.job_die(r.seed, job + j.turns * r.jobs, dice.WORD))
         if kind == Kind.VOTE:
@@ -156,12 +162,18 @@ def _answer(rule: int, context: int, w: World, kind: int, job: int, prover: int)
     if kind == Kind.PROVE:
         if r.every_proof == 0 or j.proven == 0:
             j.proven = now
-        if j.helper >= 0:
+        if len(w.claims) > 0:
+            claims.stands(w, now, job, actor)
+        if j.helper >= 0 and phase != Phase.CONTESTED:
             _buy(rule, context, w, now, job)
+    elif kind == Kind.CONTEST:
+        claims.contested(w, now, job)
     elif kind == Kind.EXPIRE and phase == Phase.ASSIGNED and holder >= 0:
         w.provers[holder].missed += 1
     elif kind == Kind.VOTE and w.ballot[job] == w.called[job] and w.book.deadline[job] + 1 == j.alarm:
         return False  # counted, and nothing came of it yet
+    elif kind == Kind.SETTLE and len(w.claims) > 0:
+        claims.closed(w, now, job, phase)
     if watched and _slashed(w, holder) != slashed:
         _log_slash(w, now, holder, _slashed(w, holder) - slashed)
     return True
@@ -197,6 +209,9 @@ def _refused(w: World, now: int, kind: int, job: int, prover: int, verdict: int)
         w.provers[w.jobs[job].worker].decides &= ~ACCEPT  # this rule takes no refusal
         w.jobs[job].worker = -1  # so the work begins after all
         return True
+    if kind == Kind.PROVE and w.book.phase[job] == Phase.CONTESTED:
+        claims.call_judge(w, now, job)
+        return False
     if kind == Kind.PROVE:
         left = w.book.deadline[job] - now
         again = now + 1 + left // 4 if verdict == Verdict.EARLY and left > 0 else queue.NEVER
@@ -204,9 +219,7 @@ def _refused(w: World, now: int, kind: int, job: int, prover: int, verdict: int)
         if again < queue.NEVER:
             finish(w, job, prover, again)
         return again >= queue.NEVER
-    if kind == Kind.VOTE:
-        return False
-    r.stuck += 1
+    r.stuck += kind != Kind.VOTE and kind != Kind.CONTEST
     return False
 
 

@@ -17,6 +17,8 @@ RAISED = 15  # the last of them: instead of a verdict, the compiled rule raised 
 ALONE, WITH_NUMBA = "entry", "entry_with_numba"  # names of compiled functions, and what they need in order to run
 
 LINE = 64  # bytes in a line of the cache
+WATCHER, JUDGE = 4, 4  # words of a row of `watchers`, of `judges`
+PPM = 1_000_000
 
 # The first line holds what every assignment and every result needs; the others are read for those who have them.
 _FIELDS = (
@@ -59,6 +61,20 @@ JOB = np.dtype(
         ("turns", np.int64),  # how often it was given to somebody
         ("helper", np.int64),  # who proves it for the worker, -1 the worker itself
         ("credited", np.int64),  # gwei of what was paid for it that is in somebody's income already
+    ],
+    align=True,
+)
+CLAIM = np.dtype(
+    [
+        ("claim", np.int64),  # word of the proof that stands: 0 the true transition
+        ("tier", np.int64),  # detail of that proof
+        ("first", np.int64),  # ticks, when the first proof was accepted
+        ("contests", np.int64),  # how often the claim that stood was contested
+        ("overturned", np.int64),  # how often a higher proof said otherwise
+        ("failed", np.int64),  # contests that nobody decided
+        ("since", np.int64),  # ticks, the last contest
+        ("held", np.int64),  # ticks from contests to their decisions
+        ("judge", np.int64),  # the next in `judges` to be called
     ],
     align=True,
 )
@@ -133,6 +149,11 @@ class World(NamedTuple):
     lookers: Words  # provers that may copy others' proofs
     hold: Words  # per prover: ms for which its proofs are held up on their way; empty: none
     part: Words  # per job and prover: parts it proves, 0 all; empty where nobody decides about that
+    claims: Annotated[Rows, CLAIM]  # per job, where a claim may be wrong or is looked at; else empty, likewise
+    errs: Words  # per prover: share of its proofs that are wrong by mistake, in millionths
+    spent: Words  # per prover: gwei spent on looks and on proofs that decide
+    watchers: Words  # per one who looks at claims: prover, share of claims in millionths, ticks until then, gwei a look
+    judges: Words  # per one who decides: prover, tier of its proof, ticks it takes, gwei it costs
     shown: Words  # what a policy is shown, one word a field of `policies.view.View`
     ends: Words  # scratch, per prover: when its present race ends
     event: Words  # the event being answered, seven words

@@ -10,6 +10,7 @@ from proofyard.core.errors import Fault
 from proofyard.core.event import Kind, Phase, Verdict
 from proofyard.engine import backing, layout
 from proofyard.engine.cast import MS_PER_HOUR
+from proofyard.engine.disputes import claims_of
 from proofyard.engine.population import Population
 from proofyard.engine.result import Jobs, Provers, Run, Samples, Slashes
 from proofyard.engine.world import Stage, gains
@@ -103,6 +104,7 @@ def result_of(st: Stage, people: Population, samples: Sampler, trace: Ints | Non
         ),
         desk_gain_gwei=int(gains(st)[st.desk]) * gwei if people.delegation.desk.told else None,
         insurer_gain_gwei=int(gains(st)[st.insurer]) * gwei if people.delegation.fund.told else None,
+        claims=claims_of(st.world),
         money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
         events=int(registers["events"]),
         trace=trace,
@@ -153,6 +155,7 @@ def _jobs(st: Stage) -> Jobs:
     work = np.where(prover == rows["worker"], rows["work"], 0)
     cost = (work * st.cast.rate[prover] / MS_PER_HOUR).astype(np.int64) + st.cast.gas
     first_deadline = rows["first_deadline"]
+    first = rows["proven"] if not len(st.world.claims) else st.world.claims["first"]
     return Jobs(
         asked_ms=rows["asked"].copy(),
         size=size.copy(),
@@ -164,7 +167,7 @@ def _jobs(st: Stage) -> Jobs:
         cost_gwei=np.where(prover >= 0, cost, 0),
         cheapest_gwei=_cheapest(st, size, difficulty),
         turns=rows["turns"].copy(),
-        late=((rows["proven"] > first_deadline) & (first_deadline > 0) & (rows["turns"] > 0)).astype(np.int64),
+        late=((first > first_deadline) & (first_deadline > 0) & (rows["turns"] > 0)).astype(np.int64),
     )
 
 

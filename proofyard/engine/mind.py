@@ -14,12 +14,14 @@ from proofyard.engine.layout import World, call
 from proofyard.policies.view import Moment, View
 
 ACCEPT, SUBMIT, PART = 1 << Moment.ACCEPT, 1 << Moment.SUBMIT, 1 << Moment.PART
+CLAIM, CONTEST = 1 << Moment.CLAIM, 1 << Moment.CONTEST
 MS_PER_HOUR = 3_600_000
 _AT = {name: k for k, name in enumerate(View._fields)}  # where each field of a view lies
 _MOMENT, _NOW, _ACTOR, _WORD, _CASH, _STAKE = (_AT[k] for k in ("moment", "now", "actor", "word", "cash", "stake"))
 _JOB, _SIZE, _CEILING, _PAID = (_AT[k] for k in ("job", "size", "ceiling", "paid"))
 _DEADLINE, _READY, _WORK, _COST = (_AT[k] for k in ("deadline", "ready", "work", "cost"))
 _CAPACITY, _PLACE, _PEERS, _ASK, _RIVAL = (_AT[k] for k in ("capacity", "place", "peers", "ask", "rival"))
+CLAIM_SHOWN = _AT["claim"]  # 0 unless a claim is looked at
 FIELDS = len(_AT)
 _BID_FOR, _LOWEST = FIELDS, FIELDS + 1
 BEHIND = FIELDS + 2  # words before those of the provers

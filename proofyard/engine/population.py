@@ -83,7 +83,12 @@ class Population:
         """Compute what work, presence and the gas of settled proofs have cost each prover, gwei."""
         by_presence = np.array([g.cost.billing == "online" for g in self.classes])[self.stage.cast.group]
         billed = np.where(by_presence, online, busy)
-        return billed * self.stage.cast.rate / MS_PER_HOUR + self._gas()
+        return billed * self.stage.cast.rate / MS_PER_HOUR + self._gas() + self._disputes()
+
+    def _disputes(self) -> Ints | int:
+        """Return what looking at claims and deciding about them has cost each prover so far, gwei."""
+        spent = self.stage.world.spent
+        return spent if len(spent) else 0
 
     def _gas(self) -> Ints | int:
         """Sum up what settling their proofs has cost each prover so far, gwei."""

@@ -9,7 +9,7 @@ from proofyard.engine.compile import inlined
 
 PROVER_BITS, JOB_BITS = 21, 38  # 2 M provers, 2.7e11 jobs
 _PROVER_MASK, _JOB_MASK = (1 << PROVER_BITS) - 1, (1 << JOB_BITS) - 1
-EPOCH, FINISH, ALARM, DECLINE, ASK, VOTE = 0, 1, 2, 3, 4, 5  # what: in this order at one instant
+EPOCH, FINISH, ALARM, DECLINE, ASK, VOTE, LOOK, DECIDE = range(8)  # what: in this order at one instant
 NEVER = 2**62
 
 

@@ -54,7 +54,10 @@ def requests_of(
         size, difficulty = _drawn(sizes(workload.size), seed, jobs)
     requester = np.full(1, provers)
     if workload.requester == "provers":
-        requester = (word(seed, PROPOSER_STREAM, np.arange(jobs)) % np.uint64(provers)).astype(np.int64)
+        proposers = np.flatnonzero(
+            np.repeat([g.proposes for g in scenario.provers], [g.count for g in scenario.provers])
+        )
+        requester = proposers[word(seed, PROPOSER_STREAM, np.arange(jobs)) % np.uint64(len(proposers))]
     fee = np.full(1, scenario.gwei(workload.max_fee, "workload.max_fee"))
     own = Requests(arrive, size, difficulty, requester, row, fee)
     if not scenario.requesters:

@@ -25,6 +25,20 @@ class Jobs(NamedTuple):
     late: Ints  # 1: proven after the deadline it was first given
 
 
+ON_PURPOSE = 2  # of `Claims.wrong`
+
+
+class Claims(NamedTuple):
+    """What was claimed and contested. One row per request, shape (jobs,)."""
+
+    wrong: Ints  # the claim that stood last: 0 the true transition, 1 a wrong one by mistake, 2 on purpose
+    claimant: Ints  # prover that made that claim where it is wrong, -1 nobody
+    contests: Ints  # how often what stood was contested
+    overturned: Ints  # of these, with success
+    failed: Ints  # of these, decided by nobody
+    held_ms: Ints  # from contests to their decisions
+
+
 class Provers(NamedTuple):
     """One row per prover. Shape (provers,)."""
 
@@ -100,4 +114,5 @@ class Run:
     others_gain_gwei: tuple[int, ...] = ()  # what each of them owns at the end less what it owned at the start
     desk_gain_gwei: int | None = None  # of the desk that buys claims of delegators, where there is one
     insurer_gain_gwei: int | None = None  # of the fund that makes their slashes good, where there is one
+    claims: Claims | None = None  # where a claim may be wrong or is looked at
     trace: Ints | None = field(default=None, repr=False)  # accepted events, shape (n, 7), when asked for

@@ -19,7 +19,7 @@ import numpy as np
 from proofyard import core, policies
 from proofyard.core import Kind, Phase, Verdict, diagram
 from proofyard.core import event as events
-from proofyard.engine.result import Jobs, Provers
+from proofyard.engine.result import Claims, Jobs, Provers
 from proofyard.lab import catalogue, metrics, table
 from proofyard.lab.catalogue import Entry, Parameter
 from proofyard.lab.payments import payments
@@ -212,6 +212,7 @@ def results() -> dict[str, str]:
     groups = re.split(r"\n(?=\w+(?:, \w+)*(?:\n|  ))", body)
     # A summary in which no line is left out for being nothing.
     full = {"stake": {"slashed_gwei": 1, "locked_peak_gwei": 1}, "delegators": {"apr_gross": 1.0}}
+    full |= {"claims": {"contested": 1}}
     return {
         "lines": grid(("line", "meaning"), [(line.title, line.meaning) for line in table.lines(full)]),
         "columns": ", ".join(column.title for column in table.COLUMNS),
@@ -219,11 +220,12 @@ def results() -> dict[str, str]:
         "groups": "\n\n".join(group.strip() for group in groups),
         "seeds": prose(f"With several seeds{seeds}"),
         "jobs": grid(("column", "meaning"), _columns(Jobs)),
+        "claims": grid(("column", "meaning"), _columns(Claims)),
         "provers": grid(("column", "meaning"), _columns(Provers)),
     }
 
 
-def _columns(of: type[Jobs | Provers]) -> Rows:
+def _columns(of: type[Jobs | Claims | Provers]) -> Rows:
     """List the columns of a run from the comments beside them, as `lab.output` writes them."""
     written = {"group": "name of its [[provers]] table", "phase": "at the end: settled, lost, refused, …"}
     for name, told in re.findall(r"^    (\w+): Ints(?:  # (.*))?$", inspect.getsource(of), re.MULTILINE):
@@ -257,6 +259,8 @@ _TABLES = {
     "[provers.elsewhere]": "Elsewhere",
     "[provers.invest]": "Invest",
     "[provers.outsource]": "Outsource",
+    "[provers.watch]": "Watch",
+    "[provers.decide]": "Decide",
     "[[requesters]]": "Requester",
     "[delegators]": "Delegators",
     "[delegators.liquid]": "Liquid",

@@ -35,6 +35,10 @@ entry_barrier
                 such prover, paid work / proofs. Observed in this run, not proven: it needs provers small and slow
 coalitions
     by name     `members`, and `payoff_gwei`: all they own at the end, less at the start, less the cost of their work
+claims              only where a claim may be wrong or is looked at
+    contested   contests. Of these: `overturned`: the higher proof said otherwise; `upheld`; `undecided`: nobody made it
+    wrong_final jobs that became final with a wrong transition
+    held_ms     mean time from a contest to its decision, or to the end of the time for it
 welfare
     paid_gwei   by requesters; `cost_gwei` of all work; `cheapest_gwei` of the settled proofs, each at its cheapest
                 prover (where nobody could make it in time: at its real one); `loss_gwei` = cost - cheapest: who makes
@@ -68,6 +72,7 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Phase
 from proofyard.engine.result import Provers, Run
+from proofyard.lab import disputed
 
 BIPS = 10_000
 YEAR_MS = 365 * 86_400_000
@@ -228,6 +233,7 @@ def _measure(run: Run) -> Figures:
         "profitable": _profitable(p),
         "entry_barrier": _entry_barrier(p),
         "coalitions": _coalitions(run),
+        **disputed.figures(run),
     }
 
 

@@ -136,6 +136,7 @@ def jobs_frame(runs: Sequence[Run]) -> "pl.DataFrame":
             "seed": np.full(count, run.seed, np.int64),
             "job": np.arange(count),
             **run.jobs._asdict(),
+            **(run.claims._asdict() if run.claims is not None else {}),
         })  # fmt: skip
         known = pl.when(pl.col("prover") >= 0).then(pl.col("prover"))
         frames.append(

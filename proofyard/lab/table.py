@@ -45,7 +45,7 @@ def _concentration(section: str) -> _Items:
     return tuple((name, f"{section}.{key}", how.get(key, percent)) for name, key in names)
 
 
-_LEFT_OUT = ("stake, tokens", "locked, tokens", "delegators")  # where all is 0 or undefined
+_LEFT_OUT = ("stake, tokens", "locked, tokens", "delegators", "claims")  # where all is 0 or undefined
 _LINES: tuple[tuple[str, str, _Items], ...] = (
     (
         "proofs",
@@ -122,6 +122,21 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
         "delegators",
         "Yearly return on delegated stake before and after slashing, not compounded.",
         (("before slashes", "delegators.apr_gross", percent), ("after", "delegators.apr_net", percent)),
+    ),
+    (
+        "claims",
+        (
+            "Contests of what a proof claims: a higher proof said otherwise, said the same, or nobody made one. Wrong "
+            "and final: jobs settled with a wrong transition. Held: from a contest to its decision, on average."
+        ),
+        (
+            ("contested", "claims.contested", count),
+            ("overturned", "claims.overturned", count),
+            ("upheld", "claims.upheld", count),
+            ("undecided", "claims.undecided", count),
+            ("wrong and final", "claims.wrong_final", count),
+            ("held", "claims.held_ms", duration),
+        ),
     ),
     (
         "money check",

@@ -30,12 +30,16 @@ NAMES = (
     "shill",
     "prefix",
     "last_look",
+    "wrong_proof",
+    "false_contest",
 )
 IN_THE_LOOP = (
     Moment.ACCEPT,
     Moment.SUBMIT,
     Moment.PART,
     Moment.COPY,
+    Moment.CLAIM,
+    Moment.CONTEST,
 )  # asked by the compiled engine; so is BID, of who bids on each job
 
 

@@ -28,6 +28,8 @@ class Moment(IntEnum):
     SUBMIT = 6  # when to hand the proof in, ms; earlier than `ready` means then, NEVER: don't even make it
     PART = 7  # an open job of several parts, each of which counts: how many to prove, from the first on, 0 all
     COPY = 8  # another's proof of an open job is about to be handed in: 1 hand it in as its own, 0 don't
+    CLAIM = 9  # a proof is handed in: 0 it claims the true transition, 1 another, where claims may be wrong
+    CONTEST = 10  # it has looked at another's claim: 1 contest it, 0 don't
 
 
 class View(NamedTuple):
@@ -54,11 +56,12 @@ class View(NamedTuple):
     ready: int  # when the proof would be done, counting the queue it has
     work: int  # ms of work
     cost: int  # gwei this work costs it
+    claim: int  # what the claim it has looked at says: 0 the true transition
 
 
 @spec
 def honest(v: View) -> int:
-    """Do what the honest do: offer and bid the cost, declare the truth, stay, keep what it gets, prove at once."""
+    """Do what the honest do: offer and bid the cost, declare and claim the truth, keep what it gets, prove at once."""
     if v.moment == Moment.PRICE:
         return v.ask
     if v.moment == Moment.CAPACITY:
@@ -69,6 +72,8 @@ def honest(v: View) -> int:
         return 1
     if v.moment == Moment.SUBMIT:
         return v.ready
+    if v.moment == Moment.CONTEST:
+        return 1 if v.claim != 0 else 0
     return 0
 
 

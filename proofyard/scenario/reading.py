@@ -100,6 +100,10 @@ def check(tree: dict[str, Any], where: str = "scenario") -> Scenario:
         if group.invest is not None and group.elsewhere is not None:
             raise BadInput(f"{where}: provers[{k}].invest", "a class that does not earn `elsewhere` too", "both")
         _check_twin(scenario, group, f"{where}: provers[{k}].twin")
+    if scenario.workload.requester == "provers" and not any(group.proposes for group in scenario.provers):
+        raise BadInput(
+            f"{where}: provers.proposes", "true for at least one class: provers propose here", "false for all"
+        )
     if scenario.delegators:
         delegator_policy(scenario.delegators.policy, f"{where}: delegators.policy")
     return scenario

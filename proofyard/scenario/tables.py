@@ -39,6 +39,9 @@ class Workload(Table):
     batch: int = Field(default=1, ge=1, le=1_000_000)  # jobs of that scenario to one request of this
     requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
     wait_cost: Tokens = Decimal(0)  # what an hour of waiting for a proof costs it; only attacks are judged by it
+    wrong_worth: Tokens = Decimal(
+        0
+    )  # of a wrong transition that becomes final, to who claimed it on purpose, as users lose
     coalition: str = ""  # of the rollup, see [[provers]]
 
 
@@ -113,6 +116,22 @@ class Outsource(Table):
     price: Tokens = Decimal(0)  # per proof, paid on delivery
 
 
+class Watch(Table):
+    """Looking at the claims of others, to contest them, under a rule that takes contests."""
+
+    share: float = Field(default=1.0, ge=0.0, le=1.0)  # of the claims it looks at
+    delay: Duration = 600_000  # from a claim to its answer
+    cost: Tokens = Decimal(0)  # of a look
+
+
+class Decide(Table):
+    """Making the higher proof that decides a contest; those named first are called first."""
+
+    tier: int = Field(default=3, ge=1, le=15)  # of its proof, as the rule counts them
+    delay: Duration = 1_800_000  # from the contest to its proof
+    cost: Tokens = Decimal(0)  # of that proof
+
+
 class ProverClass(Table):
     """One class of provers."""
 
@@ -127,6 +146,10 @@ class ProverClass(Table):
     cost: Cost = Cost()
     online: str = "always"
     policy: str = "honest"
+    proposes: bool = True  # is it among those drawn where provers propose (workload.requester)?
+    wrong: float = Field(default=0.0, ge=0.0, le=1.0)  # share of jobs on which its set-up proves wrongly by mistake
+    watch: Watch | None = None  # it looks at claims and contests them
+    decide: Decide | None = None  # it decides contests
     twin: str = ""  # name of a class of the same count: the other identity of each of its provers
     backs: str = ""  # name of a class: it delegates to the first prover of it at the start
     backing: Tokens = Decimal(0)  # so much, each, out of its cash

@@ -28,7 +28,7 @@ def decide(text: str, moment: Moment, **seen: int) -> int:
 def test_the_honest_say_the_truth() -> None:
     seen = {"ask": 7, "capacity": 3, "cost": 9, "ready": 11, "deadline": 5}
     answers = [decide("honest", moment, **seen) for moment in Moment]
-    assert answers == [7, 3, 0, 0, 9, 1, 11, 0, 0]
+    assert answers == [7, 3, 0, 0, 9, 1, 11, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,12 @@ def test_the_honest_say_the_truth() -> None:
         ("prefix(1.5)", Moment.PART, {"ask": 100, "cost": 150}, 0),
         ("last_look(0.5)", Moment.COPY, {"word": 4_999}, 1),
         ("last_look(0.5)", Moment.COPY, {"word": 5_000}, 0),
+        ("wrong_proof(0.5)", Moment.CLAIM, {"word": 4_999}, 1),
+        ("wrong_proof(0.5)", Moment.CLAIM, {"word": 5_000}, 0),
+        ("false_contest(0.5)", Moment.CONTEST, {"word": 4_999}, 1),
+        ("false_contest(0.5)", Moment.CONTEST, {"word": 5_000}, 0),
+        ("false_contest(0.5)", Moment.CONTEST, {"word": 5_000, "claim": 2}, 1),
+        ("honest", Moment.CONTEST, {"claim": 3}, 1),
         ("hoard(0.25)", Moment.STAKE, {"cash": 400, "stake": 8}, 100),
         ("hoard(-1)", Moment.STAKE, {"cash": 400, "stake": 8}, -8),
         ("idle(other=2, step=0)", Moment.AWAY, {"ask": 100, "price": 150}, 3_600_000),

@@ -132,6 +132,25 @@ def test_what_the_remedies_do(seed: int) -> None:
     assert min(apr_net(bought), apr_net(equal), apr_net(unbond)) > apr_net(base) + 0.01
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_wrong_proofs_pay_while_fewer_than_87_percent_are_looked_at(seed: int) -> None:
+    """150 lost for each that is contested, 1,000 won for each that becomes final, as three roles' books show it."""
+    token, pays = 10**9, {}
+    for looked_at in ("0.75", "0.95"):
+        result = run("taiko-wrong-proofs", seed, **{"provers[2]__watch__share": looked_at})
+        assert result.claims is not None
+        final, caught = int((result.claims.wrong == 2).sum()), int(result.claims.overturned.sum())
+        assert result.provers.slashed_gwei[7] == 150 * token * caught
+        assert result.provers.gain_gwei[-2:].tolist() == [98_437_500_000 * caught, 32_812_500_000 * caught]
+        pays[looked_at] = 1_000 * final - 150 * caught
+    assert pays["0.75"] > 20_000
+    assert pays["0.95"] < -10_000
+    undecided = run("taiko-wrong-proofs", seed, **{"provers[3]__decide": "{ tier = 1, delay = '2h' }"})
+    assert undecided.claims is not None
+    assert undecided.claims.overturned.sum() == 0  # a tier no higher than what stands decides nothing
+    assert undecided.provers.gain_gwei[-2] < 0  # and who contested rightly has lost its bonds
+
+
 def test_bonds_lock_72_000_tokens_and_leave_99_92_percent_idle() -> None:
     result = run("taiko-bonded", 1)
     token = 10**9

@@ -26,6 +26,7 @@ from proofyard.lab.attack.deviate import (
     take,
     text,
 )
+from proofyard.lab.attack.keepers import false_contest, favourite, first_look
 from proofyard.lab.attack.requesters import askers, dummy_bid, killer, shill, underfunded, unprovable
 from proofyard.worlds.text import unknown, with_values_set
 
@@ -66,6 +67,7 @@ PRICED = (  # rules under which who asks less is served first
     "order_book", "scan_state", "matched", "standing_auction", "proving_periods", "proving_terms", "batch_auction",
     "quote", "shared_sequencing",
 )  # fmt: skip
+CONTESTABLE = ("bonded", "bought_proof")  # rules under which a claim may be contested
 BIDS_ADD_UP = ("contest",)  # rules in which a bid is money spent, so that k names have one bid to share
 
 
@@ -182,23 +184,6 @@ def _lock_and_rescue(tree: Tree, target: int, values: Values) -> Pair:
         friend["coalition"] = COALITION
     deviant = copy.deepcopy(honest)
     mine(deviant)["policy"] = f"grief(share={values['share']:.4g}, price={values['price']:.4g})"
-    return honest, deviant
-
-
-def _favourite(tree: Tree, target: int, values: Values) -> Pair:
-    """Be the favourite of whoever keeps the order."""
-    honest = fresh(tree)
-    as_honest(take(honest, target))
-    deviant = copy.deepcopy(honest)
-    told = {"favours": mine(deviant)["name"], "holds": f"{int(values['hold_ms'])}ms"}
-    deviant["market"] = deviant.get("market", {}) | told
-    return honest, deviant
-
-
-def _first_look(tree: Tree, target: int, values: Values) -> Pair:
-    """Be shown by whoever keeps the order what all others offer and bid, and then ask just less than the cheapest."""
-    honest, deviant = by_policy(lambda v: f"undercut({v['by']:.4g})")(tree, target, values)
-    deviant["market"] = deviant.get("market", {}) | {"favours": mine(deviant)["name"], "first_look": True}
     return honest, deviant
 
 
@@ -322,12 +307,12 @@ ATTACKS: tuple[Attack, ...] = (
         first=({"share": 1.0},),
     ),
     Attack(
-        "favourite", "has whoever keeps the order of events hold up the proofs of all others", _favourite,
+        "favourite", "has whoever keeps the order of events hold up the proofs of all others", favourite,
         {"hold_ms": Range(100, 3_600_000, log=True, whole=True)},
         "one coordinator is trusted for order: decision 4", first=({"hold_ms": 600_000},),
     ),
     Attack(
-        "first_look", "is shown by whoever keeps the order what the others ask, before it asks just less", _first_look,
+        "first_look", "is shown by whoever keeps the order what the others ask, before it asks just less", first_look,
         {"by": Range(0.0001, 0.2, log=True)}, "one coordinator is trusted for order: decision 4",
         rules=PRICED, first=({"by": 0.001},),
     ),
@@ -335,6 +320,16 @@ ATTACKS: tuple[Attack, ...] = (
         "overload_rival", "delegates to a rival, which is drawn for more than it can prove and slashed", _overload,
         {"share": Range(0.4, 4, log=True)}, "mechanisms of rollups, 1.3: stake promoted past its owner's capacity",
         rules=("operator_pool", "reverse_auction"), griefs=True, first=({"share": 0.5},),
+    ),
+    Attack(
+        "wrong_proof", "claims wrong transitions, which are worth something if they become final",
+        by_policy(lambda v: f"wrong_proof({v['share']:.4g})"), {"share": Range(0.01, 1)},
+        "mechanisms of rollups, 1.5: a validity bond, lost to who contests", rules=CONTESTABLE, first=({"share": 1.0},),
+    ),
+    Attack(
+        "false_contest", "contests right claims, which holds them up until a higher proof upholds them", false_contest,
+        {"share": Range(0.01, 1)}, "mechanisms of rollups, 1.5: a contest bond 6.56 times the validity bond",
+        rules=CONTESTABLE, griefs=True, first=({"share": 1.0},),
     ),
     Attack(
         "sold_twice", "offers the same machines under k names, through so many aggregators", _sold_twice,

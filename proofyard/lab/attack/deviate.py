@@ -25,6 +25,8 @@ _HOSTILE = (
     "shill",
     "prefix",
     "last_look",
+    "wrong_proof",
+    "false_contest",
 )
 
 Tree = dict[str, Any]

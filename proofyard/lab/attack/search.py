@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput, MarketError
 from proofyard.core.event import Phase
-from proofyard.engine.result import Run
+from proofyard.engine.result import ON_PURPOSE, Run
 from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import metrics
@@ -153,6 +153,11 @@ def _worth(scenario: Scenario, run: Run) -> Floats:
     got = np.zeros(len(run.coalitions))
     settled = run.jobs.phase == Phase.SETTLED
     first, workload = len(run.names), scenario.workload
+    if run.claims is not None:  # outside the market's books: what a wrong transition brings, and takes from users
+        wrong = settled & (run.claims.wrong > 0)
+        for claimant in run.claims.claimant[wrong & (run.claims.wrong == ON_PURPOSE)].tolist():
+            got[claimant] += float(workload.wrong_worth) * TOKEN
+        got[first] -= int(wrong.sum()) * float(workload.wrong_worth) * TOKEN
 
     def value(mine: Bools, worth: Decimal, hour: Decimal) -> float:
         hours = int((run.jobs.proven_ms - run.jobs.asked_ms)[mine].sum()) / MS_PER_HOUR
@@ -160,7 +165,7 @@ def _worth(scenario: Scenario, run: Run) -> Floats:
 
     asked_by_provers = workload.requester == "provers"
     rollup = settled & ((run.jobs.requester <= first) if asked_by_provers else (run.jobs.requester == first))
-    got[first] = value(rollup, workload.max_fee, workload.wait_cost)
+    got[first] += value(rollup, workload.max_fee, workload.wait_cost)
     for k, table in enumerate(scenario.requesters):
         worth = table.max_fee if table.worth is None else table.worth
         got[first + 1 + k] = value(settled & (run.jobs.requester == run.others_from + k), worth, table.wait_cost)
