@@ -232,7 +232,10 @@ def _follow(w: World, now: int, job: int) -> None:
         if w.jobs[job].worker != prover:
             if w.book.paid[job] != w.jobs[job].credited:
                 _credit(w, job, prover)  # what it was paid in advance is its own, whoever proves in the end
-            begin(w, now, job, prover)
+            if prover < w.registers[0].provers:
+                begin(w, now, job, prover)
+            else:  # whoever asks has to prove, and has no machine
+                alarm(w, job, w.book.deadline[job] + 1)
         elif w.jobs[job].alarm == 0:
             alarm(w, job, w.book.deadline[job] + 1)
     elif phase == Phase.OPEN:

@@ -290,6 +290,22 @@ def test_crashes_are_as_frequent_as_the_model_says() -> None:
     assert abs(run.provers.missed[0] / 5_000 - 0.2) < 4 * (0.2 * 0.8 / 5_000) ** 0.5
 
 
+def test_a_job_given_to_who_asks_and_has_no_machine_waits_until_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[np.ndarray[Any, Any]] = []
+
+    def with_a_row_more(record: np.dtype[Any], count: int) -> np.ndarray[Any, Any]:
+        tables.append(np.zeros(count + 1, record))
+        return tables[-1][:count]
+
+    monkeypatch.setattr(layout, "rows", with_a_row_more)
+    rule = "bonded(liveness=0, tee_validity=0, tee_contest=0, tee_window=60_000)"
+    run = simulate(scenario(rule, provers=[prover()], workload={"every": "2m", "requests": 3}))
+    assert run.jobs.phase.tolist() == [Phase.SETTLED] * 3
+    assert ((run.jobs.proven_ms - run.jobs.asked_ms) > 60_000).all()
+    assert run.provers.missed.tolist() == [0]
+    assert not np.any(tables[0][-1:].view(np.int64))  # of whoever comes after the last prover
+
+
 def test_what_a_run_took_is_given_back_when_it_is_over() -> None:
     """Not when Python looks for circles: by then a sweep has done dozens more in the same process."""
     world = scenario(POOL, provers=[prover(count=3, stake="100")])
