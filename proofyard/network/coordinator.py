@@ -23,7 +23,7 @@ from proofyard.network.desk import Desk
 from proofyard.network.intake import Intake
 from proofyard.network.journal import Journal, JournalError, connect
 from proofyard.network.market import Market, check_writer, first_row, timer_kind
-from proofyard.network.messages import Signed, Signer
+from proofyard.network.messages import Signed, Signer, check_time
 from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
 from proofyard.network.refusals import Refused
 from proofyard.network.snapshot import Snapshots
@@ -73,6 +73,7 @@ class Coordinator:
         self.market: Market | None = None
         self.trouble = STARTING  # why nothing can be accepted now, "" if it can
         self.clock = Clock(0)
+        self._deciding = 0  # unix ms of what is being decided, 0 nothing: its message must not expire before its row
         self._genesis = genesis
         self._beacon = Beacon(signer.secret_for, b"")
         self._writing: asyncio.Task[None] | None = None  # of the newest group
@@ -185,15 +186,8 @@ class Coordinator:
         self.metrics.writing.set(1)
         took = round(1000 * (time.monotonic() - began))
         name = market.domain.market.hex()
-        tell(
-            log,
-            "writing",
-            seq=market.last.seq,
-            jobs=market.jobs,
-            snapshot=self._snapshots.kept,
-            rebuilt_ms=took,
-            market=name,
-        )
+        kept = self._snapshots.kept
+        tell(log, "writing", seq=market.last.seq, jobs=market.jobs, snapshot=kept, rebuilt_ms=took, market=name)
 
     # One group.
 
@@ -271,11 +265,14 @@ class Coordinator:
         self._renew(group, count)
         for _ in range(count):
             command = self.intake.waiting.popleft()
+            self._deciding = self.clock.unix()
             try:
                 made = self._decide(command)
             except Refused as refusal:
                 self.intake.refuse(command.answer, refusal)
                 continue
+            finally:
+                self._deciding = 0
             group.rows += made
             group.answers.append((command, made[-1]))
             if command.signed.payload:
@@ -309,6 +306,8 @@ class Coordinator:
     def _decide(self, command: Command) -> list[Row]:
         """Ask the rule. Raises Refused, and then nothing has changed."""
         signed = command.signed
+        if signed.verb != "prove":  # that counts from when it came, the others may have waited: for a block, for a turn
+            check_time(signed.message, self._deciding)
         known = self.desk.seen(signed)
         if known is not None:
             raise known
@@ -356,7 +355,7 @@ class Coordinator:
         return row
 
     def _row(self, event: tuple[int, ...], body: bytes) -> Row:
-        return make_row(self.ready().last, self.clock.unix(), event, body)
+        return make_row(self.ready().last, self._deciding or self.clock.unix(), event, body)
 
     async def _write(self, group: Group) -> None:
         """Make a group durable; then answer."""

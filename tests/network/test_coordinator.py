@@ -14,9 +14,12 @@ from proofyard.cli.market import _backend_in as backend_in
 from proofyard.core import Fault, Phase
 from proofyard.network import coordinator as coordinators
 from proofyard.network import market as market_module
+from proofyard.network.audit import audit
 from proofyard.network.clock import Clock
 from proofyard.network.journal import JournalError, SqliteJournal, connect
 from proofyard.network.market import first_row, source_of
+from proofyard.network.messages import Signed
+from proofyard.network.records import digest
 from proofyard.network.refusals import Refused
 from proofyard.proofs.calibrated import Calibrated
 
@@ -198,6 +201,38 @@ def test_a_proof_that_came_in_time_counts_however_long_it_is_verified(tmp_path: 
             assert (await requester.market())["money_difference_gwei"] == 0
 
     run(play())
+
+
+def test_what_expires_while_it_waits_is_refused_but_a_proof_counts_from_when_it_came(tmp_path: Path) -> None:
+    """Each waits in the market for two minutes, to be verified or for a block, and is good for one when it comes."""
+    journal = tmp_path / "market.db"
+
+    async def play() -> None:
+        coordinator = m.coordinator(journal)
+        admit = coordinator.desk.admit
+
+        async def admit_late(signed: Signed) -> int:
+            coordinator.clock._booted += 120_000
+            return await admit(signed)
+
+        async with m.running(coordinator) as client:
+            requester, prover = await m.staked(client)
+            domain, (task, other) = m.domain(await requester.market()), m.tasks(2)
+            job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
+            coordinator.desk.admit = admit_late
+            assert (await prover.prove(job, m.proof_of(task, m.PROVER))).job == job
+            payload = other.to_bytes()
+            fields: dict[str, Any] = {"ceiling": CEILING, "size": 1_000, "payload": "0x" + digest(payload).hex()}
+            late = m.REQUESTER.sign("request", domain, payload, lasts_ms=180_000, **fields)
+            assert (await refusal(requester.hand_in(late))).reason == "EXPIRED"
+            assert (await requester.market())["jobs"] == 1
+
+    run(play())
+    opened = connect(str(journal))
+    report = audit(opened, m.backend())
+    opened.close()
+    assert report.ok, report.first_failure
+    assert report.proofs == 1
 
 
 def test_who_asks_for_more_than_it_has_gets_nothing_and_loses_nothing(tmp_path: Path) -> None:
