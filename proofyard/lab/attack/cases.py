@@ -56,6 +56,7 @@ class Mend:
 
 _CONTEST = {"horizon": "5d"}
 _DAY = {"horizon": "12h"}
+_CLAIMS = {"horizon": "2d"}
 _MIXING = "learn(explore=1, step=0.05)"  # a price drawn anew at each epoch, up to 55 % above the cost
 _BROKERS = {"provers[1].policy": "honest", "horizon": "6h"}
 _ALONE = _BROKERS | {"provers[2].open_jobs": "ignore"}  # nobody rescues
@@ -88,6 +89,14 @@ CASES: tuple[Case, ...] = (
     Case(
         "… with a bond of 5", "taiko-bought-proof", "hit_and_run", "honest", pays=False,
         why="the bond exceeds the fee", mechanism="bought_proof(liveness = 5_000_000_000)", changes=_DAY,
+    ),
+    Case(
+        "a wrong claim worth 1,000 against a bond of 150, three in four looked at", "taiko-wrong-proofs", "wrong_proof",
+        "liar", pays=True, why="one in four stands: 250 won for 112.5 lost", changes=_CLAIMS,
+    ),
+    Case(
+        "… with 19 in 20 looked at", "taiko-wrong-proofs", "wrong_proof", "liar", pays=False,
+        why="one in twenty stands: 50 won for 142.5 lost", changes=_CLAIMS | {"provers[2].watch.share": "0.95"},
     ),
     Case(
         "a second name sets the price under Prooφ", "proo-phi-sybil", "dummy_rival", "A", pays=True,

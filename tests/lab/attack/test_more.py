@@ -50,18 +50,6 @@ def test_a_search_that_was_cut_short_repeats_no_run(tmp_path: Path) -> None:
     assert third.reused == count
 
 
-@pytest.mark.parametrize(("looked_at", "pays"), [("0.75", True), ("0.95", False)])
-def test_wrong_proofs_are_found_where_few_are_looked_at(looked_at: str, *, pays: bool) -> None:
-    """150 tokens at stake and 1,000 to win: it pays below 1,000 / 1,150 = 87 %, and users lose what it wins."""
-    changes = {"provers[2].watch.share": looked_at, "horizon": "2d"}
-    tree = scenarios.tree_of(SCENARIOS / "taiko-wrong-proofs.toml", changes)
-    with Runner(workers=1) as runner:
-        finds, _ = attack_all(runner, tree, [(catalogue.chosen(["wrong_proof"])[0], [1])], TINY)
-    assert finds[0].pays is pays
-    assert (finds[0].gain > 0) is pays
-    assert not pays or finds[0].payer == "requesters"
-
-
 def test_contests_of_right_claims_cost_who_makes_them() -> None:
     tree = scenarios.tree_of(SCENARIOS / "taiko-wrong-proofs.toml", {"horizon": "6h", "workload.wait_cost": "1"})
     with Runner(workers=1) as runner:
