@@ -12,6 +12,7 @@ from proofyard.scenario.people import delegator_policy, policy
 from proofyard.scenario.quantities import STORED
 from proofyard.scenario.sentences import bad_input
 from proofyard.scenario.tables import ProverClass, Scenario
+from proofyard.worlds.hardware import hardware
 from proofyard.worlds.schedules import schedule
 from proofyard.worlds.sizes import sizes
 from proofyard.worlds.text import read_toml, unknown, whole, with_values_set
@@ -95,6 +96,8 @@ def check(tree: dict[str, Any], where: str = "scenario") -> Scenario:
         raise BadInput(f"{where}: workload.after", "the scenario of the layer before this one", "none")
     sizes(scenario.workload.size, f"{where}: workload.size")
     for k, group in enumerate(scenario.provers):
+        if scenario.workload.arrivals != "trace":  # there it is a column of the trace
+            hardware(group.hardware, f"{where}: provers[{k}].hardware")
         schedule(group.online, f"{where}: provers[{k}].online")
         policy(group.policy, f"{where}: provers[{k}].policy")
         if group.invest is not None and group.elsewhere is not None:

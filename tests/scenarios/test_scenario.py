@@ -79,6 +79,7 @@ stake = "5"
             "provers[0].policy: withhold(share): wanted a number from 0 to 1, got '2'.",
         ),
         ('stake = "5"', 'online = "nihgts"', "nearest: nights"),
+        ('stake = "5"', 'hardware = "sp1/l40"', "provers[0].hardware: wanted a known set-up (nearest: sp1/l40s"),
         (
             'stake = "5"',
             'cost = { energy = "5 W" }',
