@@ -244,3 +244,18 @@ def test_a_live_market_is_followed_and_its_loss_is_told(opening: Opening, growin
     page.goto(f"{live.url}#/journal")
     ready(page)
     expect(page.locator("main")).to_contain_text("all 17 were checked")
+
+
+def test_an_address_with_a_moment_opens_that_moment(opening: Opening, explored: Explorer, site: str) -> None:
+    row = len(explored.replay) // 2
+    page = opening(f"{site}#/requests?at={row}")
+    ready(page)
+    told = get(f"{site}api/market", params={"at": row}).json()
+    expect(page.locator("#row")).to_have_value(str(row))
+    expect(page.locator("#slider")).to_have_value(str(row))
+    expect(page.locator("#hash")).to_have_text(told["hash"][:12])
+    expect(page.locator("#status")).to_have_text("looking back")
+    expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", f"api/requests.csv?at={row}")
+    page.goto(f"{site}#/journal?at={10 * row}")  # beyond the end: what is there now
+    ready(page)
+    expect(page.locator("#row")).to_have_value(str(len(explored.replay)))

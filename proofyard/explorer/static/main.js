@@ -7,7 +7,7 @@ import { PAGES, pageOf } from "./pages.js";
 const $ = (id) => document.getElementById(id);
 const QUIET_MS = 60_000; // a market without a new row for so long is not called live
 const SILENT_MS = 10_000; // without a sign of life the connection is lost
-const state = { rows: 0, shown: 0, growing: false, playing: null, heard: 0, written: 0, lost: false, wanted: null, busy: false };
+const state = { rows: Infinity, shown: 0, growing: false, playing: null, heard: 0, written: 0, lost: false, wanted: null, busy: false };
 
 // Where one is: `#/requests/12?at=500&sort=paid` -> path ["requests", "12"], query.
 export function place() {
