@@ -259,3 +259,12 @@ def test_an_address_with_a_moment_opens_that_moment(opening: Opening, explored: 
     page.goto(f"{site}#/journal?at={10 * row}")  # beyond the end: what is there now
     ready(page)
     expect(page.locator("#row")).to_have_value(str(len(explored.replay)))
+
+
+def test_a_lost_connection_is_known_whatever_the_browser_calls_it(opening: Opening, site: str) -> None:
+    page = opening(site)
+    ready(page)
+    page.evaluate("window.fetch = async () => { throw new TypeError('Load failed'); }")  # the words of Safari
+    page.get_by_role("link", name="Requests", exact=True).click()
+    expect(page.locator("#lost")).to_contain_text("The connection is lost.")
+    expect(page.locator("main .error")).to_have_count(0)

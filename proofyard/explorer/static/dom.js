@@ -4,6 +4,9 @@ import { sentence } from "./words.js";
 // What the market, or we, have to tell the reader; not a failure of ours.
 export class Told extends Error {}
 
+// The market does not answer.
+export class Lost extends Error {}
+
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

@@ -1,5 +1,5 @@
 // The frame of all pages: where one is (the address), which moment is shown (the line below), and whether the market still answers.
-import { h, keep, Told } from "./dom.js";
+import { h, keep, Lost, Told } from "./dom.js";
 import { redraw } from "./charts.js";
 import { clock, count, setDecimals } from "./words.js";
 import { PAGES, pageOf } from "./pages.js";
@@ -26,12 +26,26 @@ function go(changes, replace = true) {
 
 const at = () => { const text = place().query.get("at"); return text === null ? null : Math.max(0, Math.min(state.rows, Number.parseInt(text, 10) || 0)); };
 
+// An answer and its text. Browsers call a lost connection each by other words, so it gets a class of its own.
+async function hear(address) {
+  try {
+    const answer = await fetch(address, { headers: { accept: "application/json" } });
+    return [answer, await answer.text()];
+  } catch {
+    throw new Lost("The connection is lost.");
+  }
+}
+
+function read(text) {
+  try { return JSON.parse(text); } catch { return null; }
+}
+
 export async function ask(path, query = {}) {
   const parts = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== null && value !== undefined && value !== "") parts.set(name, value);
-  const answer = await fetch(`api/${path}?${parts}`, { headers: { accept: "application/json" } });
-  const found = await answer.json().catch(() => ({ message: `The market answered ${answer.status}.` }));
-  if (!answer.ok) throw new Told(found.message ?? found.detail?.[0]?.msg ?? `The market answered ${answer.status}.`);
+  const [answer, text] = await hear(`api/${path}?${parts}`);
+  const found = read(text);
+  if (!answer.ok || !found) throw new Told(found?.message ?? `The market answered ${answer.status}.`);
   return found;
 }
 
@@ -74,7 +88,7 @@ async function show() {
   } catch (error) {
     if (mine !== turn) return;
     if (error instanceof Told) $("content").replaceChildren(h("div", { class: "error", role: "alert" }, h("h2", {}, "That did not work"), h("p", {}, error.message)));
-    else if (error instanceof TypeError && /fetch/i.test(error.message)) lose();
+    else if (error instanceof Lost) lose();
     else { console.error(error); $("content").replaceChildren(h("div", { class: "error", role: "alert" }, h("h2", {}, "This page failed"), h("p", {}, error.message))); }
   } finally {
     if (mine === turn) {
