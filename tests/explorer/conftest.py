@@ -90,6 +90,18 @@ class Growing:
         self.add(Kind.PROVE, time + 500, 1 + self._jobs % 2, self._jobs, body={"message": {"proof": "0x" + 64 * "a"}})
         self._jobs += 1
 
+    def break_off(self) -> Callable[[], None]:
+        """Add a row that does not follow the one before it; returns what puts it right."""
+        columns = (int(Kind.REQUEST), 1_000 * (1 + self._jobs), 0, self._jobs, 10**9, 0, 0)
+        row = make_row(self._last, clock.time_ns() // 10**6, columns, pack({}))
+        self._journal.append([row._replace(hash=bytes(32))])
+        self._last = row
+
+        def mend() -> None:
+            self._journal._open().execute("UPDATE journal SET hash = ? WHERE seq = ?", (row.hash, row.seq))
+
+        return mend
+
     def skip(self, job: int, actor: int, reason: str) -> None:
         self._journal.add_skips([(0, job, actor, reason)])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from httpx import get
-from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import Browser, Download, Page, Route, expect
 
 from proofyard.explorer.app import Explorer
 
@@ -264,7 +264,36 @@ def test_an_address_with_a_moment_opens_that_moment(opening: Opening, explored: 
 def test_a_lost_connection_is_known_whatever_the_browser_calls_it(opening: Opening, site: str) -> None:
     page = opening(site)
     ready(page)
-    page.evaluate("window.fetch = async () => { throw new TypeError('Load failed'); }")  # the words of Safari
+    page.evaluate("() => { window.fetch = async () => { throw new TypeError('Load failed'); }; }")  # Safari's words
     page.get_by_role("link", name="Requests", exact=True).click()
     expect(page.locator("#lost")).to_contain_text("The connection is lost.")
     expect(page.locator("main .error")).to_have_count(0)
+
+
+def test_a_journal_that_is_whole_again_is_not_called_broken(opening: Opening, growing: Any, live: Any) -> None:
+    page = opening(live.url)
+    ready(page)
+    mend = growing.break_off()
+    expect(page.locator("#lost")).to_contain_text("cannot be followed any further: journal: wanted row 13 to follow")
+    mend()
+    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator(".tile .value").first).to_have_text("3 of 4")
+
+
+def test_a_stream_that_is_refused_is_asked_for_again_by_one_clock(browser: Browser, site: str) -> None:
+    asked: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=502) if len(asked) == 1 else route.continue_()
+
+    with browser.new_context() as context:
+        context.add_init_script("const set = setInterval; window.clocks = 0;"
+                                "setInterval = (...how) => { window.clocks += 1; return set(...how); };")  # fmt: skip
+        page = context.new_page()
+        page.route("**/api/stream", refuse_once)
+        page.goto(site)
+        expect(page.locator("#lost")).to_contain_text("The connection is lost.")
+        expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
+        assert len(asked) == 2
+        assert page.evaluate("window.clocks") == 1

@@ -7,7 +7,7 @@ import { PAGES, pageOf } from "./pages.js";
 const $ = (id) => document.getElementById(id);
 const QUIET_MS = 60_000; // a market without a new row for so long is not called live
 const SILENT_MS = 10_000; // without a sign of life the connection is lost
-const state = { rows: Infinity, shown: 0, growing: false, playing: null, heard: 0, written: 0, lost: false, wanted: null, busy: false };
+const state = { rows: Infinity, shown: 0, growing: false, playing: null, heard: 0, written: 0, lost: "", failed: "" };
 
 // Where one is: `#/requests/12?at=500&sort=paid` -> path ["requests", "12"], query.
 export function place() {
@@ -116,7 +116,7 @@ function head(market) {
   $("hash").textContent = market.hash.slice(0, 12);
   $("now").classList.toggle("on", at() === null);
   $("now").setAttribute("aria-pressed", at() === null);
-  if (market.failed) fail(market.failed);
+  broken(market.failed);
   status();
 }
 
@@ -130,23 +130,27 @@ function status() {
 
 function lose() {
   if (state.lost) return;
-  state.lost = true;
-  $("lost").hidden = false;
-  $("lost").textContent = `The connection is lost. What is shown is how things stood after event ${count(state.shown)}, heard at ${new Date(state.heard || Date.now()).toLocaleTimeString()}. Trying again …`;
-  status();
+  state.lost = `The connection is lost. What is shown is how things stood after event ${count(state.shown)}, heard at ${new Date(state.heard || Date.now()).toLocaleTimeString()}. Trying again …`;
+  warn();
 }
 
 function reached() {
   state.heard = Date.now();
-  if (!state.lost) return;
-  state.lost = false;
-  $("lost").hidden = true;
-  status();
+  state.lost = "";
+  warn();
 }
 
-function fail(text) {
-  $("lost").hidden = false;
-  $("lost").textContent = `The journal cannot be followed any further: ${text}`;
+function broken(why) {
+  state.failed = why ? `The journal cannot be followed any further: ${why}` : "";
+  warn();
+}
+
+// What is wrong now, if anything: the connection before the journal, of which nothing is heard without one.
+function warn() {
+  const text = state.lost || state.failed;
+  if ($("lost").textContent !== text) $("lost").textContent = text;
+  $("lost").hidden = !text;
+  status();
 }
 
 // The stream says how many rows there are; the page asks for what it shows, at most once a second.
@@ -157,7 +161,7 @@ function listen() {
     const told = JSON.parse(message.data);
     const was = state.lost;
     reached();
-    if (told.failed) fail(told.failed);
+    broken(told.failed);
     if (told.rows !== state.rows || was) {
       state.rows = told.rows;
       $("slider").max = told.rows;
@@ -169,7 +173,10 @@ function listen() {
     lose();
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 2_000);
   };
-  setInterval(() => { if (state.heard && Date.now() - state.heard > SILENT_MS) lose(); else status(); }, 1_000);
+}
+
+function watch() {
+  if (state.heard && Date.now() - state.heard > SILENT_MS) lose(); else status();
 }
 
 // Moving in time.
@@ -234,4 +241,4 @@ document.addEventListener("keydown", (event) => {
 });
 window.addEventListener("hashchange", show);
 document.addEventListener("visibilitychange", () => { if (!document.hidden && at() === null) show(); });
-show().then(listen);
+show().then(() => { listen(); setInterval(watch, 1_000); });
