@@ -297,3 +297,41 @@ def test_a_stream_that_is_refused_is_asked_for_again_by_one_clock(browser: Brows
         expect(page.locator("#lost")).to_be_hidden(timeout=30_000)
         assert len(asked) == 2
         assert page.evaluate("window.clocks") == 1
+
+
+def saved(page: Page, name: str) -> list[dict[str, str]]:
+    with page.expect_download() as begun:
+        page.locator(f"[data-keep='csv-{name}']").click()
+    return read(begun.value)
+
+
+def test_every_table_has_a_csv(opening: Opening, growing: Any, live: Any) -> None:
+    growing.skip(1, 1, "QUEUE_FULL")
+    page = opening(live.url)
+    for name in ("requests", "requests/1", "provers", "provers/1", "stake", "journal", "prediction", "rule"):
+        page.goto(f"{live.url}#/{name}")
+        ready(page)
+        tables = page.locator("main table").count()
+        expect(page.locator("main").get_by_text("CSV", exact=True)).to_have_count(tables)
+        if name == "requests/1":
+            assert [(row["prover"], row["reason"]) for row in saved(page, "skips")] == [("1", "QUEUE_FULL")]
+        if name == "provers/1":
+            assert saved(page, "skip-reasons") == [{"reason": "QUEUE_FULL", "count": "1"}]
+
+
+def test_the_rules_state_and_all_predicted_provers_are_exported(
+    opening: Opening, explored: Explorer, site: str
+) -> None:
+    def many(route: Route) -> None:
+        told = get(route.request.url).json()
+        route.fulfill(json={**told, "provers": [{**told["provers"][0], "prover": k} for k in range(250)]})
+
+    explored.prediction.wait()
+    page = opening(f"{site}#/rule")
+    ready(page)
+    names = page.locator("main table").last.locator("tbody td:first-child").all_inner_texts()
+    assert [row["name"] for row in saved(page, "state")] == names
+    page.route("**/api/prediction?*", many)
+    page.goto(f"{site}#/prediction")
+    ready(page, 1)
+    assert [row["prover"] for row in saved(page, "prediction-provers")] == [str(k) for k in range(250)]

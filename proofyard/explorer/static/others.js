@@ -90,7 +90,8 @@ export async function prediction(context) {
         ["predicted_income", "earned, predicted", (row) => tokens(row.predicted_income), number], ["income", "real", (row) => tokens(row.income), number],
         ["predicted_missed", "missed, predicted", (row) => count(row.predicted_missed), number], ["missed", "real", (row) => count(row.missed), number],
         ["predicted_slashed", "slashed, predicted", (row) => tokens(row.predicted_slashed), number], ["slashed", "real", (row) => tokens(row.slashed), number],
-      ], told.provers.slice(0, 200), { csv: "prediction-provers" })] : null,
+      ], told.provers.slice(0, 200), { csv: "prediction-provers", all: told.provers }),
+      told.provers.length > 200 ? h("p", { class: "soft small" }, `${count(told.provers.length - 200)} more are in the CSV.`) : null] : null,
   ];
 }
 
@@ -106,7 +107,7 @@ export async function rule({ ask }) {
     h("h3", {}, "Steps that requests took so far"),
     told.life.length ? table([["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life, { csv: "steps" }) : h("p", { class: "soft" }, "None yet."),
     h("h3", {}, "What the rule keeps, beside the book"),
-    told.state.length ? table([["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state) : h("p", { class: "soft" }, "Nothing."),
+    told.state.length ? table([["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state, { csv: "state" }) : h("p", { class: "soft" }, "Nothing."),
   ];
 }
 

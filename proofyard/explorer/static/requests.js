@@ -133,5 +133,5 @@ function bids(told) {
 
 function skips(told) {
   if (!told.skips.length) return null;
-  return [h("h3", {}, "Who left it to others, and why"), table([["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }], ["reason", "reason", (one) => one.reason]], told.skips)];
+  return [h("h3", {}, "Who left it to others, and why"), table([["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }], ["reason", "reason", (one) => one.reason]], told.skips, { csv: "skips" })];
 }

@@ -2,8 +2,8 @@
 import { h, keep } from "./dom.js";
 import { count } from "./words.js";
 
-// columns: [key, title, cell(row), {number, sort}]
-export function table(columns, rows, { sort, down, go, won, csv } = {}) {
+// columns: [key, title, cell(row), {number, sort}]; `all`: the rows of the CSV, where not all are shown
+export function table(columns, rows, { sort, down, go, won, csv, all = rows } = {}) {
   const head = columns.map(([key, title, , how = {}]) => {
     const mine = sort && sort === key;
     const label = title + (mine ? (down ? " ↓" : " ↑") : "");
@@ -15,12 +15,13 @@ export function table(columns, rows, { sort, down, go, won, csv } = {}) {
     columns.map(([, , cell, how = {}]) => h("td", { class: how.number ? "number" : how.name ? "name" : how.nowrap ? "nowrap" : null }, cell(row)))));
   const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
   if (!csv) return whole;
-  return [whole, h("div", { class: "bar" }, h("span", { class: "grow" }), h("button", { type: "button", "data-keep": `csv-${csv}`, onclick: () => save(csv, columns, rows) }, "CSV"))];
+  return [whole, h("div", { class: "bar" }, h("span", { class: "grow" }), h("button", { type: "button", "data-keep": `csv-${csv}`, onclick: () => save(csv, columns, all) }, "CSV"))];
 }
 
 // The rows as they came, for tables that the server does not keep as such; a text that a spreadsheet would take for a formula gets an apostrophe.
 function save(name, columns, rows) {
   const keys = columns.map(([key]) => key);
+  if (rows[0]?.prover !== undefined) keys.unshift("prover"); // two may have the same name
   const cell = (value) => {
     const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
     const harmless = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
