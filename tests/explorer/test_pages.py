@@ -335,3 +335,24 @@ def test_the_rules_state_and_all_predicted_provers_are_exported(
     page.goto(f"{site}#/prediction")
     ready(page, 1)
     assert [row["prover"] for row in saved(page, "prediction-provers")] == [str(k) for k in range(250)]
+
+
+def test_nothing_is_told_by_colour_or_sign_alone(opening: Opening, site: str) -> None:
+    page = opening(f"{site}#/requests/30", **LOOKS["phone"])
+    ready(page)
+    expect(page.locator("main")).to_contain_text("Decided by REQUEST")
+    links = page.locator("p a, .steps a, .facts dd a")
+    assert links.count() > 0
+    assert set(links.evaluate_all("all => all.map(one => getComputedStyle(one).textDecorationLine)")) == {"underline"}
+    labels = page.locator("#time button").evaluate_all("all => all.map(one => one.ariaLabel ?? one.textContent)")
+    assert labels == ["To the start", "One event back", "Play", "One event on", "Now"]
+    for name in PAGES:
+        page.goto(f"{site}#/{name}")
+        ready(page)
+        assert "" not in page.locator("main th").evaluate_all("all => all.map(one => one.textContent.trim())"), name
+        named = page.locator("main .wide").evaluate_all("all => all.map(one => one.ariaLabel)")
+        assert len({*named, "table"}) == len(named) + 1, name
+    page.goto(f"{site}#/provers/0")
+    ready(page)
+    page.locator("main h2").evaluate("one => { one.textContent = 'n'.repeat(60); }")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

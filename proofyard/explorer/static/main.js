@@ -201,7 +201,9 @@ function play() {
     }, 500);
   }
   $("play").textContent = state.playing ? "❚❚" : "▶";
-  $("play").title = state.playing ? "Stop (space)" : "Play (space)";
+  const does = state.playing ? "Stop" : "Play";
+  $("play").title = `${does} (space)`;
+  $("play").setAttribute("aria-label", does);
 }
 
 $("slider").addEventListener("input", (event) => move(Number(event.target.value)));

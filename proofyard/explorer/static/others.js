@@ -26,7 +26,7 @@ export async function stake(context) {
       chart("Locked in the market", "stakes and bonds", lines(told.money, [["locked", (one) => inTokens(one.locked)]], "tokens", at, { area: true })),
       chart("Slashed and burnt", "so far", lines(told.money, [["slashed", (one) => inTokens(one.slashed)], ["burnt", (one) => inTokens(one.burnt)]], "tokens", at, { step: true }))),
     h("div", { class: "bar" }, chips("kind", [["", "all"], ...kinds.map((kind) => [kind, kind])], context), only(context)),
-    table(columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go: context.go }),
+    table("Stake flows", columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go: context.go }),
     pager(found, context, "stake"),
   ];
 }
@@ -59,7 +59,7 @@ export async function journal(context) {
       ? ["Each row carries a hash over itself and the one before; all ", count(market.of), " were checked when they were read. Amounts in the smallest unit."]
       : ["A trace records no hashes: these are the ones a journal of the same events would have, so that two copies can be compared. Amounts in the smallest unit."]),
     h("div", { class: "bar" }, pick, only(context), h("span", { class: "grow" }), h("span", { class: "soft" }, "last: ", h("code", {}, market.hash))),
-    table(columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go }),
+    table("Journal", columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go }),
     pager(found, context, "journal"),
   ];
 }
@@ -75,8 +75,8 @@ export async function prediction(context) {
   return [
     h("h2", {}, "Prediction beside reality"),
     h("p", { class: "soft" }, told.under_way ? "The simulator is running …" : told.said, told.ready && !told.whole ? " The market is looked at before its end: counts and sums are still growing." : ""),
-    table([
-      ["name", "", (row) => row.name],
+    table("Prediction beside reality", [
+      ["name", "figure", (row) => row.name],
       ["predicted", "predicted", (row) => [say(row, row.predicted), row.deviation ? h("span", { class: "soft" }, ` ± ${HOW[row.how](row.deviation)}`) : ""], number],
       ["real", "real", (row) => say(row, row.real), number],
       ["error", "difference", (row) => (row.error === null ? NONE : h("span", { class: off(row) ? "warn" : null }, `${row.error > 0 ? "+" : ""}${percent(row.error)}`)), number],
@@ -84,7 +84,7 @@ export async function prediction(context) {
     told.ready ? [
       h("div", { class: "charts" }, chart("Share of the proofs", "per cent", pairs(shares, "per cent"), 26 * shares.length + 50)),
       h("h3", {}, "The provers"),
-      table([
+      table("The provers", [
         ["name", "prover", (row) => to(row.name, `#/provers/${row.prover}`), { name: true }],
         ["predicted_share", "share, predicted", (row) => percent(row.predicted_share), number], ["share", "real", (row) => percent(row.share), number],
         ["predicted_income", "earned, predicted", (row) => tokens(row.predicted_income), number], ["income", "real", (row) => tokens(row.income), number],
@@ -105,9 +105,9 @@ export async function rule({ ask }) {
     ruleText(told), told.source ? h("p", { class: "soft" }, "Source: ", told.source) : null,
     h("h3", {}, "Parameters in force"), parameters(told.parameters),
     h("h3", {}, "Steps that requests took so far"),
-    told.life.length ? table([["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life, { csv: "steps" }) : h("p", { class: "soft" }, "None yet."),
+    told.life.length ? table("Steps that requests took so far", [["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life, { csv: "steps" }) : h("p", { class: "soft" }, "None yet."),
     h("h3", {}, "What the rule keeps, beside the book"),
-    told.state.length ? table([["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state, { csv: "state" }) : h("p", { class: "soft" }, "Nothing."),
+    told.state.length ? table("What the rule keeps, beside the book", [["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state, { csv: "state" }) : h("p", { class: "soft" }, "Nothing."),
   ];
 }
 
@@ -118,7 +118,7 @@ export function ruleText(told) {
 
 export function parameters(rows) {
   if (!rows.length) return h("p", { class: "soft" }, "It has none.");
-  return table([
+  return table("Parameters in force", [
     ["name", "name", (one) => h("code", {}, one.name)],
     ["value", "value", (one) => [count(one.value), one.unit && one.unit !== "switch" ? ` ${one.unit}` : ""], number],
     ["default", "default", (one) => (one.value === one.default ? h("span", { class: "soft" }, "the same") : count(one.default)), number],

@@ -26,7 +26,7 @@ export async function provers(context) {
   ];
   return [
     h("h2", {}, "Provers"),
-    table(columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
+    table("Provers", columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
     pager(found, context, "provers"),
     h("p", { class: "soft small" }, `Amounts in tokens. Spent: ${found.costs}`),
   ];
@@ -50,7 +50,7 @@ export async function prover({ path, ask }) {
       told.stake.length ? chart("Its stake", "", lines(told.stake, [["stake", (one) => inTokens(one.stake)]], "tokens", (one) => one.time_ms, { step: true })) : null),
     h("div", { class: "bar" }, h("a", { class: "button", href: keep(`#/requests?actor=${r.prover}`) }, "Its requests"), h("a", { class: "button", href: keep(`#/stake?actor=${r.prover}`) }, "Its stake"), h("a", { class: "button", href: keep(`#/journal?actor=${r.prover}`) }, "Its rows in the journal")),
     h("h3", {}, "Why it skipped requests"),
-    told.skips.length ? table([["reason", "reason", (one) => one.reason], ["count", "times", (one) => count(one.count), number]], told.skips.map(([reason, times]) => ({ reason, count: times })), { csv: "skip-reasons" }) : h("p", { class: "soft" }, "No skip was recorded."),
+    told.skips.length ? table("Why it skipped requests", [["reason", "reason", (one) => one.reason], ["count", "times", (one) => count(one.count), number]], told.skips.map(([reason, times]) => ({ reason, count: times })), { csv: "skip-reasons" }) : h("p", { class: "soft" }, "No skip was recorded."),
     h("h3", {}, "What the rule keeps about it"),
     facts(told.columns.map((one) => [h("code", {}, one.name), one.money ? `${tokens(one.value)} tokens` : count(one.value), one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
     h("p", { class: "soft small" }, `Spent: ${told.costs}`),

@@ -25,7 +25,7 @@ export async function requests(context) {
     h("div", { class: "bar" },
       chips("state", [["", "all"], ["open", "under way"], ["settled", "settled"], ["late", "late"], ["lost", "lost"]], context),
       h("span", { class: "grow" }), find(), of(context)),
-    table(columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
+    table("Requests", columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
     pager(found, context, "requests"),
     h("p", { class: "soft small" }, "Amounts in tokens. “At most”: what the requester put aside. “Given”: how often it went to a prover."),
   ];
@@ -67,7 +67,7 @@ export async function request({ path, ask }) {
     bids(told),
     skips(told),
     h("h3", {}, "In the journal"),
-    table([
+    table("In the journal", [
       ["row", "row", (one) => count(one.row), number], ["kind", "event", (one) => one.kind], ["name", "by", (one) => one.name ?? NONE, { name: true }],
       ["amount", "amount", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16)), { nowrap: true }],
     ], told.rows),
@@ -115,7 +115,7 @@ function why({ decision: d, rules }, r) {
   ];
   return [
     h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`)),
-    table(columns, d.candidates, { won: (one) => one.prover === d.chosen, csv: "candidates" }),
+    table("Why this prover", columns, d.candidates, { won: (one) => one.prover === d.chosen, csv: "candidates" }),
     h("p", { class: "soft small" }, `What the rule knew about them just before, as it keeps it. ${d.others ? `${count(d.others)} others are not shown.` : ""}`),
     words,
   ];
@@ -123,15 +123,15 @@ function why({ decision: d, rules }, r) {
 
 function bids(told) {
   if (!told.bids.length) return null;
-  return [h("h3", {}, "Bids"), table([
+  return [h("h3", {}, "Bids"), table("Bids", [
     ["name", "bidder", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
     ["amount", "bid, tokens", (one) => tokens(one.amount), number],
     ["time_ms", "when", (one) => clock(one.time_ms), { nowrap: true }],
-    ["won", "", (one) => (one.won ? "holds it" : "")],
+    ["won", "now", (one) => (one.won ? "holds it" : "")],
   ], [...told.bids].sort((a, b) => a.amount - b.amount), { won: (one) => one.won, csv: "bids" })];
 }
 
 function skips(told) {
   if (!told.skips.length) return null;
-  return [h("h3", {}, "Who left it to others, and why"), table([["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }], ["reason", "reason", (one) => one.reason]], told.skips, { csv: "skips" })];
+  return [h("h3", {}, "Who left it to others, and why"), table("Who left it to others, and why", [["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }], ["reason", "reason", (one) => one.reason]], told.skips, { csv: "skips" })];
 }

@@ -2,8 +2,8 @@
 import { h, keep } from "./dom.js";
 import { count } from "./words.js";
 
-// columns: [key, title, cell(row), {number, sort}]; `all`: the rows of the CSV, where not all are shown
-export function table(columns, rows, { sort, down, go, won, csv, all = rows } = {}) {
+// `name` tells it to who does not see the heading above; columns: [key, title, cell(row), {number, sort}]; `all`: the rows of the CSV, where not all are shown
+export function table(name, columns, rows, { sort, down, go, won, csv, all = rows } = {}) {
   const head = columns.map(([key, title, , how = {}]) => {
     const mine = sort && sort === key;
     const label = title + (mine ? (down ? " ↓" : " ↑") : "");
@@ -13,7 +13,7 @@ export function table(columns, rows, { sort, down, go, won, csv, all = rows } = 
   });
   const body = rows.map((row) => h("tr", { class: won?.(row) ? "won" : null },
     columns.map(([, , cell, how = {}]) => h("td", { class: how.number ? "number" : how.name ? "name" : how.nowrap ? "nowrap" : null }, cell(row)))));
-  const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": name }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
   if (!csv) return whole;
   return [whole, h("div", { class: "bar" }, h("span", { class: "grow" }), h("button", { type: "button", "data-keep": `csv-${csv}`, onclick: () => save(csv, columns, all) }, "CSV"))];
 }
