@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -222,6 +223,12 @@ def _add_guards(app: FastAPI) -> None:
     async def bad_input(_: Request, error: BadInput) -> JSONResponse:
         return JSONResponse({"message": str(error)}, 422)
 
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        told = BadInput(str(first["loc"][-1]), _wanted(first), first["input"] or "nothing")
+        return JSONResponse({"message": str(told)}, 422)
+
     @app.exception_handler(MarketError)
     async def fault(_: Request, error: MarketError) -> JSONResponse:
         return JSONResponse({"message": str(error)}, 500)
@@ -233,6 +240,24 @@ def _add_guards(app: FastAPI) -> None:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+def _wanted(error: dict[str, Any]) -> str:
+    """Say what a parameter of an address may be."""
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "int_parsing" | "int_parsing_size":
+            return "a whole number"
+        case "missing":
+            return "a value"
+        case "greater_than_equal":
+            return f"at least {limits['ge']}"
+        case "less_than_equal":
+            return f"at most {limits['le']}"
+        case "literal_error":
+            return str(limits["expected"])
+        case _:
+            return str(error["msg"])
 
 
 def _add_pages(app: FastAPI, explorer: Explorer) -> None:

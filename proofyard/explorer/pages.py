@@ -175,6 +175,7 @@ def request(view: View, job: int) -> Cells:
     if not 0 <= job < view.count or view.requests[job] < 0:
         raise BadInput("job", f"a request made by this moment (below {view.count})", job)
     rows = np.flatnonzero((view.events[:, 3] == job) & (view.events[:, 0] >= Kind.REQUEST))
+    asked = np.flatnonzero(view.requests >= 0)
     source = view.replay.source
     steps = [told(view, row) for row in rows[:LONGEST_LIFE].tolist()]
     proofs = [step["row"] for step in steps if step["kind"] == "PROVE"]
@@ -182,6 +183,8 @@ def request(view: View, job: int) -> Cells:
     return {
         "market": market(view),
         "request": request_row(view, request_columns(view), job),
+        "before": int(asked[asked < job][-1]) if job > asked[0] else None,
+        "next": int(asked[asked > job][0]) if job < asked[-1] else None,
         "escrow": int(view.book.escrow[job]),
         "pool_paid": int(view.paid[job] - view.book.paid[job]),
         "steps": steps,

@@ -15,6 +15,7 @@ import pytest
 from httpx import get
 from playwright.sync_api import Browser, Download, Page, Route, expect
 
+from proofyard.core.event import Kind
 from proofyard.explorer.app import Explorer
 
 PAGES = ("", "requests", "requests/30", "provers", "provers/0", "stake", "journal", "prediction", "rule", "reports")
@@ -356,3 +357,14 @@ def test_nothing_is_told_by_colour_or_sign_alone(opening: Opening, site: str) ->
     ready(page)
     page.locator("main h2").evaluate("one => { one.textContent = 'n'.repeat(60); }")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_the_last_request_has_none_after_it(opening: Opening, growing: Any, live: Any) -> None:
+    growing.add(Kind.REQUEST, 60_000, 0, 7, 10**9)  # the numbers between were never used
+    page = opening(f"{live.url}#/requests/2")
+    ready(page)
+    page.get_by_role("link", name="next →").click()
+    expect(page.locator("main h2")).to_have_text("Request 7 ")
+    expect(page.get_by_role("link", name="next →")).to_have_count(0)
+    page.get_by_role("link", name="← before").click()
+    expect(page.locator("main h2")).to_have_text("Request 2 ")

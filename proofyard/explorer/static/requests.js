@@ -49,7 +49,7 @@ export async function request({ path, ask }) {
   ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found, r).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
   return [
     h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
-      h("span", { class: "chips" }, job > 0 ? h("a", { href: keep(`#/requests/${job - 1}`) }, "← before") : null, h("a", { href: keep(`#/requests/${job + 1}`) }, "next →"))),
+      h("span", { class: "chips" }, told.before === null ? null : to("← before", `#/requests/${told.before}`), told.next === null ? null : to("next →", `#/requests/${told.next}`))),
     facts([
       ["asked", `${clock(r.asked_ms)} by `, r.requester],
       ["size, at most", `${count(r.size)}, ${tokens(r.ceiling)} tokens`],
