@@ -92,7 +92,7 @@ def name_of(view: View, actor: int) -> str:
 
 REQUESTS = (
     "job", "phase", "asked_ms", "size", "ceiling", "requester", "prover", "bids", "turns", "assigned_ms", "proven_ms",
-    "time_to_proof_ms", "final_ms", "deadline_ms", "late", "paid",
+    "time_to_proof_ms", "final_ms", "deadline_ms", "late", "paid", "requester_number", "prover_number",
 )  # fmt: skip
 
 
@@ -159,7 +159,9 @@ def request_row(view: View, columns: dict[str, Ints], job: int) -> Cells:
         if value == -1 and name not in ("prover", "requester"):
             row[name] = None
     row["phase"] = Phase(row["phase"]).name
-    row["prover_number"], row["requester_number"] = row["prover"], row["requester"]
+    row["prover_number"], row["requester_number"] = (
+        row[who] if row[who] >= 0 else None for who in ("prover", "requester")
+    )
     row["prover"], row["requester"] = name_of(view, row["prover"]) or None, name_of(view, row["requester"])
     row["late"] = bool(row["late"])
     return row

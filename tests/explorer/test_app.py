@@ -64,6 +64,16 @@ def test_names_cannot_be_formulas(client: Client) -> None:
     assert "'=HYPERLINK(1)" in names
 
 
+def test_requests_in_a_spreadsheet_number_who_asked_and_who_proves(client: Client) -> None:
+    rows = list(csv.DictReader(io.StringIO(client.get("/api/requests.csv?at=1500").text)))
+    names = {line["prover"]: line["name"] for line in csv.DictReader(io.StringIO(client.get("/api/provers.csv").text))}
+    given = [row for row in rows if row["prover"]]
+    assert given
+    assert all(names[row["prover_number"]] == row["prover"] for row in given)
+    assert {row["prover_number"] for row in rows if not row["prover"]} <= {""}
+    assert all(row["requester_number"].isdecimal() for row in rows)
+
+
 def test_tables_sort_and_filter_on_the_server(client: Client) -> None:
     paid = [row["paid"] for row in client.get("/api/requests?sort=paid&dir=down&size=500").json()["rows"]]
     assert paid == sorted(paid, reverse=True)

@@ -5,6 +5,7 @@ Photographs go to the folder named by PROOFYARD_PHOTOGRAPHS, if it is set, so th
 
 import csv
 import io
+import json
 import os
 import re
 from collections.abc import Callable, Generator
@@ -17,6 +18,7 @@ from playwright.sync_api import Browser, Download, Page, Route, expect
 
 from proofyard.core.event import Kind
 from proofyard.explorer.app import Explorer
+from proofyard.network.records import Record
 
 PAGES = ("", "requests", "requests/30", "provers", "provers/0", "stake", "journal", "prediction", "rule", "reports")
 LOOKS: dict[str, dict[str, Any]] = {
@@ -188,7 +190,7 @@ def test_tables_are_sorted_cut_and_exported(opening: Opening, site: str) -> None
     page.goto(f"{site}#/journal")
     ready(page)
     first = page.locator("tbody tr").first.inner_text()
-    page.get_by_role("button", name="On").click()
+    page.get_by_role("button", name="On", exact=True).click()
     expect(page).to_have_url(re.compile("page=1"))
     expect(page.locator("tbody tr").first).not_to_have_text(first)
 
@@ -368,3 +370,23 @@ def test_the_last_request_has_none_after_it(opening: Opening, growing: Any, live
     expect(page.get_by_role("link", name="next →")).to_have_count(0)
     page.get_by_role("link", name="← before").click()
     expect(page.locator("main h2")).to_have_text("Request 2 ")
+
+
+def test_amounts_beyond_the_numbers_of_a_browser_stay_exact(opening: Opening, growing: Any, live: Any) -> None:
+    asked = 2**53 + 1
+    growing.add(Record.DEPOSIT, 60_000, 0, amount=2 * asked)
+    growing.add(Kind.REQUEST, 60_000, 0, 3, asked)
+    page = opening(f"{live.url}#/journal")
+    ready(page)
+    expect(page.locator("tbody tr").first).to_contain_text(f"{asked:,}")
+
+    def bid(route: Route) -> None:
+        told = get(route.request.url).json()
+        text = json.dumps({**told, "bids": [{"prover": 1, "name": "a", "amount": asked, "time_ms": 0, "won": False}]})
+        route.fulfill(body=text, content_type="application/json")
+
+    page.route("**/api/requests/3?*", bid)
+    page.goto(f"{live.url}#/requests/3")
+    ready(page)
+    (row,) = saved(page, "bids")
+    assert (row["prover"], row["amount"]) == ("1", str(asked))

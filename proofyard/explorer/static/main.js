@@ -1,7 +1,7 @@
 // The frame of all pages: where one is (the address), which moment is shown (the line below), and whether the market still answers.
 import { h, keep, Lost, Told } from "./dom.js";
 import { redraw } from "./charts.js";
-import { clock, count, setDecimals } from "./words.js";
+import { clock, count, readJson, setDecimals } from "./words.js";
 import { PAGES, pageOf } from "./pages.js";
 
 const $ = (id) => document.getElementById(id);
@@ -37,7 +37,7 @@ async function hear(address) {
 }
 
 function read(text) {
-  try { return JSON.parse(text); } catch { return null; }
+  try { return readJson(text); } catch { return null; }
 }
 
 export async function ask(path, query = {}) {

@@ -1,7 +1,7 @@
 import { chart, inTokens, lines, pairs } from "./charts.js";
 import { h, keep, marked } from "./dom.js";
 import { asked, chips, pager, table, to } from "./table.js";
-import { clock, count, HOW, NONE, percent, tokens } from "./words.js";
+import { clock, count, HOW, NONE, percent, same, tokens } from "./words.js";
 
 const number = { number: true };
 
@@ -121,9 +121,9 @@ export function parameters(rows) {
   return table("Parameters in force", [
     ["name", "name", (one) => h("code", {}, one.name)],
     ["value", "value", (one) => [count(one.value), one.unit && one.unit !== "switch" ? ` ${one.unit}` : ""], number],
-    ["default", "default", (one) => (one.value === one.default ? h("span", { class: "soft" }, "the same") : count(one.default)), number],
+    ["default", "default", (one) => (same(one.value, one.default) ? h("span", { class: "soft" }, "the same") : count(one.default)), number],
     ["meaning", "meaning", (one) => marked(one.meaning)],
-  ], rows, { csv: "parameters", won: (one) => one.value !== one.default });
+  ], rows, { csv: "parameters", won: (one) => !same(one.value, one.default) });
 }
 
 // The simulator's reports.

@@ -1,7 +1,7 @@
 import { bars, chart, inTokens, lines } from "./charts.js";
 import { h, keep, pieces } from "./dom.js";
 import { parameters, ruleText } from "./others.js";
-import { clock, count, digits, duration, percent, tokens, unitOf } from "./words.js";
+import { clock, count, digits, duration, percent, same, tokens, unitOf } from "./words.js";
 
 const tile = (name, value, unit, more) => h("div", { class: "tile" },
   h("div", { class: "name" }, name), h("div", { class: "value" }, value, unit ? h("small", {}, ` ${unit}`) : ""), h("div", { class: "more" }, more ?? ""));
@@ -22,7 +22,7 @@ export async function overview({ ask }) {
 }
 
 function changed(ruled) {
-  const some = ruled.parameters.filter((one) => one.value !== one.default);
+  const some = ruled.parameters.filter((one) => !same(one.value, one.default));
   const what = some.length ? ["Set here: ", some.map((one, k) => [k ? "; " : "", h("code", {}, `${one.name} = ${count(one.value)}`), one.unit ? ` ${one.unit}` : "", one.meaning ? `, ${one.meaning}` : ""])] : ["All its parameters are at their defaults"];
   return h("p", { class: "soft" }, what, ". ", h("a", { href: keep("#/rule") }, "The whole rule"));
 }

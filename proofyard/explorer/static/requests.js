@@ -3,7 +3,7 @@ import { asked, chips, pager, table, to } from "./table.js";
 import { clock, count, duration, NONE, percent, tokens } from "./words.js";
 
 const number = { number: true };
-const who = (name, k) => (name ? link(name, k >= 0 ? keep(`#/provers/${k}`) : "") : NONE);
+const who = (name, k) => (name ? link(name, k === null ? "" : keep(`#/provers/${k}`)) : NONE);
 
 export async function requests(context) {
   const { query, go, ask } = context;
@@ -93,7 +93,7 @@ function proof(found) {
 function chain(settlement, market) {
   if (!settlement) return market.chain_id ? `not settled on chain ${market.chain_id} yet` : market.recorded_hashes ? "play money: this market has no chain" : "a simulated market has no chain";
   const shown = Object.entries(settlement).filter(([name]) => name !== "row");
-  return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, typeof value === "object" ? JSON.stringify(value) : String(value))])];
+  return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, value?.constructor === Object || Array.isArray(value) ? JSON.stringify(value) : String(value))])];
 }
 
 function why({ decision: d, rules }, r) {
@@ -105,7 +105,7 @@ function why({ decision: d, rules }, r) {
     ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it ${Math.round(d.chance * d.trials)} times`, d.nobody ? `, and nobody ${Math.round(d.nobody * d.trials)} times.` : "."]
     : [name, ` was the only choice: with ${d.trials} other random words the rule chose it every time; chance had no part.`];
   const bid = d.candidates.some((one) => one.bid !== null);
-  const shown = d.columns.map(([column]) => column).filter((column) => new Set(d.candidates.map((one) => one[column])).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
+  const shown = d.columns.map(([column]) => column).filter((column) => new Set(d.candidates.map((one) => String(one[column]))).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
   const money = Object.fromEntries(d.columns);
   const columns = [
     ["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],

@@ -1,6 +1,6 @@
 // A table of the server: sorted there, cut into pages there, exported from there.
 import { h, keep } from "./dom.js";
-import { count } from "./words.js";
+import { count, Whole } from "./words.js";
 
 // `name` tells it to who does not see the heading above; columns: [key, title, cell(row), {number, sort}]; `all`: the rows of the CSV, where not all are shown
 export function table(name, columns, rows, { sort, down, go, won, csv, all = rows } = {}) {
@@ -23,7 +23,7 @@ function save(name, columns, rows) {
   const keys = columns.map(([key]) => key);
   if (rows[0]?.prover !== undefined) keys.unshift("prover"); // two may have the same name
   const cell = (value) => {
-    const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const text = value === null || value === undefined ? "" : typeof value === "object" && !(value instanceof Whole) ? JSON.stringify(value) : String(value);
     const harmless = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
   };

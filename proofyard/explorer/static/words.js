@@ -1,6 +1,24 @@
 // Numbers, times and events as people read them. Nothing here makes HTML: names are users' input and stay text.
 
 export const NONE = "–";
+
+// An integer that the browser's numbers would round: counts like one, is written in full.
+export class Whole extends Number {
+  constructor(text) { super(text); this.text = text; }
+  toString() { return this.text; }
+  toJSON() { return this.text; }
+  toLocaleString() { return BigInt(this.text).toLocaleString("en-US"); }
+}
+
+// Read JSON without rounding: whole numbers of 16 digits or more become Whole.
+export function readJson(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (part) => (/^-?\d{16,}$/.test(part) ? `{"whole":"${part}"}` : part));
+  return JSON.parse(marked, (_, value) => (typeof value?.whole === "string" && /^-?\d{16,}$/.test(value.whole) ? new Whole(value.whole) : value));
+}
+
+export const same = (one, other) => String(one) === String(other);
+
 let unit = 1e9; // smallest units of a token
 
 export function setDecimals(decimals) { unit = 10 ** decimals; }
@@ -21,7 +39,7 @@ export function tokens(amount) {
   return Math.abs(value) >= 1e7 ? digits(value / 1e6) + " M" : digits(value);
 }
 
-export const money = (amount) => `${tokens(amount)} ${amount === unit ? "token" : "tokens"}`;
+export const money = (amount) => `${tokens(amount)} ${Number(amount) === unit ? "token" : "tokens"}`;
 
 export const inTokens = (amount) => (amount === null ? null : amount / unit);
 
