@@ -390,3 +390,17 @@ def test_amounts_beyond_the_numbers_of_a_browser_stay_exact(opening: Opening, gr
     ready(page)
     (row,) = saved(page, "bids")
     assert (row["prover"], row["amount"]) == ("1", str(asked))
+
+
+def test_a_known_nothing_is_a_nought(opening: Opening, growing: Any, live: Any) -> None:
+    growing.add(Kind.REQUEST, 60_000, 0, 3, 10**9)
+    page = opening(live.url)
+    for name, wanted in {
+        "requests": {"paid": "0", "given": "0", "time to proof": "–"},
+        "provers": {"missed": "0", "slashed": "0", "spent": "–"},
+    }.items():
+        page.goto(f"{live.url}#/{name}")
+        ready(page)
+        head = page.locator("thead th").all_inner_texts()
+        row = dict(zip(head, page.locator("tbody tr").first.locator("td").all_inner_texts(), strict=True))
+        assert wanted.items() <= row.items()

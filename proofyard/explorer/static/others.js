@@ -16,7 +16,7 @@ export async function stake(context) {
     ["what", "what", (r) => h("span", { class: r.what === "SLASH" ? "bad" : null }, r.what.toLowerCase()), { sort: false }],
     ["name", "who", (r) => (r.name ? to(r.name, `#/provers/${r.actor}`) : NONE), { name: true, sort: false }],
     ["amount", "tokens", (r) => tokens(r.amount), { number: true, sort: false }],
-    ["to_cash", "its free money", (r) => (r.to_cash > 0 ? `+${tokens(r.to_cash)}` : r.to_cash < 0 ? `−${tokens(-r.to_cash)}` : NONE), { number: true, sort: false }],
+    ["to_cash", "its free money", (r) => (r.to_cash > 0 ? `+${tokens(r.to_cash)}` : r.to_cash < 0 ? `−${tokens(-r.to_cash)}` : "0"), { number: true, sort: false }],
     ["of_job", "for", (r) => (r.of_job === null ? "" : to(`request ${r.of_job}`, `#/requests/${r.of_job}`)), { sort: false, nowrap: true }],
   ];
   const kinds = ["stake", "unstake", "withdraw", "delegate", "undelegate", "deposit", "withdrawal", "slash"];

@@ -1,7 +1,7 @@
 import { bars, chart, inTokens, lines } from "./charts.js";
 import { facts, h, keep, marked, meter } from "./dom.js";
 import { asked, pager, table, to } from "./table.js";
-import { count, duration, NONE, percent, tokens } from "./words.js";
+import { count, duration, percent, tokens } from "./words.js";
 
 const number = { number: true };
 
@@ -21,7 +21,7 @@ export async function provers(context) {
     ["capacity", "at once", (r) => count(r.capacity), number],
     ["open_jobs", "working on", (r) => count(r.open_jobs), number],
     ["missed", "missed", (r) => h("span", { class: r.missed ? "bad" : null }, count(r.missed)), number],
-    ["slashed", "slashed", (r) => (r.slashed ? h("span", { class: "bad" }, tokens(r.slashed)) : NONE), number],
+    ["slashed", "slashed", (r) => h("span", { class: r.slashed ? "bad" : null }, tokens(r.slashed)), number],
     ...(has("skips") ? [["skips", "skipped", (r) => count(r.skips), number]] : []),
   ];
   return [

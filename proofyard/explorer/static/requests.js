@@ -15,9 +15,9 @@ export async function requests(context) {
     ["prover", "prover", (r) => who(r.prover, r.prover_number), { name: true }],
     ["size", "size", (r) => count(r.size), number],
     ["ceiling", "at most", (r) => tokens(r.ceiling), number],
-    ["paid", "paid", (r) => (r.paid ? tokens(r.paid) : NONE), number],
+    ["paid", "paid", (r) => tokens(r.paid), number],
     ["bids", "bids", (r) => count(r.bids), number],
-    ["turns", "given", (r) => (r.turns ? `${r.turns} ×` : NONE), number],
+    ["turns", "given", (r) => (r.turns ? `${r.turns} ×` : "0"), number],
     ["time_to_proof_ms", "time to proof", (r) => [duration(r.time_to_proof_ms), r.late ? h("span", { class: "bad" }, " late") : ""], number],
   ];
   return [
