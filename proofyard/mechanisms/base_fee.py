@@ -69,7 +69,7 @@ MAX_DENOMINATOR = 1_000
 class Params(NamedTuple):
     """Defaults: EIP-1559's denominator; all amounts are assumptions."""
 
-    block_ms: int = 12_000  # ms
+    block_ms: int = 12_000  # ms of a block: how long a base fee holds
     target: int = 1  # tasks a block; it takes twice as many
     denominator: int = 8  # the base fee changes by at most one part in so many a block
     initial_gwei: int = 100_000_000  # gwei, base fee at genesis

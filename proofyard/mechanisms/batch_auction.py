@@ -119,8 +119,8 @@ class Params(NamedTuple):
     open_window: int = 86_400_000  # ms an open block waits before the oracle proves it; not in the contract
     patience_ms: int = 3_600_000  # ms a block waits for a bid for its batch; not in the contract
     average_factor: int = 7_200  # weight of the past in both averages, and one
-    initial_fee: int = 10  # gwei per gas
-    initial_window_s: int = 3_600  # s
+    initial_fee: int = 10  # gwei per gas, average fee to begin with
+    initial_window_s: int = 3_600  # s, average window to begin with
     supply: int = 10**17  # gwei rewards can be minted from
 
 

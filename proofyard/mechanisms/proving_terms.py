@@ -90,7 +90,7 @@ class Params(NamedTuple):
 
     min_bond: int = TOKEN  # gwei reserved by a bid
     bid_discount: int = 500  # bips below the fees it must be
-    max_fee: int = 10 * TOKEN  # gwei
+    max_fee: int = 10 * TOKEN  # gwei, the most a bid may ask for a job
     ewma_multiple: int = 10  # times the average fee that may be bid in a vacancy
     bond_per_job: int = TOKEN // 10  # gwei, least liability
     slash_gwei: int = TOKEN // 2  # gwei, least slash

@@ -91,7 +91,7 @@ MAX_SLOTS = 2**10
 class Params(NamedTuple):
     """Defaults: the contract's, with the bond as meant."""
 
-    slot_ms: int = 36_000  # ms
+    slot_ms: int = 36_000  # ms of a slot
     slots: int = 32  # of an epoch, a block each
     claim_slots: int = 13  # of the next epoch, in which the epoch can be claimed
     bond_gwei: int = 1_000 * TOKEN  # gwei, least bond, and the bond of a standing quote

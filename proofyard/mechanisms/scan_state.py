@@ -89,7 +89,7 @@ MASK = 2**31 - 1
 class Params(NamedTuple):
     """Defaults: mainnet; what it has no number for is an assumption."""
 
-    slot_ms: int = 180_000  # ms
+    slot_ms: int = 180_000  # ms of a slot
     capacity_log_2: int = 7  # D: a tree has 2^D leaves, and a block fills no more
     work_delay: int = 2  # w: trees between the one filled and the one whose proofs it needs
     coinbase_gwei: int = 720 * TOKEN  # gwei minted for each block that fills a leaf

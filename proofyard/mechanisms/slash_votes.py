@@ -71,7 +71,7 @@ MAX_MS = 2**40
 class Params(NamedTuple):
     """Defaults: mainnet v5, July 2026."""
 
-    slot_ms: int = 72_000  # ms
+    slot_ms: int = 72_000  # ms of a slot
     slots: int = 128  # of a round
     quorum: int = 65  # slots that must name a level, or one above it
     delay_rounds: int = 28  # rounds from the vote's end until it can be carried out

@@ -121,7 +121,7 @@ class Params(NamedTuple):
     clip_low_percent: int = 75  # percent of the fee: the least effective reward; 95 in the design document
     clip_high_percent: int = 125  # percent of the fee: the largest effective reward; 105 in the design document
     average_factor: int = 7_200  # weight of the past in both averages, plus 1; 1024 in the design document
-    initial_fee: int = 10  # gwei per gas
+    initial_fee: int = 10  # gwei per gas, average fee to begin with
     initial_delay_ms: int = 3_600_000  # ms, average delay to begin with; the deployment script's 60 minutes
     supply: int = 10**17  # gwei the protocol can mint rewards from, 1e9 tokens
     intended_averages: int = 0  # switch: 1 = averages that can also rise

@@ -96,13 +96,13 @@ class Params(NamedTuple):
     equal: int = 0  # switch: 1 = every member has one vote
     propose_ms: int = 9_100  # ms a proposer has
     propose_more_ms: int = 0  # ms more each round
-    propose_max_ms: int = 15_000  # ms
+    propose_max_ms: int = 15_000  # ms a proposer has at most, in whichever round
     prevote_ms: int = 300  # ms from a quorum of prevotes, whatever for, to a precommit for nil
     prevote_more_ms: int = 100  # ms more each round
-    prevote_max_ms: int = 1_000  # ms
+    prevote_max_ms: int = 1_000  # ms the wait after prevotes is at most
     precommit_ms: int = 1_000  # ms from a quorum of precommits, whatever for, to the next round
     precommit_more_ms: int = 500  # ms more each round
-    precommit_max_ms: int = 5_000  # ms
+    precommit_max_ms: int = 5_000  # ms the wait after precommits is at most
     stall_ms: int = 600_000  # ms without a quorum of votes until a height is given up
     max_rounds: int = 20  # rounds until a height is given up
     slash_bips: int = 0  # bips of its stake that whoever proposes or votes twice loses; burnt

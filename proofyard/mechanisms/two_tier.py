@@ -106,7 +106,7 @@ class Params(NamedTuple):
     exclusion_ms: int = 10 * MINUTE  # ms after a first failure
     max_failures: int = 3  # failures in a row; one more is a ban
     copies: int = 1  # members that get a job with a bond of `copy_bond`
-    copy_bond: int = 0  # gwei
+    copy_bond: int = 0  # gwei, least bond of a job that `copies` members get
     sharing: int = 0  # switch: 1 = all members of the pool share each reward
     pricing: int = BY_ASKS  # 0 the pools bid, 1 the price model
     unit_gwei: int = TOKEN // 10  # gwei the model's factor is multiplied with
