@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.workload import REWARD, RULES, Inputs, Outcome, Workload
 from proofyard.core import Kind, Phase, shape
 from proofyard.core.rule import load, with_params
-from proofyard.engine import kernels, layout
+from proofyard.engine import draws, kernels, layout
 from proofyard.engine.bind import bind
 from proofyard.engine.layout import words_of
 
@@ -71,7 +71,7 @@ class Market:
         """Draw the arrivals, handle all events; the CPU time is of this alone."""
         world, bound = self.world, self.bound
         start = time.process_time()
-        kernels.poisson_arrivals(self.work.seed, self.given.gap, world.arrive)
+        draws.poisson_arrivals(self.work.seed, self.given.gap, world.arrive)
         words = np.array(words_of(world), np.int64)
         while True:
             why = kernels.run(bound.function, bound.context.ctypes.data, words.ctypes.data, BUDGET)

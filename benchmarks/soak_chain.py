@@ -51,7 +51,6 @@ BROUGHT = 1_000 * TOKEN
 CEILING = 2 * TOKEN
 SIZE = 4
 BLOCK_S, DEPTH = 0.2, 20  # blocks; anvil saves its state every two seconds, which is ten
-KEPT = 100  # blocks whose state anvil keeps: what the market reads is DEPTH blocks old
 SPARE = 4  # blocks of the depth that have to be left when anvil is killed
 VICTIMS = ("market", "prover", "chain")
 GAS_WEI = 10**21
@@ -89,7 +88,7 @@ class Yard:
         lines = [line for line in known.read_text(encoding="utf-8").splitlines() if line.split(" ")[0] not in
                  ("confirmations", "block_s")]  # fmt: skip
         self.profile.write_text("\n".join([*lines, f"confirmations = {DEPTH}", f"block_s = {BLOCK_S}", ""]))
-        self.node = devchain.start(state=self.state, block_s=BLOCK_S, kept=KEPT)
+        self.node = devchain.start(state=self.state, block_s=BLOCK_S)
         self.chain = Chain(profiles.read(str(self.profile)), self.node.url)
         self.keys = {name: secrets.token_bytes(32) for name in ("market", "requester", "prover", "node")}
         for key in self.keys.values():
@@ -153,7 +152,7 @@ class Yard:
         except ValueError:  # killed while it wrote
             shutil.copy(before, self.state)
         port = int(self.node.url.rsplit(":", 1)[1])
-        self.node = devchain.start(state=self.state, port=port, block_s=BLOCK_S, kept=KEPT)
+        self.node = devchain.start(state=self.state, port=port, block_s=BLOCK_S)
 
     def stop(self) -> None:
         """End all."""

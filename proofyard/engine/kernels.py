@@ -4,8 +4,6 @@ One run is one thread; `run` returns to Python every `budget` events, at every e
 called again to go on where it stopped: all it knows is in the arrays of `World`.
 """
 
-import numpy as np
-
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Phase, Verdict
 from proofyard.engine import claims, dice, queue
@@ -383,19 +381,3 @@ def inject(rule: int, context: int, w: World, events: Ints, verdicts: Ints) -> N
         kind, now, actor, job = events[7 * k], events[7 * k + 1], events[7 * k + 2], events[7 * k + 3]
         amount, detail, word = events[7 * k + 4], events[7 * k + 5], events[7 * k + 6]
         verdicts[k] = _act(rule, context, w, kind, now, actor, job, amount, detail, word)
-
-
-@entry
-def poisson_arrivals(seed: int, gap: float, arrive: Ints) -> None:
-    """Fill `arrive` with Poisson arrival times, mean `gap` ticks apart."""
-    now = 0
-    for job in range(len(arrive)):
-        now += integer(-np.log(1.0 - dice.uniform_of(dice.job_die(seed, job, dice.ARRIVAL))) * gap)
-        arrive[job] = now
-
-
-@entry
-def draw_from_table(seed: int, table: Ints, out: Ints) -> None:
-    """Fill `out[job]` with the size of each job: one of 4096 quantiles in `table`, by the job's own die."""
-    for job in range(len(out)):
-        out[job] = table[integer(dice.job_die(seed, job, dice.SIZE) >> np.uint64(52))]

@@ -6,7 +6,7 @@ import numpy as np
 
 from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
-from proofyard.engine import kernels
+from proofyard.engine import draws
 from proofyard.scenario import Scenario
 from proofyard.worlds.dice import word
 from proofyard.worlds.sizes import Sizes, sizes
@@ -110,7 +110,7 @@ def _arrivals(scenario: Scenario, seed: int, trace: Trace | None) -> Ints:
     if workload.arrivals != "poisson":
         return np.arange(count) * workload.every
     arrive = np.empty(count, np.int64)
-    kernels.poisson_arrivals(seed, float(workload.every), arrive)
+    draws.poisson_arrivals(seed, float(workload.every), arrive)
     return arrive[: max(1, int(np.searchsorted(arrive, scenario.horizon)))]
 
 
@@ -120,6 +120,6 @@ def _drawn(distribution: Sizes, seed: int, jobs: int) -> tuple[Ints, Ints]:
     if size[0] == size[-1] and difficulty[0] == difficulty[-1]:
         return size[:1].copy(), difficulty[:1].copy()
     drawn = np.empty(jobs, np.int64)
-    kernels.draw_from_table(seed, size, drawn)
+    draws.draw_from_table(seed, size, drawn)
     column = (word(seed, DIFFICULTY_STREAM, np.arange(jobs)) >> np.uint64(54)).astype(np.int64)
     return drawn, difficulty[column]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from proofyard import scenario
+from proofyard.core import shape
 from proofyard.core.errors import BadInput
 from proofyard.engine.result import Claims, Run
 from proofyard.engine.simulate import Simulation, replay
@@ -34,9 +35,9 @@ def run(told: Scenario) -> Run:
     simulation = Simulation(told, rule_of(told), 1, traced=True)
     found = simulation.run()
     assert found.trace is not None
-    state = replay(simulation.stage, found.trace)
-    for mine, other in zip(state, simulation.stage.state, strict=True):
-        assert np.array_equal(mine, other) if isinstance(mine, np.ndarray) else all(map(np.array_equal, mine, other))
+    plain = replay(simulation.stage, found.trace)
+    for compiled, other in zip(shape.arrays(simulation.stage.state), shape.arrays(plain), strict=True):
+        assert np.array_equal(compiled, other)
     return found
 
 
