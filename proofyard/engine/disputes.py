@@ -8,7 +8,7 @@ from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.engine import layout
 from proofyard.engine.cast import Cast
-from proofyard.engine.result import Claims
+from proofyard.engine.result import ON_PURPOSE, Claims
 from proofyard.policies.view import Moment
 from proofyard.scenario import Scenario
 
@@ -52,14 +52,16 @@ def disputes_of(scenario: Scenario, cast: Cast, state: Any, jobs: int) -> Disput
     )
 
 
-def claims_of(world: layout.World) -> Claims | None:
-    """Say what was claimed and contested, where a claim may be wrong or is looked at."""
+def claims_of(world: layout.World, worth_gwei: int) -> Claims | None:
+    """Say what was claimed and contested, where a claim may be wrong or is looked at; a wrong one is worth that."""
     if not len(world.claims):
         return None
     word = world.claims["claim"]
+    wrong = np.where(word > 0, 1 + word % 2, 0)
     return Claims(
-        wrong=np.where(word > 0, 1 + word % 2, 0),
+        wrong=wrong,
         claimant=np.where(word > 0, word // 2 - 1, -1),
+        won_gwei=np.where(wrong == ON_PURPOSE, worth_gwei, 0),
         contests=world.claims["contests"].copy(),
         overturned=world.claims["overturned"].copy(),
         failed=world.claims["failed"].copy(),

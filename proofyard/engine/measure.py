@@ -104,7 +104,7 @@ def result_of(st: Stage, people: Population, samples: Sampler, trace: Ints | Non
         ),
         desk_gain_gwei=int(gains(st)[st.desk]) * gwei if people.delegation.desk.told else None,
         insurer_gain_gwei=int(gains(st)[st.insurer]) * gwei if people.delegation.fund.told else None,
-        claims=claims_of(st.world),
+        claims=claims_of(st.world, int(st.scenario.workload.wrong_worth * 10**9)),
         money_difference_gwei=shape.total_gwei(st.state) - st.genesis_gwei,
         events=int(registers["events"]),
         trace=trace,

@@ -33,6 +33,7 @@ class Claims(NamedTuple):
 
     wrong: Ints  # the claim that stood last: 0 the true transition, 1 a wrong one by mistake, 2 on purpose
     claimant: Ints  # prover that made that claim where it is wrong, -1 nobody
+    won_gwei: Ints  # what that prover wins outside the market, if the job is settled and it was on purpose
     contests: Ints  # how often what stood was contested
     overturned: Ints  # of these, with success
     failed: Ints  # of these, decided by nobody

@@ -18,6 +18,7 @@ def figures(run: Run) -> dict[str, Any]:
         "upheld": contests - overturned - undecided,
         "undecided": undecided,
         "wrong_final": int((settled & (claims.wrong > 0)).sum()),
+        "won_gwei": int(claims.won_gwei[settled].sum()),
         "held_ms": int(claims.held_ms.sum()) / contests if contests else None,
     }
     return {"claims": found}

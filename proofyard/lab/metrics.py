@@ -38,6 +38,7 @@ coalitions
 claims              only where a claim may be wrong or is looked at
     contested   contests. Of these: `overturned`: the higher proof said otherwise; `upheld`; `undecided`: nobody made it
     wrong_final jobs that became final with a wrong transition
+    won_gwei    what those who claimed them on purpose have of these, outside the market and in nobody's payoff
     held_ms     mean time from a contest to its decision, or to the end of the time for it
 welfare
     paid_gwei   by requesters; `cost_gwei` of all work; `cheapest_gwei` of the settled proofs, each at its cheapest

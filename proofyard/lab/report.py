@@ -84,8 +84,9 @@ def compare_report(summaries: Sequence[Figures], claim: str = "") -> str:
         _against(summaries, "Price against time to proof", "time_to_proof_ms.p90", "time to proof, p90"),
         _against(summaries, "Price against concentration", "concentration.hhi", "HHI of proofs"),
     ]
-    head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in table.COMPARED]
-    rows = [[table.label(s), *(table.say(s, path, how) for _, path, how in table.COMPARED)] for s in summaries]
+    shown = table.compared(summaries)
+    head = [title.replace("-\n", "").replace("\n", " ") for title, _, _ in shown]
+    rows = [[table.label(s), *(table.say(s, path, how) for _, path, how in shown)] for s in summaries]
     parts.append(section("The rules", table.html_rows("rule", head, rows)))
     return page(summaries[0]["scenario"], html.escape(under), "<br>".join(told), claim, parts)
 

@@ -127,7 +127,8 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
         "claims",
         (
             "Contests of what a proof claims: a higher proof said otherwise, said the same, or nobody made one. Wrong "
-            "and final: jobs settled with a wrong transition. Held: from a contest to its decision, on average."
+            "and final: jobs settled with a wrong transition. Won by lies: tokens these are worth outside the market, "
+            "in no prover's profit. Held: from a contest to its decision, on average."
         ),
         (
             ("contested", "claims.contested", count),
@@ -135,6 +136,7 @@ _LINES: tuple[tuple[str, str, _Items], ...] = (
             ("upheld", "claims.upheld", count),
             ("undecided", "claims.undecided", count),
             ("wrong and final", "claims.wrong_final", count),
+            ("won by lies", "claims.won_gwei", tokens),
             ("held", "claims.held_ms", duration),
         ),
     ),
@@ -279,7 +281,7 @@ def _provers(summary: Figures, width: int) -> Table:
     return table
 
 
-_ONLY_WIDE = ("over-\npaid", "at a\nloss")
+_ONLY_WIDE = ("over-\npaid", "at a\nloss", "wrong\nand final")
 COMPARED: _Items = (
     ("settled", "proofs.settled", count),
     ("time to\nproof p90", "time_to_proof_ms.p90", duration),
@@ -290,6 +292,8 @@ COMPARED: _Items = (
     ("at a\nloss", "profitable.at_a_loss", count),
     ("slashed,\ntokens", "stake.slashed_gwei", tokens),
     ("delegators\nAPR", "delegators.apr_net", percent),
+    ("wrong\nand final", "claims.wrong_final", count),
+    ("won by\nlies", "claims.won_gwei", tokens),
 )
 
 
@@ -304,12 +308,15 @@ def print_comparison(summaries: Sequence[Figures], console: Console | None = Non
     console.print(compare_table(summaries, console.width))
 
 
+def compared(summaries: Sequence[Figures]) -> _Items:
+    """Return the columns of several runs: those that one of them at least has a figure for."""
+    return tuple(item for item in COMPARED if any(at(summary, item[1]) is not None for summary in summaries))
+
+
 def compare_table(summaries: Sequence[Figures], width: int = 80) -> Table:
     """Build one row per rule for a terminal of `width` columns; figures that no rule defines have no column."""
     wide = width >= _WIDE
-    shown = [
-        c for c in COMPARED if (wide or c[0] not in _ONLY_WIDE) and any(at(s, c[1]) is not None for s in summaries)
-    ]
+    shown = [item for item in compared(summaries) if wide or item[0] not in _ONLY_WIDE]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="cyan", show_edge=False)
     table.add_column("rule", overflow="fold")
     for title, _, _ in shown:

@@ -39,9 +39,7 @@ class Workload(Table):
     batch: int = Field(default=1, ge=1, le=1_000_000)  # jobs of that scenario to one request of this
     requester: Literal["rollup", "provers"] = "rollup"  # provers: each request is proposed by a prover, by lot
     wait_cost: Tokens = Decimal(0)  # what an hour of waiting for a proof costs it; only attacks are judged by it
-    wrong_worth: Tokens = Decimal(
-        0
-    )  # of a wrong transition that becomes final, to who claimed it on purpose, as users lose
+    wrong_worth: Tokens = Decimal(0)  # of a wrong transition that is final, to who lied; users lose as much
     coalition: str = ""  # of the rollup, see [[provers]]
 
 

@@ -22,9 +22,16 @@ FREE: dict[str, Any] = {
 LIAR, WATCHER, JUDGE = {"policy": "wrong_proof(1)"}, {"watch": {"delay": "1h"}}, {"decide": {"tier": 3, "delay": "2h"}}
 
 
-def market(*crews: dict[str, Any], mechanism: str = RULE, requests: int = 1) -> Scenario:
+def market(*crews: dict[str, Any], mechanism: str = RULE, requests: int = 1, worth: str = "0") -> Scenario:
     """Three classes of one: who proposes and proves, and two others."""
-    work = {"arrivals": "fixed", "every": "1m", "requests": requests, "size": "fixed(1)", "max_fee": "0"}
+    work = {
+        "arrivals": "fixed",
+        "every": "1m",
+        "requests": requests,
+        "size": "fixed(1)",
+        "max_fee": "0",
+        "wrong_worth": worth,
+    }
     people = [FREE | {"name": f"{k}", "proposes": k == 0} | crew for k, crew in enumerate(crews)]
     tree = {"mechanism": mechanism, "horizon": "1d", "workload": work | {"requester": "provers"}, "provers": people}
     return scenario.check(tree)
@@ -68,9 +75,13 @@ def test_a_false_contest_costs_its_bond_and_the_judge_has_seven_eighths() -> Non
 
 
 def test_a_wrong_claim_nobody_looks_at_is_final() -> None:
-    found = run(market(LIAR, WATCHER | {"watch": {"share": 0.0}}, JUDGE))
+    """What it is worth stands beside the books: the rule's money knows nothing of it."""
+    found = run(market(LIAR, WATCHER | {"watch": {"share": 0.0}}, JUDGE, worth="1000"))
     assert tokens(found) == [0.0, 0.0, 0.0]
-    assert (claims(found).wrong.tolist(), claims(found).claimant.tolist()) == ([2], [0])
+    told = claims(found)
+    assert (told.wrong.tolist(), told.claimant.tolist(), told.won_gwei.tolist()) == ([2], [0], [1_000 * TOKEN])
+    mistaken = run(market({"wrong": 1}, WATCHER | {"watch": {"share": 0.0}}, JUDGE, worth="1000"))
+    assert (claims(mistaken).wrong.tolist(), claims(mistaken).won_gwei.tolist()) == ([1], [0])
 
 
 def test_a_look_after_the_cooldown_is_too_late() -> None:

@@ -23,11 +23,11 @@ def first_look(tree: Tree, target: int, values: Values) -> Pair:
 
 
 def false_contest(tree: Tree, target: int, values: Values) -> Pair:
-    """Look at the claims of others only to contest them, the right ones too; honest, it does no more than it did."""
+    """Contest right claims too; honest, it looks at as many and contests the wrong ones, which may pay by itself."""
     honest = fresh(tree)
-    as_honest(take(honest, target))
-    deviant = copy.deepcopy(honest)
-    group = mine(deviant)
-    group["policy"] = f"false_contest({values['share']:.4g})"
+    group = take(honest, target)
+    as_honest(group)
     group.setdefault("watch", {"delay": "1m"})
+    deviant = copy.deepcopy(honest)
+    mine(deviant)["policy"] = f"false_contest({values['share']:.4g})"
     return honest, deviant

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput, MarketError
 from proofyard.core.event import Phase
-from proofyard.engine.result import ON_PURPOSE, Run
+from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
 from proofyard.lab import metrics
@@ -155,8 +155,7 @@ def _worth(scenario: Scenario, run: Run) -> Floats:
     first, workload = len(run.names), scenario.workload
     if run.claims is not None:  # outside the market's books: what a wrong transition brings, and takes from users
         wrong = settled & (run.claims.wrong > 0)
-        for claimant in run.claims.claimant[wrong & (run.claims.wrong == ON_PURPOSE)].tolist():
-            got[claimant] += float(workload.wrong_worth) * TOKEN
+        np.add.at(got, run.claims.claimant[wrong], run.claims.won_gwei[wrong])
         got[first] -= int(wrong.sum()) * float(workload.wrong_worth) * TOKEN
 
     def value(mine: Bools, worth: Decimal, hour: Decimal) -> float:

@@ -59,6 +59,16 @@ def test_contests_of_right_claims_cost_who_makes_them() -> None:
     assert finds[0].waits[1] > finds[0].waits[0]  # for the proof that counts
 
 
+def test_contesting_what_is_wrong_is_no_attack() -> None:
+    """Whoever decides gains by contesting a liar's claims; what false contests bring is told against that."""
+    tree = scenarios.tree_of(SCENARIOS / "taiko-wrong-proofs.toml", {"horizon": "1d"})
+    with Runner(workers=1) as runner:
+        finds, _ = attack_all(runner, tree, [(catalogue.chosen(["false_contest"])[0], [3])], TINY)
+    assert finds[0].honest.mean() > 0
+    assert not finds[0].pays
+    assert finds[0].gain < 0
+
+
 def test_bonds_lock_less_and_keep_what_they_keep() -> None:
     """The claim of the scenario: 72,000 tokens lie idle. What they hold off here, a tenth of them holds off too."""
     tree = scenarios.tree_of(SCENARIOS / "taiko-bonded.toml", {"horizon": "1d"}, "bonded")
