@@ -105,6 +105,23 @@ def test_the_next_judge_is_called_when_one_is_refused() -> None:
     assert found.provers.cost_gwei.tolist() == [0, 0, 0, 3 * TOKEN]
 
 
+def test_nobody_contests_its_own_claim_or_judges_its_own_proof() -> None:
+    alone = run(market(LIAR | WATCHER | JUDGE, {}, {}))
+    assert (claims(alone).wrong.tolist(), claims(alone).contests.tolist()) == ([2], [0])
+    judging = run(market(LIAR | JUDGE, WATCHER, {}))
+    assert (claims(judging).wrong.tolist(), claims(judging).failed.tolist()) == ([2], [1])
+
+
+def test_only_a_proof_of_a_higher_tier_than_what_stands_decides() -> None:
+    """The second of two judges of one tier is not called to the contest of the first one's proof."""
+    busy = {"watch": {"delay": "1h"}, "policy": "false_contest(1)"}
+    costly = {"decide": {"tier": 3, "delay": "1h", "cost": "3"}}
+    found = run(market({}, busy, costly, costly))
+    told = claims(found)
+    assert (told.contests.tolist(), told.overturned.tolist(), told.failed.tolist()) == ([2], [0], [1])
+    assert found.provers.cost_gwei.tolist() == [0, 0, 3 * TOKEN, 0]
+
+
 def test_a_look_costs_whether_there_is_something_to_see_or_not() -> None:
     found = run(market({}, WATCHER | {"watch": {"cost": "0.5", "share": 0.5}}, {}, requests=400))
     looks = found.provers.cost_gwei[1] * 2 // TOKEN

@@ -166,6 +166,13 @@ def test_a_journal_tells_proof_names_and_skips(growing: Any, serving: Serving, m
     assert client.get("/api/provers").json()["rows"][0]["cost"] is None
 
 
+def test_a_request_tells_its_neighbours_as_far_as_there_are_any(growing: Any, serving: Serving) -> None:
+    client = serving(create_app(Explorer(lambda: JournalSource(str(growing.path)))))
+    growing.prove_one()
+    told = [client.get(f"/api/requests/{job}").json() for job in range(4)]
+    assert [(one["before"], one["next"]) for one in told] == [(None, 1), (0, 2), (1, 3), (2, None)]
+
+
 def test_a_final_request_names_the_batch_that_settled_it(growing: Any, serving: Serving) -> None:
     client = serving(create_app(Explorer(lambda: JournalSource(str(growing.path)))))
     assert client.get("/api/requests/1").json()["settlement"] is None
