@@ -10,6 +10,7 @@ from proofyard.core import Kind, Phase, shape
 from proofyard.core.rule import load, with_params
 from proofyard.engine import draws, kernels, layout
 from proofyard.engine.bind import bind
+from proofyard.engine.furnish import lots_of
 from proofyard.engine.layout import words_of
 
 BUDGET = 1 << 20  # events between two returns to Python
@@ -121,6 +122,8 @@ def _world(work: Workload, given: Inputs, state: Any) -> layout.World:
         "requester": np.full(1, count),
         "slots": slots,
         "stake": getattr(state, "stake", empty),
+        "lots": lots_of(state),
+        "guess": np.zeros(2 * layout.GUESSES, np.int64),
         "noise": given.table.copy(),
         "row": np.zeros(1, np.int64),
         "racers": np.arange(count) if work.kind == "race" else empty,

@@ -10,55 +10,56 @@ import numpy as np
 from proofyard.core.book import Ints
 from proofyard.core.spec import spec
 
-_HEADER = 16  # words: room for 14 levels, 2**56 actors
-_TOTAL = 15  # word with the sum
-_FAN = 16
+HEADER = 16  # words: room for 14 levels, 2**56 actors
+LEVELS = 1  # first of the words with the levels' places
+TOTAL = 15  # word with the sum
+FAN = 16
 
 
 def _levels(actors: int) -> list[int]:
     """Sizes of the levels, leaves first, each a multiple of 16; the last has one block."""
-    sizes = [max(1, -(-actors // _FAN)) * _FAN]
-    while sizes[-1] > _FAN:
-        sizes.append(-(-(sizes[-1] // _FAN) // _FAN) * _FAN)
+    sizes = [max(1, -(-actors // FAN)) * FAN]
+    while sizes[-1] > FAN:
+        sizes.append(-(-(sizes[-1] // FAN) // FAN) * FAN)
     return sizes
 
 
 def new_tree(actors: int) -> Ints:
     """Build an empty tree for `actors` actors, all weights 0."""
     sizes = _levels(actors)
-    starts = _HEADER + np.concatenate(([0], np.cumsum(sizes)))
+    starts = HEADER + np.concatenate(([0], np.cumsum(sizes)))
     tree = np.zeros(int(starts[-1]), np.int64)
     tree[0] = len(sizes)
-    tree[1 : 1 + len(sizes)] = starts[:-1]
+    tree[LEVELS : LEVELS + len(sizes)] = starts[:-1]
     return tree
 
 
 @spec
 def weight_of(tree: Ints, actor: int) -> int:
     """Weight of `actor`."""
-    return tree[_HEADER + actor]
+    return tree[HEADER + actor]
 
 
 @spec
 def add_weight(tree: Ints, actor: int, change: int) -> None:
     """Add `change` (of any sign) to the weight of `actor`."""
-    tree[_TOTAL] += change
+    tree[TOTAL] += change
     place = actor
     for level in range(tree[0]):
-        tree[tree[1 + level] + place] += change
+        tree[tree[LEVELS + level] + place] += change
         place >>= 4
 
 
 @spec
 def set_weight(tree: Ints, actor: int, weight: int) -> None:
     """Make `weight` the weight of `actor`."""
-    add_weight(tree, actor, weight - tree[_HEADER + actor])
+    add_weight(tree, actor, weight - tree[HEADER + actor])
 
 
 @spec
 def total_weight(tree: Ints) -> int:
     """Sum of all weights."""
-    return tree[_TOTAL]
+    return tree[TOTAL]
 
 
 @spec
@@ -66,12 +67,12 @@ def find(tree: Ints, ticket: int) -> int:
     """Holder of `ticket` in [0, total): the first actor whose prefix sum of weights exceeds it."""
     block = 0
     for level in range(tree[0] - 1, -1, -1):
-        start = int(tree[1 + level]) + block * _FAN
+        start = int(tree[LEVELS + level]) + block * FAN
         k = 0
         while ticket >= tree[start + k]:
             ticket -= tree[start + k]
             k += 1
-        block = block * _FAN + k
+        block = block * FAN + k
     return block
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from proofyard.core import shape
 from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind
@@ -21,6 +22,7 @@ from proofyard.worlds.schedules import schedule, toggles
 from proofyard.worlds.traces import CRASH, Trace
 
 SLASH_LOG = 100_000
+LOOK_AHEAD = 4  # levels of a tree that is worth it, so more than 4,096 actors
 
 
 def furnish(
@@ -63,6 +65,8 @@ def furnish(
         racers=np.flatnonzero(racing),
         twin=cast.twin if np.any(cast.twin >= 0) else np.zeros(0, np.int64),
         stake=getattr(state, "stake", np.zeros(0, np.int64)),
+        lots=lots_of(state),
+        guess=np.zeros(2 * layout.GUESSES, np.int64),
         minds=minds.words,
         place=minds.place,
         ask=cast.ask if len(minds.place) else np.zeros(0, np.int64),
@@ -87,6 +91,13 @@ def furnish(
     world.registers[0]["linked"] = hasattr(state, "woken") or hasattr(state, "ballot")
     _start_queue(scenario, world)
     return world
+
+
+def lots_of(state: Any) -> Ints:
+    """Return the tree of weights a rule draws by, if it has one and looking ahead in it is worth it; else nothing."""
+    trees = [values for field, values in shape.named(state) if field.size == "tree"]
+    large = [tree for tree in trees if tree[0] >= LOOK_AHEAD]
+    return large[0] if len(large) == 1 else np.zeros(0, np.int64)
 
 
 class Minds(NamedTuple):

@@ -7,6 +7,7 @@ called again to go on where it stopped: all it knows is in the arrays of `World`
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Phase, Verdict
 from proofyard.engine import claims, dice, queue
+from proofyard.engine.ahead import fetch, look_ahead
 from proofyard.engine.compile import aside, entry, inlined, integer
 from proofyard.engine.layout import (
     DONE,
@@ -18,7 +19,6 @@ from proofyard.engine.layout import (
     VERDICTS,
     World,
     call,
-    prefetch,
 )
 from proofyard.engine.mind import ACCEPT, asked
 from proofyard.engine.race import race
@@ -71,11 +71,13 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
         job = r.next_job
         r.next_job += 1
         r.live += 1
+        if len(w.lots) > 0:
+            look_ahead(w, job)
         return integer(Kind.REQUEST), job, integer(-1)
     r.now = first
     key = w.heap[1]
     r.heap_size = queue.pop(w.heap, r.heap_size, r.salt)
-    _fetch(w, w.heap[1])
+    fetch(w, w.heap[1])
     what, job, prover = queue.what_of(key), queue.job_of(key), queue.prover_of(key)
     if what == queue.FINISH:
         phase = w.book.phase[job]
@@ -99,14 +101,6 @@ def _next(w: World, arrival: int, first: int) -> tuple[int, int, int]:
     else:
         kind, stale = integer(Kind.PROVE), w.book.phase[job] != Phase.CONTESTED
     return integer(_STALE) if stale else kind, job, prover
-
-
-@inlined
-def _fetch(w: World, key: int) -> None:
-    """Have from memory what the next event needs: it was queued so long ago that this has left the cache."""
-    prefetch(w.jobs, queue.job_of(key))
-    if len(w.stake) > 0:
-        prefetch(w.stake, queue.prover_of(key))
 
 
 @inlined

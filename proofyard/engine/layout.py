@@ -17,6 +17,7 @@ RAISED = 15  # the last of them: instead of a verdict, the compiled rule raised 
 ALONE, WITH_NUMBA = "entry", "entry_with_numba"  # names of compiled functions, and what they need in order to run
 
 LINE = 64  # bytes in a line of the cache
+GUESSES = 4  # draws that `guess` has room for
 WATCHER, JUDGE = 4, 4  # words of a row of `watchers`, of `judges`
 PPM = 1_000_000
 
@@ -28,8 +29,9 @@ _FIELDS = (
     "special",  # 1: it may be off line, gone, crash, or have a mind of its own; see the second line
     "free_at",  # ticks, when its first slot is free
     "busy",  # ticks of work done
-    "slot",  # the first of its slots in `slots`
-    "capacity",  # how many it has
+    "missed",  # assigned jobs it did not prove in time
+    "capacity",  # how many slots it has
+    "slot",  # the first of them in `slots`
     "first_toggle",  # its row in `toggles`: [first, last)
     "last_toggle",
     "online_at_start",
@@ -39,7 +41,6 @@ _FIELDS = (
     "decides",  # about which moments, bit by bit; that of ACCEPT goes once the rule has refused a DECLINE
     "rate",  # gwei per hour of work
     "wasted",  # ticks of work not paid
-    "missed",  # assigned jobs it did not prove in time
     "skips",  # 1: does not begin an assigned job it cannot finish in time
     "helper",  # first prover it may buy a proof from, -1 none
     "helpers",  # how many from there on
@@ -142,6 +143,8 @@ class World(NamedTuple):
     racers: Words  # provers that work on jobs open to all
     twin: Words  # per prover: who hands in what it finishes too late, -1 itself; empty: itself
     stake: Words  # own stake of each actor, or empty
+    lots: Words  # tree of the weights a rule draws by, where that is large; else empty
+    guess: Words  # scratch: of draws to come, the first leaf of a block and the ticket in it
     minds: Words  # per policy of a prover: address of its function, address of its context
     place: Words  # per prover: its number within its class, and the size of that; empty where nobody has a mind
     ask: Words  # per prover: gwei a usual proof costs it, its honest price; empty where nobody has a mind

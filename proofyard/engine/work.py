@@ -98,8 +98,10 @@ def occupy(w: World, p: Any, slot: int, second: int, until: int) -> None:
 def alarm(w: World, job: int, time: int) -> None:
     """Look at `job` again at `time`."""
     r = w.registers[0]
-    w.jobs[job].alarm = time
-    r.heap_size = queue.push(w.heap, r.heap_size, time, queue.pack(queue.ALARM, job, 0), r.salt)
+    j = w.jobs[job]
+    j.alarm = time
+    key = queue.pack(queue.ALARM, job, max(j.assigned, 0))  # whom it may concern, so that this can be fetched before
+    r.heap_size = queue.push(w.heap, r.heap_size, time, key, r.salt)
 
 
 @inlined
