@@ -50,7 +50,7 @@ def look_ahead(w: World, job: int) -> None:
 
 @inlined
 def _pass_by(tree: Ints, level: int, first: int, ticket: int) -> tuple[int, int]:
-    """Find who holds `ticket` among the 16 from `first` on of the level that begins at `level`, and what is left of it."""
+    """Find who holds `ticket` among the 16 from `first` on of the level that begins at `level`, and what is left."""
     k = first
     while k < first + FAN - 1 and ticket >= tree[level + k]:
         ticket -= tree[level + k]
