@@ -170,7 +170,7 @@ def measure_batches(bench: Bench) -> dict[str, Counts]:
 
 def rules() -> dict[str, list[int]]:
     """Return the parameters that the rules on chain are measured with."""
-    told = RULES | {"StakedPoolMarket": "staked_pool(supply = 0, min_stake_per_capacity = 1)"}
+    told = RULES | {"StakedPoolMarket": "staked_pool(supply_gwei = 0, min_stake_per_capacity_gwei = 1)"}
     return {contract: [*rule(text, "rule").params] for contract, text in told.items()}
 
 

@@ -27,9 +27,9 @@ from proofyard.lab.life import Transition, life_tree, observe
 
 LONG = 10  # zeros at the end of a number that nobody counts
 
-_UNITS = ("gwei per gas", "gwei", "ms", "s", "bips", "percent", "gas", "tokens", "switch")
+_UNITS = ("gwei per gas", "gwei", "wei", "ms", "s", "bips", "percent", "gas", "tokens", "switch")
 _UNIT = re.compile(rf"(?P<scope>[A-Z][A-Z0-9]*: )?(?P<unit>{'|'.join(_UNITS)})(?:[:,] | (?!\W)|$)(?P<meaning>.*)")
-_SUFFIXES = {"_ms": "ms", "_s": "s", "_gwei": "gwei", "_percent": "percent", "_rate": "bips"}
+_SUFFIXES = {"_ms": "ms", "_s": "s", "_gwei": "gwei", "_wei": "wei", "_percent": "percent", "_rate": "bips"}
 _HEADING = re.compile(r"(?P<title>[A-Z][A-Za-z-]*(?: [a-z]+){0,2})(?:\s{2,}(?P<text>\S.*))?$")
 _SIZES: dict[str | int, str] = {"actor": "per actor", "job": "per job", "once": "one", "tree": "sum tree"}
 

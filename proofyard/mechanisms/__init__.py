@@ -63,6 +63,8 @@ def rule(text: str, field: str = "mechanism") -> Rule:
     if name.endswith(".py"):
         path = Path(name)
         return with_params(path.stem, load(path, field), values, field)
+    if "/" in name:
+        raise BadInput(field, "a name of the catalogue, or a rule file that ends in .py", name)
     if name not in NAMES:
         raise BadInput(field, f"a mechanism ({nearest(name, list(NAMES))})", name)
     module = importlib.import_module(f"proofyard.mechanisms.{name}")

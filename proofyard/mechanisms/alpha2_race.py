@@ -83,7 +83,7 @@ RETRY_MS = 12_000  # ms, one Ethereum slot: a block that waits for another asks 
 class Params(NamedTuple):
     """Defaults: the alpha-2 testnet."""
 
-    start_fee: int = TOKEN  # gwei: fee base at genesis
+    start_fee_gwei: int = TOKEN  # gwei: fee base at genesis
     max_blocks: int = 2_048  # blocks waiting for verification at most (maxNumBlocks less one)
     smoothing: int = 946_649  # thousandths of a block, slotSmoothingFactor
     burn_bips: int = 100  # bips of the reward that are not minted, rewardBurnBips
@@ -97,7 +97,7 @@ class Params(NamedTuple):
     batch: int = 10  # blocks verified per event, maxVerificationsPerTx
     literal: int = 1  # switch: 0 = n falls within a batch and averages count milliseconds
     activation: int = 1  # switch: 0 = the first credit of an account is paid whole
-    mint_supply: int = 10**17  # gwei the protocol can mint in all, a hundred million tokens
+    mint_supply_gwei: int = 10**17  # gwei the protocol can mint in all, a hundred million tokens
     window_ms: int = 604_800_000  # ms from request to LOST; the contract has none
 
 
@@ -120,19 +120,20 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     ranges = {
-        "start_fee": (1, MAX_BASE), "max_blocks": (1, 2**20), "smoothing": (SMOOTH + 1, 2**30), "burn_bips": (0, BIPS),
-        "deposit_percent": (0, 10 * PERCENT), "factor": (1, 2**10), "multiplier_percent": (PERCENT, 10_000),
+        "start_fee_gwei": (1, MAX_BASE), "max_blocks": (1, 2**20), "smoothing": (SMOOTH + 1, 2**30),
+        "burn_bips": (0, BIPS), "deposit_percent": (0, 10 * PERCENT), "factor": (1, 2**10),
+        "multiplier_percent": (PERCENT, 10_000),
         "grace_percent": (0, 10_000), "top_percent": (p.grace_percent, 10_000), "block_time_cap_s": (1, 2**24),
         "proof_time_cap_s": (1, 2**24), "batch": (1, 2**20), "literal": (0, 1), "activation": (0, 1),
-        "mint_supply": (0, 10**18), "window_ms": (1, MAX_TIME),
+        "mint_supply_gwei": (0, 10**18), "window_ms": (1, MAX_TIME),
     }  # fmt: skip
     return out_of_range(p, ranges)
 
 
 def genesis(p: Params, s: State) -> None:
     """Start at the first fee, and put aside what can be minted."""
-    s.base[0] = p.start_fee
-    s.book.reserve[0] = p.mint_supply
+    s.base[0] = p.start_fee_gwei
+    s.book.reserve[0] = p.mint_supply_gwei
 
 
 # The fee.

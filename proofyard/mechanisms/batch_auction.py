@@ -14,7 +14,7 @@ Rules
     REQUEST pays average fee x gas limit. Nobody proves before the auction is over; then the winner, and after the end
     of its window anybody. SETTLE, `cooldown_ms` after the proof, mints the winning fee for all gas used. The winner in
     time has the deposit of the block back, and only then the averages move. Otherwise half of the deposit is
-    whoever's proved, the rest burns. A block nobody proves in `open_window` the oracle proves: nobody is paid, the
+    whoever's proved, the rest burns. A block nobody proves in `open_window_ms` the oracle proves: nobody is paid, the
     winner has its deposit back. A block whose batch nobody bids for is LOST after `patience_ms`.
     UNSTAKE and WITHDRAW (0 = all) take from the balance at once.
 
@@ -116,12 +116,12 @@ class Params(NamedTuple):
     anchor_gas: int = 180_000  # gas of the protocol's own transaction, paid for in advance
     base_gas: int = 20_000  # gas paid for on top
     cooldown_ms: int = 1_800_000  # ms from proof to settlement
-    open_window: int = 86_400_000  # ms an open block waits before the oracle proves it; not in the contract
+    open_window_ms: int = 86_400_000  # ms an open block waits before the oracle proves it; not in the contract
     patience_ms: int = 3_600_000  # ms a block waits for a bid for its batch; not in the contract
     average_factor: int = 7_200  # weight of the past in both averages, and one
-    initial_fee: int = 10  # gwei per gas, average fee to begin with
+    initial_fee_gwei_per_gas: int = 10  # gwei per gas, average fee to begin with
     initial_window_s: int = 3_600  # s, average window to begin with
-    supply: int = 10**17  # gwei rewards can be minted from
+    supply_gwei: int = 10**17  # gwei rewards can be minted from
 
 
 class State(NamedTuple):
@@ -139,9 +139,9 @@ class State(NamedTuple):
     leader: ByJob  # of a batch: actor + 1; 0 = no bid
     bid_fee: ByJob  # of a batch: gwei per gas
     bid_deposit: ByJob  # of a batch: gwei per block
-    bid_window: ByJob  # of a batch: s
+    bid_window_s: ByJob  # of a batch: s
     number: ByJob  # of the block
-    gas: ByJob
+    gas: ByJob  # gas of the block
     job_fee: ByJob  # gwei per gas paid
     asked_at: ByJob  # ms
     proven_at: ByJob  # ms
@@ -154,16 +154,17 @@ def validate(p: Params) -> tuple[str, str] | None:
         "max_window_s": (1, MAX_WINDOW_S), "deposit_percent": (1, 100 * PERCENT), "start_percent": (1, 100 * PERCENT),
         "standing": (0, 1), "literal": (0, 1), "gas_limit": (1, MAX_GAS), "anchor_gas": (0, MAX_GAS),
         "base_gas": (0, MAX_GAS), "patience_ms": (0, POLLS * p.auction_ms), "average_factor": (1, 2**20),
-        "initial_fee": (1, MAX_FEE), "initial_window_s": (1, MAX_WINDOW_S), "supply": (0, MAX_GWEI // 2),
+        "initial_fee_gwei_per_gas": (1, MAX_FEE), "initial_window_s": (1, MAX_WINDOW_S),
+        "supply_gwei": (0, MAX_GWEI // 2),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_MS))
 
 
 def genesis(p: Params, s: State) -> None:
     """Set the averages, and put aside what rewards are minted from."""
-    s.fee[0] = p.initial_fee
+    s.fee[0] = p.initial_fee_gwei_per_gas
     s.window[0] = p.initial_window_s
-    s.book.reserve[0] = p.supply
+    s.book.reserve[0] = p.supply_gwei
 
 
 # Bids.
@@ -222,7 +223,7 @@ def place(p: Params, s: State, batch: int, actor: int, fee: int, deposit: int, w
     """Write the terms of the leader down and take its deposits."""
     s.bid_fee[batch] = fee
     s.bid_deposit[batch] = deposit
-    s.bid_window[batch] = window
+    s.bid_window_s[batch] = window
     move(s.stake, actor, s.held, actor, deposit * p.batch)
 
 
@@ -247,7 +248,7 @@ def bid(p: Params, s: State, e: Event) -> Verdict:
     if s.leader[batch] == 0 and batch != s.auctions[0]:
         return Verdict.EARLY  # the one before has not started
     if s.leader[batch] > 0 and not is_better(
-        e.amount, deposit, window, s.bid_fee[batch], s.bid_deposit[batch], s.bid_window[batch]
+        e.amount, deposit, window, s.bid_fee[batch], s.bid_deposit[batch], s.bid_window_s[batch]
     ):
         return Verdict.TOO_DEAR
     if not can_pay(p, s, e.actor, batch, deposit):
@@ -340,9 +341,9 @@ def wait(p: Params, s: State, job: int, time: int) -> None:
         b.deadline[job] = end if s.leader[batch] > 0 else time + p.auction_ms
         return
     begins = end if p.literal == 1 else max(end, s.asked_at[job])
-    exclusive = begins + s.bid_window[batch] * SECOND
+    exclusive = begins + s.bid_window_s[batch] * SECOND
     if time > exclusive:
-        open_to_all(b, job, time + p.open_window)
+        open_to_all(b, job, time + p.open_window_ms)
         return
     winner = int(s.leader[batch]) - 1
     assign(b, job, winner, exclusive)
@@ -377,7 +378,7 @@ def expire(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[b.prover[job]] -= 1
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     batch = int(s.number[job]) // p.batch
     winner = int(s.leader[batch]) - 1
@@ -407,7 +408,7 @@ def settle(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     batch, prover = int(s.number[job]) // p.batch, int(b.prover[job])
     winner, deposit = int(s.leader[batch]) - 1, int(s.bid_deposit[batch])
-    window_ends = max(s.started_at[batch] + p.auction_ms, s.asked_at[job]) + s.bid_window[batch] * SECOND
+    window_ends = max(s.started_at[batch] + p.auction_ms, s.asked_at[job]) + s.bid_window_s[batch] * SECOND
     charge(p, s, job)
     reward = int(min(mul_div(s.bid_fee[batch], s.gas[job] + p.base_gas, 1), b.reserve[0]))
     move(b.reserve, 0, b.cash, prover, reward)
@@ -415,7 +416,7 @@ def settle(p: Params, s: State, e: Event) -> None:
     if prover == winner and s.proven_at[job] <= window_ends:
         move(s.held, winner, s.stake, winner, deposit)
         s.fee[0] = move_average(s.fee[0], s.bid_fee[batch], p.average_factor)
-        s.window[0] = move_average(s.window[0], s.bid_window[batch], p.average_factor)
+        s.window[0] = move_average(s.window[0], s.bid_window_s[batch], p.average_factor)
     else:
         half = bips_of(deposit, BIPS // 2)
         slash(b, winner, s.held, winner, b.burnt, 0, deposit - half)

@@ -96,7 +96,7 @@ class Params(NamedTuple):
     tip_wei: int = 2 * 10**9  # wei a gas for the producer; what Monad's nodes suggest
     burn_bips: int = 10_000  # bips of base fees burnt; 0 on Starknet
     reward_gwei: int = 18 * 10**9  # gwei minted a block; 25 tokens at launch
-    mintable: int = 10**18  # gwei that rewards are minted from
+    mintable_gwei: int = 10**18  # gwei that rewards are minted from
 
 
 class State(NamedTuple):
@@ -121,7 +121,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "slack_percent": (PERCENT, 10**6), "curve": (MONAD, LINEAR), "response": (least, 10**6),
         "denominator": (1, 10**6),
         "initial_wei": (1, p.max_wei), "min_wei": (1, p.max_wei), "max_wei": (1, MAX_WEI), "tip_wei": (0, MAX_WEI),
-        "burn_bips": (0, BIPS), "mintable": (0, MAX_GWEI // 2),
+        "burn_bips": (0, BIPS), "mintable_gwei": (0, MAX_GWEI // 2),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_GWEI))
 
@@ -129,7 +129,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 def genesis(p: Params, s: State) -> None:
     """Set the first base fee, and aside what rewards are minted from."""
     s.base[0] = p.initial_wei
-    s.book.reserve[0] = p.mintable
+    s.book.reserve[0] = p.mintable_gwei
 
 
 # The base fee.

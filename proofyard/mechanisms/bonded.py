@@ -39,10 +39,10 @@ Literal or intended
 Simplified
     The guardian minority tier, the guardian's right to return a late liveness bond, pauses, several transitions with
     different parents, block order and bond deposits are left out; bonds come straight from cash. In the contract an
-    unproven block and an undecided contest wait for ever. Here an unproven job is lost after `open_window` (the
-    liveness bond is kept), and a contest that nobody decides within `contest_window` fails: the burden of proof is the
-    contester's, its bond is kept, the standing proof becomes final. `fee_rate` revives, in the simplest form, the fee
-    that disappeared with the hooks: escrowed from the request, paid to the prover of record at settlement.
+    unproven block and an undecided contest wait for ever. Here an unproven job is lost after `open_window_ms` (the
+    liveness bond is kept), and a contest that nobody decides within `contest_window_ms` fails: the burden of proof is
+    the contester's, its bond is kept, the standing proof becomes final. `fee_rate` revives, in the simplest form, the
+    fee that disappeared with the hooks: escrowed from the request, paid to the prover of record at settlement.
 """
 
 from typing import NamedTuple
@@ -89,26 +89,26 @@ class Params(NamedTuple):
     """Defaults: mainnet as observed in November 2024 (Ontake)."""
 
     era: int = SHARED  # 0 late liveness bond kept (to 2024-09-19), 1 7/8 to the prover, 2 Pacaya: 1/2 to the prover
-    liveness: int = 125 * TOKEN  # gwei: bond of a proposal
+    liveness_gwei: int = 125 * TOKEN  # gwei: bond of a proposal
     min_tier: int = TEE  # 1..4: the lowest tier that counts
     zk_rate: int = 0  # bips: jobs that ask for ZK at least, drawn by lot
     fee_rate: int = 0  # bips of the request's amount, paid to the prover of record
-    optimistic_validity: int = 75 * TOKEN  # gwei: bond of an optimistic proof
-    optimistic_contest: int = 492_187_500_000  # gwei: bond against it
-    optimistic_cooldown: int = 1440 * MINUTE  # ms from proof to settlement
-    optimistic_window: int = 255 * MINUTE  # ms only the proposer may prove, if the job asks for this tier
-    tee_validity: int = 150 * TOKEN  # gwei: bond of an SGX proof
-    tee_contest: int = 984_375_000_000  # gwei: bond against it
-    tee_cooldown: int = 240 * MINUTE  # ms from proof to settlement
-    tee_window: int = 300 * MINUTE  # ms only the proposer may prove
-    zk_validity: int = 225 * TOKEN  # gwei: bond of a ZK proof
-    zk_contest: int = 1_476_562_500_000  # gwei: bond against it
-    zk_cooldown: int = 240 * MINUTE  # ms from proof to settlement
-    zk_window: int = 420 * MINUTE  # ms only the proposer may prove
-    guardian_cooldown: int = 240 * MINUTE  # ms from proof to settlement
-    guardian_window: int = 240 * MINUTE  # ms only the proposer may prove
-    open_window: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
-    contest_window: int = WEEK  # ms to decide a contest, then it fails (no such limit in the contract)
+    optimistic_validity_gwei: int = 75 * TOKEN  # gwei: bond of an optimistic proof
+    optimistic_contest_gwei: int = 492_187_500_000  # gwei: bond against it
+    optimistic_cooldown_ms: int = 1440 * MINUTE  # ms from proof to settlement
+    optimistic_window_ms: int = 255 * MINUTE  # ms only the proposer may prove, if the job asks for this tier
+    tee_validity_gwei: int = 150 * TOKEN  # gwei: bond of an SGX proof
+    tee_contest_gwei: int = 984_375_000_000  # gwei: bond against it
+    tee_cooldown_ms: int = 240 * MINUTE  # ms from proof to settlement
+    tee_window_ms: int = 300 * MINUTE  # ms only the proposer may prove
+    zk_validity_gwei: int = 225 * TOKEN  # gwei: bond of a ZK proof
+    zk_contest_gwei: int = 1_476_562_500_000  # gwei: bond against it
+    zk_cooldown_ms: int = 240 * MINUTE  # ms from proof to settlement
+    zk_window_ms: int = 420 * MINUTE  # ms only the proposer may prove
+    guardian_cooldown_ms: int = 240 * MINUTE  # ms from proof to settlement
+    guardian_window_ms: int = 240 * MINUTE  # ms only the proposer may prove
+    open_window_ms: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
+    contest_window_ms: int = WEEK  # ms to decide a contest, then it fails (no such limit in the contract)
 
 
 class State(NamedTuple):
@@ -117,9 +117,9 @@ class State(NamedTuple):
     book: Book
     bond: GweiByJob  # liveness bond of the proposer
     validity: GweiByJob  # bond of the standing proof
-    contest_bond: GweiByJob
+    contest_bond: GweiByJob  # of who contests the standing proof
     contester: ByJob  # actor, while the job is CONTESTED
-    min_tier: ByJob
+    min_tier: ByJob  # lowest tier that counts for it
     tier: ByJob  # of the standing proof, 0 = none
     transition: ByJob  # what the standing proof claims
     proposed: ByJob  # ms
@@ -129,16 +129,16 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """First parameter that makes no sense, and what was wanted."""
     ranges = {"zk_rate": (0, BIPS), "fee_rate": (0, BIPS), "era": (KEPT, PACAYA), "min_tier": (OPTIMISTIC, GUARDIAN)}
-    bonds = {name: (0, MAX_BOND) for name in p._fields if name.endswith(("liveness", "_validity", "_contest"))}
+    bonds = {name: (0, MAX_BOND) for name in p._fields if name.endswith("_gwei")}
     complaint = out_of_range(p, bonds | ranges, (0, MAX_TIME))
     if complaint:
         return complaint
     values = p._asdict()
     for tier in ("optimistic", "tee", "zk"):
-        if p.era == PACAYA and values[f"{tier}_contest"] > 0:
-            return f"{tier}_contest", "0 in the Pacaya era"
-        if values[f"{tier}_contest"] == 0 and values[f"{tier}_validity"] > 0:
-            return f"{tier}_validity", "0, because nobody can contest a tier whose contest bond is 0"
+        if p.era == PACAYA and values[f"{tier}_contest_gwei"] > 0:
+            return f"{tier}_contest_gwei", "0 in the Pacaya era"
+        if values[f"{tier}_contest_gwei"] == 0 and values[f"{tier}_validity_gwei"] > 0:
+            return f"{tier}_validity_gwei", "0, because nobody can contest a tier whose contest bond is 0"
     return None
 
 
@@ -155,25 +155,25 @@ def of_tier(tier: int, optimistic: int, tee: int, zk: int, guardian: int) -> int
 @spec
 def validity_bond(p: Params, tier: int) -> int:
     """Gwei the prover of a proof of `tier` must post."""
-    return of_tier(tier, p.optimistic_validity, p.tee_validity, p.zk_validity, 0)
+    return of_tier(tier, p.optimistic_validity_gwei, p.tee_validity_gwei, p.zk_validity_gwei, 0)
 
 
 @spec
 def contest_bond(p: Params, tier: int) -> int:
     """Gwei a contester of a proof of `tier` must post; 0 = a top tier, which cannot be contested."""
-    return of_tier(tier, p.optimistic_contest, p.tee_contest, p.zk_contest, 0)
+    return of_tier(tier, p.optimistic_contest_gwei, p.tee_contest_gwei, p.zk_contest_gwei, 0)
 
 
 @spec
 def cooldown(p: Params, tier: int) -> int:
     """Milliseconds from a proof of `tier` to its settlement."""
-    return of_tier(tier, p.optimistic_cooldown, p.tee_cooldown, p.zk_cooldown, p.guardian_cooldown)
+    return of_tier(tier, p.optimistic_cooldown_ms, p.tee_cooldown_ms, p.zk_cooldown_ms, p.guardian_cooldown_ms)
 
 
 @spec
 def proving_window(p: Params, tier: int) -> int:
     """Milliseconds the proposer has for itself when the job asks for `tier`."""
-    return of_tier(tier, p.optimistic_window, p.tee_window, p.zk_window, p.guardian_window)
+    return of_tier(tier, p.optimistic_window_ms, p.tee_window_ms, p.zk_window_ms, p.guardian_window_ms)
 
 
 @spec
@@ -212,13 +212,13 @@ def propose(p: Params, s: State, e: Event) -> Verdict:
     """Lock the liveness bond and give the job to its proposer."""
     b = s.book
     fee = bips_of(e.amount, p.fee_rate)
-    if fee + p.liveness > b.cash[e.actor]:
+    if fee + p.liveness_gwei > b.cash[e.actor]:
         return Verdict.POOR
     tier = p.min_tier
     if ticket_of(e.word, BIPS) < p.zk_rate:
         tier = max(tier, ZK)
     ask(b, e, fee)
-    move(b.cash, e.actor, s.bond, e.job, p.liveness)
+    move(b.cash, e.actor, s.bond, e.job, p.liveness_gwei)
     assign(b, e.job, e.actor, e.time + proving_window(p, tier))
     s.min_tier[e.job] = tier
     s.proposed[e.job] = e.time
@@ -336,7 +336,7 @@ def contest(p: Params, s: State, e: Event) -> Verdict:
     s.contester[job] = e.actor
     s.timestamp[job] = e.time
     b.phase[job] = Phase.CONTESTED
-    b.deadline[job] = e.time + p.contest_window
+    b.deadline[job] = e.time + p.contest_window_ms
     return Verdict.OK
 
 
@@ -345,7 +345,7 @@ def expire(p: Params, s: State, e: Event) -> None:
     """Open an unproven job to all; a second time, give it up and keep the liveness bond."""
     b, job = s.book, e.job
     if b.phase[job] == Phase.ASSIGNED:
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     slash(b, b.requester[job], s.bond, job, b.reserve, 0, s.bond[job])
     lose_job(b, job)

@@ -5,10 +5,10 @@ Rules
     next one, or `offer_ms`. STAKE and UNSTAKE move the tokens a prover has ready for bonds.
     REQUEST buys: of the standing offers with free capacity and enough stake for the liveness bond the cheapest is
     taken (ties: the lower number). The bond is locked, the fee for the job's minimum tier goes to the prover at once
-    and for good, and the proposer is minted `reward_per_s` for each second since the last proposal, up to `reward_max`.
-    PROVE in the window: only the hired prover. Later: anyone, and the hired prover too under `late_self`. Tiers:
-    1 optimistic, 2 SGX, 3 SGX and ZK, 4 guardian; `detail` 0 means the job's minimum tier, `word` what is proven.
-    Whoever proves posts the validity bond of its tier from its cash.
+    and for good, and the proposer is minted `reward_gwei_per_s` for each second since the last proposal, up to
+    `reward_max_gwei`. PROVE in the window: only the hired prover. Later: anyone, and the hired prover too under
+    `late_self`. Tiers: 1 optimistic, 2 SGX, 3 SGX and ZK, 4 guardian; `detail` 0 means the job's minimum tier, `word`
+    what is proven. Whoever proves posts the validity bond of its tier from its cash.
     CONTEST posts the contest bond against another's proof; PROVE of a higher tier decides. Upheld: the old prover has
     its bond V back, and it and the new prover have 1/4 of the contest bond each. Overturned: the contester has its
     bond back, and it and the new prover have 1/4 of V each. Uncontested overthrow: the new prover has 1/2 of V. The
@@ -42,8 +42,8 @@ Simplified
     guardian's right to return a liveness bond in alpha-6; anyone may send a guardian proof where tier 4 is allowed. In
     alpha-6 the window and exclusion go by the tier of the proof sent, here by the job's minimum tier. Of the hook,
     the builder's tip, `maxBlockId`, `maxProposedIn` and the gas stipend are left out, and fees per tier are one offer
-    times `*_fee` instead of a list. Unproven jobs are lost after `open_window` and an undecided contest fails after
-    `contest_window`; both wait for ever on chain. When the mintable supply runs dry, what is there is minted.
+    times `*_fee` instead of a list. Unproven jobs are lost after `open_window_ms` and an undecided contest fails after
+    `contest_window_ms`; both wait for ever on chain. When the mintable supply runs dry, what is there is minted.
 
 Failure modes
     The fee is paid before the work and the bond does not grow with it: a prover defaults if the proof costs it more
@@ -102,7 +102,7 @@ NOBODY = -1
 class Params(NamedTuple):
     """Defaults: alpha-5."""
 
-    liveness: int = 2_500_000_000  # gwei: bond of an assignment, 2.5 tokens (proofBond)
+    liveness_gwei: int = 2_500_000_000  # gwei: bond of an assignment, 2.5 tokens (proofBond)
     late_share: int = 2_500  # bips of it for whoever proves instead of the hired prover, or late
     late_burnt: int = 1  # what is left of it: 1 burnt, 0 kept by the protocol
     late_self: int = 1  # switch: 0 = the hired prover may not prove after its window
@@ -116,25 +116,25 @@ class Params(NamedTuple):
     tee_fee: int = BIPS  # bips of the offer
     zk_fee: int = BIPS  # bips of the offer
     guardian_fee: int = BIPS  # bips of the offer
-    optimistic_validity: int = 0  # gwei: bond of an optimistic proof
-    optimistic_contest: int = 0  # gwei: bond against it
-    optimistic_cooldown: int = 10 * MINUTE  # ms from proof to settlement
-    optimistic_window: int = 90 * MINUTE  # ms only the hired prover may prove, if the job asks for this tier
-    tee_validity: int = 0  # gwei: bond of an SGX proof
-    tee_contest: int = 0  # gwei: bond against it
-    tee_cooldown: int = 10 * MINUTE  # ms from proof to settlement
-    tee_window: int = 90 * MINUTE  # ms only the hired prover may prove
-    zk_validity: int = 0  # gwei: bond of a ZK proof
-    zk_contest: int = 0  # gwei: bond against it
-    zk_cooldown: int = 10 * MINUTE  # ms from proof to settlement
-    zk_window: int = 90 * MINUTE  # ms only the hired prover may prove
-    guardian_cooldown: int = 10 * MINUTE  # ms from proof to settlement
-    guardian_window: int = 90 * MINUTE  # ms only the hired prover may prove
-    reward_per_s: int = TOKEN // 10  # gwei minted to the proposer for each second since the last proposal
-    reward_max: int = 32 * TOKEN  # gwei minted for one proposal at most
-    mint_supply: int = 10**16  # gwei the protocol can mint in all, ten million tokens
-    open_window: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
-    contest_window: int = WEEK  # ms to decide a contest, then it fails (no such limit in the contract)
+    optimistic_validity_gwei: int = 0  # gwei: bond of an optimistic proof
+    optimistic_contest_gwei: int = 0  # gwei: bond against it
+    optimistic_cooldown_ms: int = 10 * MINUTE  # ms from proof to settlement
+    optimistic_window_ms: int = 90 * MINUTE  # ms only the hired prover may prove, if the job asks for this tier
+    tee_validity_gwei: int = 0  # gwei: bond of an SGX proof
+    tee_contest_gwei: int = 0  # gwei: bond against it
+    tee_cooldown_ms: int = 10 * MINUTE  # ms from proof to settlement
+    tee_window_ms: int = 90 * MINUTE  # ms only the hired prover may prove
+    zk_validity_gwei: int = 0  # gwei: bond of a ZK proof
+    zk_contest_gwei: int = 0  # gwei: bond against it
+    zk_cooldown_ms: int = 10 * MINUTE  # ms from proof to settlement
+    zk_window_ms: int = 90 * MINUTE  # ms only the hired prover may prove
+    guardian_cooldown_ms: int = 10 * MINUTE  # ms from proof to settlement
+    guardian_window_ms: int = 90 * MINUTE  # ms only the hired prover may prove
+    reward_gwei_per_s: int = TOKEN // 10  # gwei minted to the proposer for each second since the last proposal
+    reward_max_gwei: int = 32 * TOKEN  # gwei minted for one proposal at most
+    mint_supply_gwei: int = 10**16  # gwei the protocol can mint in all, ten million tokens
+    open_window_ms: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
+    contest_window_ms: int = WEEK  # ms to decide a contest, then it fails (no such limit in the contract)
 
 
 class State(NamedTuple):
@@ -148,28 +148,30 @@ class State(NamedTuple):
     last_proposal: Once  # ms
     bond: GweiByJob  # liveness bond of the hired prover
     validity: GweiByJob  # bond of the standing proof
-    contest_bond: GweiByJob
+    contest_bond: GweiByJob  # of who contests the standing proof
     hired: ByJob  # actor that was paid
     contester: ByJob  # actor, while the job is CONTESTED
-    min_tier: ByJob
+    min_tier: ByJob  # lowest tier that counts for it
     tier: ByJob  # of the standing proof, 0 = none
     transition: ByJob  # what the standing proof claims
     in_time: ByJob  # 1 = first proven within the window
 
 
 ALPHA6 = Params(
-    liveness=250 * TOKEN, late_share=5_000, late_burnt=0, late_self=0,
+    liveness_gwei=250 * TOKEN, late_share=5_000, late_burnt=0, late_self=0,
     min_tier=OPTIMISTIC, top_tier=GUARDIAN, zk_in=500, tee_in=10,
-    optimistic_validity=250 * TOKEN, optimistic_contest=500 * TOKEN,
-    optimistic_cooldown=DAY, optimistic_window=120 * MINUTE,
-    tee_validity=500 * TOKEN, tee_contest=1000 * TOKEN, tee_cooldown=DAY, tee_window=240 * MINUTE,
-    zk_validity=1000 * TOKEN, zk_contest=2000 * TOKEN, zk_cooldown=DAY, zk_window=360 * MINUTE,
-    guardian_cooldown=DAY, guardian_window=480 * MINUTE, reward_per_s=0,
+    optimistic_validity_gwei=250 * TOKEN, optimistic_contest_gwei=500 * TOKEN,
+    optimistic_cooldown_ms=DAY, optimistic_window_ms=120 * MINUTE,
+    tee_validity_gwei=500 * TOKEN, tee_contest_gwei=1000 * TOKEN, tee_cooldown_ms=DAY, tee_window_ms=240 * MINUTE,
+    zk_validity_gwei=1000 * TOKEN, zk_contest_gwei=2000 * TOKEN, zk_cooldown_ms=DAY, zk_window_ms=360 * MINUTE,
+    guardian_cooldown_ms=DAY, guardian_window_ms=480 * MINUTE, reward_gwei_per_s=0,
 )  # fmt: skip
 GENESIS = ALPHA6._replace(
-    min_tier=TEE, zk_in=0, tee_in=0, tee_validity=250 * TOKEN, tee_contest=1640 * TOKEN, tee_window=60 * MINUTE,
-    zk_validity=500 * TOKEN, zk_contest=3280 * TOKEN, zk_window=240 * MINUTE, optimistic_window=30 * MINUTE,
-    guardian_cooldown=60 * MINUTE, guardian_window=2880 * MINUTE,
+    min_tier=TEE, zk_in=0, tee_in=0, tee_validity_gwei=250 * TOKEN, tee_contest_gwei=1640 * TOKEN,
+    tee_window_ms=60 * MINUTE,
+    zk_validity_gwei=500 * TOKEN, zk_contest_gwei=3280 * TOKEN, zk_window_ms=240 * MINUTE,
+    optimistic_window_ms=30 * MINUTE,
+    guardian_cooldown_ms=60 * MINUTE, guardian_window_ms=2880 * MINUTE,
 )  # fmt: skip
 
 
@@ -177,23 +179,23 @@ def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
         "late_share": (0, BIPS), "late_burnt": (0, 1), "late_self": (0, 1), "zk_in": (0, 2**20), "tee_in": (0, 2**20),
-        "min_tier": (OPTIMISTIC, GUARDIAN), "top_tier": (p.min_tier, GUARDIAN), "reward_per_s": (0, MAX_BOND),
-        "reward_max": (0, MAX_BOND), "mint_supply": (0, MAX_BOND), "liveness": (0, MAX_BOND),
+        "min_tier": (OPTIMISTIC, GUARDIAN), "top_tier": (p.min_tier, GUARDIAN), "reward_gwei_per_s": (0, MAX_BOND),
+        "reward_max_gwei": (0, MAX_BOND), "mint_supply_gwei": (0, MAX_BOND), "liveness_gwei": (0, MAX_BOND),
     }  # fmt: skip
-    most = {"fee": 100 * BIPS, "validity": MAX_BOND, "contest": MAX_BOND}
+    most = {"fee": 100 * BIPS, "gwei": MAX_BOND, "ms": MAX_TIME}  # by how a name ends
     usual = {name: (0, most.get(name.rpartition("_")[2], MAX_TIME)) for name in p._fields}
     complaint = out_of_range(p, usual | limits)
     if complaint:
         return complaint
     for name in ("optimistic", "tee", "zk"):
-        if getattr(p, f"{name}_contest") == 0 and getattr(p, f"{name}_validity") > 0:
-            return f"{name}_validity", "0, because nobody can contest a tier whose contest bond is 0"
+        if getattr(p, f"{name}_contest_gwei") == 0 and getattr(p, f"{name}_validity_gwei") > 0:
+            return f"{name}_validity_gwei", "0, because nobody can contest a tier whose contest bond is 0"
     return None
 
 
 def genesis(p: Params, s: State) -> None:
     """Put aside what can be minted."""
-    s.book.reserve[0] = p.mint_supply
+    s.book.reserve[0] = p.mint_supply_gwei
 
 
 # Tiers.
@@ -212,13 +214,13 @@ def of_tier(tier: int, optimistic: int, tee: int, zk: int, guardian: int) -> int
 @spec
 def validity_bond(p: Params, tier: int) -> int:
     """Gwei the prover of a proof of `tier` must post."""
-    return of_tier(tier, p.optimistic_validity, p.tee_validity, p.zk_validity, 0)
+    return of_tier(tier, p.optimistic_validity_gwei, p.tee_validity_gwei, p.zk_validity_gwei, 0)
 
 
 @spec
 def contest_bond(p: Params, tier: int) -> int:
     """Gwei a contester of a proof of `tier` must post; 0 = it cannot be contested."""
-    return of_tier(tier, p.optimistic_contest, p.tee_contest, p.zk_contest, 0)
+    return of_tier(tier, p.optimistic_contest_gwei, p.tee_contest_gwei, p.zk_contest_gwei, 0)
 
 
 @spec
@@ -255,7 +257,7 @@ def find_offer(p: Params, s: State, now: int) -> int:
     """Prover of the cheapest standing offer that can be taken, the lower number of two; NOBODY if there is none."""
     best = NOBODY
     for actor in range(len(s.price)):
-        if s.open_jobs[actor] >= s.capacity[actor] or s.stake[actor] < p.liveness or now < s.shunned[actor]:
+        if s.open_jobs[actor] >= s.capacity[actor] or s.stake[actor] < p.liveness_gwei or now < s.shunned[actor]:
             continue
         if p.offer_ms > 0 and now >= s.offered[actor] + p.offer_ms:
             continue
@@ -268,7 +270,7 @@ def find_offer(p: Params, s: State, now: int) -> int:
 def reward_proposer(p: Params, s: State, e: Event) -> None:
     """Mint to the proposer for the whole seconds since the last proposal."""
     seconds = e.time // 1000 - s.last_proposal[0] // 1000
-    reward = min(p.reward_max, mul_div(p.reward_per_s, max(0, seconds), 1))
+    reward = min(p.reward_max_gwei, mul_div(p.reward_gwei_per_s, max(0, seconds), 1))
     move(s.book.reserve, 0, s.book.cash, e.actor, min(reward, s.book.reserve[0]))
     s.last_proposal[0] = e.time
 
@@ -285,10 +287,10 @@ def buy(p: Params, s: State, e: Event) -> Verdict:
     if fee > e.amount:
         return Verdict.TOO_DEAR
     ask(b, e, fee)
-    window = of_tier(tier, p.optimistic_window, p.tee_window, p.zk_window, p.guardian_window)
+    window = of_tier(tier, p.optimistic_window_ms, p.tee_window_ms, p.zk_window_ms, p.guardian_window_ms)
     assign(b, job, hired, e.time + window)
     pay(b, job, fee)
-    move(s.stake, hired, s.bond, job, p.liveness)
+    move(s.stake, hired, s.bond, job, p.liveness_gwei)
     s.open_jobs[hired] += 1
     s.hired[job] = hired
     s.min_tier[job] = tier
@@ -391,7 +393,7 @@ def prove(p: Params, s: State, e: Event) -> Verdict:
     elif b.phase[job] != Phase.OPEN:
         judge(s, e)
     move(b.cash, e.actor, s.validity, job, validity_bond(p, tier))
-    cooldown = of_tier(tier, p.optimistic_cooldown, p.tee_cooldown, p.zk_cooldown, p.guardian_cooldown)
+    cooldown = of_tier(tier, p.optimistic_cooldown_ms, p.tee_cooldown_ms, p.zk_cooldown_ms, p.guardian_cooldown_ms)
     accept_proof(b, job, e.actor, e.time + cooldown)
     s.tier[job] = tier
     s.transition[job] = e.word
@@ -410,7 +412,7 @@ def contest(p: Params, s: State, e: Event) -> Verdict:
     move(b.cash, e.actor, s.contest_bond, job, bond)
     s.contester[job] = e.actor
     b.phase[job] = Phase.CONTESTED
-    b.deadline[job] = e.time + p.contest_window
+    b.deadline[job] = e.time + p.contest_window_ms
     return Verdict.OK
 
 
@@ -431,7 +433,7 @@ def expire(p: Params, s: State, e: Event) -> None:
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[s.hired[job]] -= 1
         s.shunned[s.hired[job]] = e.time + p.shun_ms
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     take_rest(p, s, job)
     b.phase[job] = Phase.LOST

@@ -113,7 +113,7 @@ class State(NamedTuple):
     size: ByJob  # units
     owed: ByJob  # gwei the prover earns on proof (a term, not money)
     waiting: ByJob  # in the order of their numbers, in the first `queued` places
-    queued: Once
+    queued: Once  # jobs that wait
 
 
 def validate(p: Params) -> tuple[str, str] | None:

@@ -16,12 +16,12 @@ Rules
     10^10, min_shares).
     Fee per mana: sequencer cost + proving cost, times exp(excess / (8.547 mana_target)); excess is what was used above
     the target. All in wei of ETH, converted at `eth_per_token`, rounded up. Governance may move the proving cost to
-    `cost_goal`, by half as much again or a third less at most, once and then every 30 days.
-    `staked` = 1: an epoch's sequencers are one actor with a seat. STAKE takes exactly `activation`; at most
+    `cost_goal_wei`, by half as much again or a third less at most, once and then every 30 days.
+    `staked` = 1: an epoch's sequencers are one actor with a seat. STAKE takes exactly `activation_gwei`; at most
     min(max(active / quotient, min), max) a calendar epoch come in from the queue. UNSTAKE ends the whole position,
-    WITHDRAW pays it `exit_ms` later. `prune_slash` > 0: the sequencers of an epoch not proven in full lose so much,
-    burnt; a balance below `ejection` is put out. `silent_bips` of a committee do not attest, by lot: an epoch without
-    floor(2 committee / 3) + 1 attestations does not come to be.
+    WITHDRAW pays it `exit_ms` later. `prune_slash_gwei` > 0: the sequencers of an epoch not proven in full lose so
+    much, burnt; a balance below `ejection_gwei` is put out. `silent_bips` of a committee do not attest, by lot: an
+    epoch without floor(2 committee / 3) + 1 attestations does not come to be.
 
 Units
     Money gwei (1e-9 AZTEC, contract: 1e-18), time ms, fees per mana in wei as in the contract. An amount of a
@@ -134,16 +134,16 @@ class Params(NamedTuple):
     min_shares: int = 10_000  # at any score
     max_shares: int = 1_000_000  # `k`: at the top
     mana_target: int = 75_000_000  # mana a checkpoint; its limit is twice that; 0 = no transactions
-    proving_cost: int = 12_500_000  # wei of ETH per mana
-    cost_goal: int = 0  # wei of ETH per mana that governance moves it to, as fast as it may; 0 = it stays
-    l1_base_fee: int = 1_000_000_000  # wei per gas of L1
-    blob_base_fee: int = 1  # wei per blob gas
+    proving_cost_wei: int = 12_500_000  # wei of ETH per mana
+    cost_goal_wei: int = 0  # wei of ETH per mana that governance moves it to, as fast as it may; 0 = it stays
+    l1_base_fee_wei: int = 1_000_000_000  # wei per gas of L1
+    blob_base_fee_wei: int = 1  # wei per blob gas
     eth_per_token: int = 9_512_195  # 1e-12 ETH a token: 0.0156 / 1640 usd
     staked: int = 0  # 1: sequencers need a seat; 0: anybody asks for epochs
-    activation: int = 200_000 * TOKEN  # gwei of a position
-    ejection: int = 190_000 * TOKEN  # gwei: below, a slashed position is put out (localEjectionThreshold)
+    activation_gwei: int = 200_000 * TOKEN  # gwei of a position
+    ejection_gwei: int = 190_000 * TOKEN  # gwei: below, a slashed position is put out (localEjectionThreshold)
     exit_ms: int = 345_600_000  # ms from leaving to money, 4 d
-    prune_slash: int = 0  # gwei taken for an epoch not proven in full
+    prune_slash_gwei: int = 0  # gwei taken for an epoch not proven in full
     bootstrap: int = 0  # entry queue: nobody comes in until so many wait; 0 = that is over
     bootstrap_flush: int = 4  # seats an epoch until so many are active
     flush_min: int = 1  # seats an epoch, at least
@@ -165,7 +165,7 @@ class State(NamedTuple):
     cost: ByJob  # wei of ETH per mana, to prove it
     proven: ByJob  # checkpoints, longestProvenLength
     parent: ByJob  # the epoch it is built on, its job + 1; 0 = the proven tip of the time
-    mana: ByJob
+    mana: ByJob  # mana of its transactions
     pressure: ByJob  # excess mana + mana used of the checkpoint before its first
     pressure_after: ByJob  # the same of its last
     first: ByJob  # latest proof, its place in the arrays below + 1; 0 = none
@@ -191,11 +191,11 @@ class State(NamedTuple):
 
 V5 = Params()
 V4 = V5._replace(
-    proving_cost=25_000_000, increment=125_000, max_score=15_000_000, curve=1_000, min_shares=100_000,
-    bootstrap=500, bootstrap_flush=400, flush_quotient=400, prune_slash=2_000 * TOKEN,
+    proving_cost_wei=25_000_000, increment=125_000, max_score=15_000_000, curve=1_000, min_shares=100_000,
+    bootstrap=500, bootstrap_flush=400, flush_quotient=400, prune_slash_gwei=2_000 * TOKEN,
 )  # fmt: skip
 IGNITION = V4._replace(
-    reward_gwei=400 * TOKEN, mana_target=0, proving_cost=0, committee=24, ejection=196_000 * TOKEN,
+    reward_gwei=400 * TOKEN, mana_target=0, proving_cost_wei=0, committee=24, ejection_gwei=196_000 * TOKEN,
     bootstrap_flush=500, flush_quotient=2_048, flush_max=8,
 )  # fmt: skip
 
@@ -206,9 +206,10 @@ def validate(p: Params) -> tuple[str, str] | None:
         "checkpoints": (1, MAX_CHECKPOINTS), "proof_epochs": (0, 100), "sequencer_bips": (0, BIPS),
         "increment": (0, 2**31), "decay": (0, 2**31), "max_score": (1, 2**31), "curve": (0, 2**31),
         "min_shares": (1, p.max_shares), "max_shares": (1, 2**40), "mana_target": (0, 2**31 - 1),
-        "proving_cost": (2 if p.cost_goal > 0 else 0, 10**12), "cost_goal": (0, 10**12), "l1_base_fee": (0, 10**11),
-        "blob_base_fee": (0, 10**11),
-        "eth_per_token": (100, 10**14), "staked": (0, 1), "activation": (1, MAX_GWEI), "ejection": (0, p.activation),
+        "proving_cost_wei": (2 if p.cost_goal_wei > 0 else 0, 10**12), "cost_goal_wei": (0, 10**12),
+        "l1_base_fee_wei": (0, 10**11), "blob_base_fee_wei": (0, 10**11),
+        "eth_per_token": (100, 10**14), "staked": (0, 1), "activation_gwei": (1, MAX_GWEI),
+        "ejection_gwei": (0, p.activation_gwei),
         "bootstrap": (0, 2**20), "bootstrap_flush": (1, 2**20), "flush_min": (1, 2**20), "flush_quotient": (1, 2**20),
         "flush_max": (1, 2**20), "committee": (1, 2**10), "silent_bips": (0, BIPS), "exit_ms": (0, MAX_MS),
         "epoch_ms": (1, MAX_MS),
@@ -250,18 +251,18 @@ def compute_multiplier(p: Params, excess: int) -> int:
 @spec
 def proving_cost_at(p: Params, time: int) -> int:
     """Proving cost, wei of ETH per mana: one update at once, another every 30 days, each by half or a third at most."""
-    cost = p.proving_cost
-    if p.cost_goal > 0:
+    cost = p.proving_cost_wei
+    if p.cost_goal_wei > 0:
         for _ in range(min(1 + time // COST_UPDATE_MS, COST_UPDATES)):
-            cost = max(min(p.cost_goal, cost * 3 // 2), (cost * 2 + 2) // 3)
+            cost = max(min(p.cost_goal_wei, cost * 3 // 2), (cost * 2 + 2) // 3)
     return cost
 
 
 @spec
 def compute_costs(p: Params, proving: int, excess: int) -> tuple[int, int, int]:
     """Fee per mana of a checkpoint, wei of the token: sequencer, prover, congestion (getManaMinFeeComponentsAt)."""
-    sequencer = share_up(L1_GAS_PROPOSAL * p.l1_base_fee + BLOB_GAS * p.blob_base_fee, p.mana_target)
-    proof = share_up(share_up(L1_GAS_PROOF * p.l1_base_fee, p.checkpoints), p.mana_target)
+    sequencer = share_up(L1_GAS_PROPOSAL * p.l1_base_fee_wei + BLOB_GAS * p.blob_base_fee_wei, p.mana_target)
+    proof = share_up(share_up(L1_GAS_PROOF * p.l1_base_fee_wei, p.checkpoints), p.mana_target)
     prover = proof + proving
     total = sequencer + prover
     congested = mul_div(total, compute_multiplier(p, excess), MULTIPLIER_UNIT)
@@ -461,13 +462,13 @@ def prune(p: Params, s: State, e: Event) -> None:
     """Give the fees of what was not proven back, and slash the sequencers for it, if that is the rule."""
     b, sequencer = s.book, s.book.requester[e.job]
     refund(b, e.job)
-    if p.prune_slash == 0 or s.proven[e.job] == p.checkpoints:
+    if p.prune_slash_gwei == 0 or s.proven[e.job] == p.checkpoints:
         return
     if s.exiting[sequencer] > 0 and e.time < s.exit_at[sequencer]:
-        slash(b, sequencer, s.exiting, sequencer, b.burnt, 0, min(p.prune_slash, int(s.exiting[sequencer])))
+        slash(b, sequencer, s.exiting, sequencer, b.burnt, 0, min(p.prune_slash_gwei, int(s.exiting[sequencer])))
     elif s.seat[sequencer] > 0:
-        slash(b, sequencer, s.stake, sequencer, b.burnt, 0, min(p.prune_slash, int(s.stake[sequencer])))
-        if s.stake[sequencer] < p.ejection:
+        slash(b, sequencer, s.stake, sequencer, b.burnt, 0, min(p.prune_slash_gwei, int(s.stake[sequencer])))
+        if s.stake[sequencer] < p.ejection_gwei:
             leave(p, s, sequencer, e.time)
 
 
@@ -510,11 +511,11 @@ def let_in(p: Params, s: State, now: int) -> None:
 @spec
 def join(p: Params, s: State, e: Event) -> Verdict:
     """Put a whole position into the entry queue."""
-    if e.amount < p.activation:
+    if e.amount < p.activation_gwei:
         return Verdict.BAD_AMOUNT
     if s.stake[e.actor] > 0 or s.exiting[e.actor] > 0:
         return Verdict.FULL
-    move(s.book.cash, e.actor, s.stake, e.actor, p.activation)
+    move(s.book.cash, e.actor, s.stake, e.actor, p.activation_gwei)
     s.tickets[0] += 1
     s.ticket[e.actor] = s.tickets[0]
     let_in(p, s, e.time // p.epoch_ms)

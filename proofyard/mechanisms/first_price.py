@@ -79,7 +79,7 @@ class State(NamedTuple):
     open_jobs: ByActor  # assigned and not over
     owed: ByJob  # gwei the prover earns on proof (a term, not money)
     waiting: ByJob  # the tasks that wait, in the order of their numbers, in the first `queued` places
-    queued: Once
+    queued: Once  # tasks that wait
 
 
 def validate(p: Params) -> tuple[str, str] | None:

@@ -1,13 +1,13 @@
 """Issuance: what stakers earn is owed at a rate, and minted in units, no more of them than a week and a year allow.
 
 Rules
-    Who stakes (STAKE, taken back at once by UNSTAKE) is owed `yearly` a year, evenly over time, by share of stake.
+    Who stakes (STAKE, taken back at once by UNSTAKE) is owed `yearly_gwei` a year, evenly over time, by share of stake.
     WITHDRAW pays what is owed out of the fund, `amount` of it or all for 0, as far as the fund has it: else POOR.
     The fund is filled from L1. REQUEST, by anybody, asks for one unit, if the fund and the units under way are less
-    than what is owed and half a unit (else EARLY). PROVE, by anybody, brings it: `unit` more is minted into the fund;
-    FULL when that were more than `week_most` in this week, or more than `year_bips` of the supply of the year's start
-    in this year. Whoever brings it is paid the request's amount, for the message. What is not brought until `window_ms`
-    after it was asked for is LOST and refunded, and may be asked for again.
+    than what is owed and half a unit (else EARLY). PROVE, by anybody, brings it: `unit_gwei` more is minted into the
+    fund; FULL when that were more than `week_most_gwei` in this week, or more than `year_bips` of the supply of the
+    year's start in this year. Whoever brings it is paid the request's amount, for the message. What is not brought
+    until `window_ms` after it was asked for is LOST and refunded, and may be asked for again.
 
 Units
     Money in a millionth of a token, called gwei here (Starknet's 1e10 tokens fit); time ms; weeks and years of 365 days
@@ -75,18 +75,18 @@ MAX_ACC = 2**61  # 32 units a unit of stake: beyond it nothing more is owed
 class Params(NamedTuple):
     """Defaults: Starknet, April 2026, a tenth of the supply staked."""
 
-    yearly: int = 126_491_106 * TOKEN  # owed in a year
-    unit: int = 1_300_000 * TOKEN  # minted at once
-    week_most: int = 6_500_000 * TOKEN  # minted in a week; 0 = no limit
+    yearly_gwei: int = 126_491_106 * TOKEN  # owed in a year
+    unit_gwei: int = 1_300_000 * TOKEN  # minted at once
+    week_most_gwei: int = 6_500_000 * TOKEN  # minted in a week; 0 = no limit
     year_bips: int = 0  # bips of the supply minted in a year; 0 = no limit
-    supply: int = 10**16  # in circulation at genesis
-    mintable: int = 10**16  # that units are minted from
+    supply_gwei: int = 10**16  # in circulation at genesis
+    mintable_gwei: int = 10**16  # that units are minted from
     window_ms: int = DAY_MS  # ms a message may take
 
 
 class State(NamedTuple):
     book: Book
-    stake: GweiByActor
+    stake: GweiByActor  # what is owed goes by it
     fund: GweiOnce  # minted and not yet claimed
     staked: Once  # by all
     acc: Once  # 2**-56 units owed so far for a unit of stake
@@ -96,29 +96,29 @@ class State(NamedTuple):
     accrued_at: Once  # ms, up to which it was counted
     under_way: Once  # units asked for and not brought
     week: Once  # number of the week of `week_minted`
-    week_minted: Once
+    week_minted: Once  # gwei minted in that week (a record)
     year: Once  # number of the year of `year_minted`
-    year_minted: Once
+    year_minted: Once  # gwei minted in that year (a record)
     minted: Once  # in all
 
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "yearly": (0, MAX_GWEI // 64), "unit": (1, MAX_GWEI // 4), "year_bips": (0, BIPS), "supply": (1, MAX_GWEI // 2),
-        "mintable": (0, MAX_GWEI // 2), "window_ms": (1, MAX_MS),
+        "yearly_gwei": (0, MAX_GWEI // 64), "unit_gwei": (1, MAX_GWEI // 4), "year_bips": (0, BIPS),
+        "supply_gwei": (1, MAX_GWEI // 2), "mintable_gwei": (0, MAX_GWEI // 2), "window_ms": (1, MAX_MS),
     }  # fmt: skip
     complaint = out_of_range(p, limits, (0, MAX_GWEI))
     if complaint:
         return complaint
-    if 0 < p.week_most < p.unit:
-        return "week_most", f"0, or at least a unit, {p.unit}"
+    if 0 < p.week_most_gwei < p.unit_gwei:
+        return "week_most_gwei", f"0, or at least a unit, {p.unit_gwei}"
     return None
 
 
 def genesis(p: Params, s: State) -> None:
     """Set aside what can be minted."""
-    s.book.reserve[0] = p.mintable
+    s.book.reserve[0] = p.mintable_gwei
 
 
 # What is owed.
@@ -127,7 +127,7 @@ def genesis(p: Params, s: State) -> None:
 @spec
 def compute_due(p: Params, s: State, time: int) -> int:
     """Compute what has come to be owed since it was last counted."""
-    return mul_div(p.yearly, max(0, time - s.accrued_at[0]), YEAR_MS) if s.staked[0] > 0 else 0
+    return mul_div(p.yearly_gwei, max(0, time - s.accrued_at[0]), YEAR_MS) if s.staked[0] > 0 else 0
 
 
 @spec
@@ -171,8 +171,8 @@ def withdraw(p: Params, s: State, e: Event) -> Verdict:
 @spec
 def request(p: Params, s: State, e: Event) -> Verdict:
     """Ask for a unit, if what is there and under way does not cover what is owed and half a unit."""
-    wanted = s.owed[0] + compute_due(p, s, e.time) + p.unit // 2
-    if s.fund[0] + s.under_way[0] * p.unit >= wanted:
+    wanted = s.owed[0] + compute_due(p, s, e.time) + p.unit_gwei // 2
+    if s.fund[0] + s.under_way[0] * p.unit_gwei >= wanted:
         return Verdict.EARLY
     accrue(p, s, e.time)
     ask(s.book, e, e.amount)
@@ -188,18 +188,18 @@ def bring(p: Params, s: State, e: Event) -> Verdict:
     week, year = e.time // WEEK_MS, e.time // YEAR_MS
     in_week = s.week_minted[0] if s.week[0] == week else 0
     in_year = s.year_minted[0] if s.year[0] == year else 0
-    supply = p.supply + s.minted[0] - in_year  # as the year began
-    if p.week_most > 0 and in_week + p.unit > p.week_most:
+    supply = p.supply_gwei + s.minted[0] - in_year  # as the year began
+    if p.week_most_gwei > 0 and in_week + p.unit_gwei > p.week_most_gwei:
         return Verdict.FULL
-    if p.year_bips > 0 and in_year + p.unit > bips_of(supply, p.year_bips):
+    if p.year_bips > 0 and in_year + p.unit_gwei > bips_of(supply, p.year_bips):
         return Verdict.FULL
-    if p.unit > b.reserve[0]:
+    if p.unit_gwei > b.reserve[0]:
         return Verdict.POOR
-    s.week[0], s.week_minted[0] = week, in_week + p.unit
-    s.year[0], s.year_minted[0] = year, in_year + p.unit
-    s.minted[0] += p.unit
+    s.week[0], s.week_minted[0] = week, in_week + p.unit_gwei
+    s.year[0], s.year_minted[0] = year, in_year + p.unit_gwei
+    s.minted[0] += p.unit_gwei
     s.under_way[0] -= 1
-    move(b.reserve, 0, s.fund, 0, p.unit)
+    move(b.reserve, 0, s.fund, 0, p.unit_gwei)
     b.prover[e.job] = e.actor
     settle_job(b, e.job)
     return Verdict.OK

@@ -21,7 +21,7 @@ Rules
     the last `freeze_ms` of it; at once, rises in the first half of an epoch only; it falls freely and rises only under
     a promise (an OFFER whose detail is above 1: ms it lasts, at most a year; its commission is the most until then);
     or it rises by five points at most and again after seven days only.
-    TRANSFER gives up to `gift_most` to who stakes with a validator of the set (`detail`), without commission.
+    TRANSFER gives up to `gift_most_gwei` to who stakes with a validator of the set (`detail`), without commission.
     `target_ms`: a job is an attestation asked for at the epoch's start, and its time, less than so much later, is a
     hash of the leader's stake, the epoch and the leader.
     With `second_bips` there is a second asset (STAKE and UNSTAKE with detail 1, validators only). So much of each
@@ -144,9 +144,9 @@ class Params(NamedTuple):
     pace_low_ms: int = 300  # ms, least time between blocks the curve counts; 2000 on Starknet
     pace_high_ms: int = 300  # ms, most; 5000 on Starknet
     second_bips: int = 0  # bips of reward and weight for the second asset
-    supply: int = 10**17  # of the token, for the curve
-    mintable: int = 10**17  # that rewards are minted from
-    gift_most: int = 10**13  # in one gift to who stakes with a validator; 0 = none. The least, 1e9 wei, is below a unit
+    supply_gwei: int = 10**17  # of the token, for the curve
+    mintable_gwei: int = 10**17  # that rewards are minted from
+    gift_most_gwei: int = 10**13  # in one gift to who stakes with a validator; 0 = none. The least is below a unit
 
 
 class State(NamedTuple):
@@ -154,7 +154,7 @@ class State(NamedTuple):
 
     book: Book
     stake: GweiByActor  # in force; of a validator its own, of others what they delegate
-    joining: GweiByActor
+    joining: GweiByActor  # not yet in force
     joins: ByActor  # epoch from which it is in force
     leaving: GweiByActor  # in force until it has left
     leaves: ByActor  # epoch
@@ -206,15 +206,15 @@ def validate(p: Params) -> tuple[str, str] | None:
         "commission_lag": (1, 2 if p.freeze_ms == 0 else 1),
         "delinquent_epochs": (0, PPM), "commission_rule": (NEXT_EPOCH, STEPWISE), "reward_by": (FIXED, SHARES),
         "curve_ppm": (0, PPM), "curve_floor_ppm": (0, PPM), "pace_low_ms": (1, MAX_MS),
-        "pace_high_ms": (p.pace_low_ms, MAX_MS), "second_bips": (0, BIPS), "supply": (1, MAX_GWEI),
-        "mintable": (0, MAX_GWEI // 2),
+        "pace_high_ms": (p.pace_low_ms, MAX_MS), "second_bips": (0, BIPS), "supply_gwei": (1, MAX_GWEI),
+        "mintable_gwei": (0, MAX_GWEI // 2),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
     """Set aside what rewards are minted from, and a first guess of the pace."""
-    s.book.reserve[0] = p.mintable
+    s.book.reserve[0] = p.mintable_gwei
     s.pace[0] = max(p.pace_low_ms, min(p.slot_ms, p.pace_high_ms))
 
 
@@ -449,10 +449,10 @@ def request(p: Params, s: State, e: Event) -> Verdict:
 @spec
 def compute_yearly(p: Params, staked: int) -> int:
     """Mint of a year: proportional to sqrt(stake), or to stake below the floor."""
-    floor = mul_div(p.supply, p.curve_floor_ppm, PPM)
+    floor = mul_div(p.supply_gwei, p.curve_floor_ppm, PPM)
     if staked < floor:
-        return mul_div(mul_div(compute_root(floor, p.supply), p.curve_ppm, PPM), staked, floor)
-    return mul_div(compute_root(staked, p.supply), p.curve_ppm, PPM)
+        return mul_div(mul_div(compute_root(floor, p.supply_gwei), p.curve_ppm, PPM), staked, floor)
+    return mul_div(compute_root(staked, p.supply_gwei), p.curve_ppm, PPM)
 
 
 @spec
@@ -627,7 +627,7 @@ def give(p: Params, s: State, e: Event) -> Verdict:
     v = e.detail
     if v < 0 or v >= len(s.seat) or s.seat[v] == 0 or s.backing[v] == 0:
         return Verdict.BAD_DETAIL
-    if e.amount > p.gift_most:
+    if e.amount > p.gift_most_gwei:
         return Verdict.BAD_AMOUNT
     share_out(s, s.book.cash, e.actor, v, e.amount)
     return Verdict.OK

@@ -6,9 +6,9 @@ Rules
     REQUEST puts the reward aside. At the matcher's next turn, every `match_ms`, the cheapest prover is assigned (the
     elder of two) that has a cost of at most the reward, says it takes at most `window_ms`, has stake for the penalty
     and compute for one job more, never above 101. Nobody before `expiry_ms` are over: the request is LOST and refunded.
-    Assignment locks `penalty` of the stake. PROVE in time pays the prover its OWN posted cost; the surplus goes back to
-    the requester, and the stake is unlocked. A proof of tier 1 (detail 1) is an attestation that the input was bad: the
-    prover is paid all the same and the surplus is the treasury's.
+    Assignment locks `penalty_gwei` of the stake. PROVE in time pays the prover its OWN posted cost; the surplus goes
+    back to the requester, and the stake is unlocked. A proof of tier 1 (detail 1) is an attestation that the input was
+    bad: the prover is paid all the same and the surplus is the treasury's.
     EXPIRE: anybody may slash. The reward is refunded, `bounty_rate` of the penalty goes to whatever address the caller
     names, the rest to the treasury. In `self_slash_rate` of the cases the prover's own bot is the first to call.
     DECLINE: the prover gives the job up; the penalty is the treasury's, the reward is refunded.
@@ -88,7 +88,7 @@ NOBODY = -1
 class Params(NamedTuple):
     """Defaults: the contract's, and assumptions where a market or the enclave decides."""
 
-    penalty: int = TOKEN  # gwei of stake locked by each job, lost by a miss
+    penalty_gwei: int = TOKEN  # gwei of stake locked by each job, lost by a miss
     window_ms: int = 600_000  # ms the request allows for proving
     expiry_ms: int = 60_000  # ms from request to refund when nobody is assigned
     match_ms: int = 10_000  # ms between turns of the matcher
@@ -115,7 +115,7 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "penalty": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "match_ms": (1, MAX_MS), "expiry_ms": (1, MAX_MS),
+        "penalty_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "match_ms": (1, MAX_MS), "expiry_ms": (1, MAX_MS),
         "compute_per_job": (1, MAX_COMPUTE), "deadline_by": (BY_REQUEST, BY_PROVER), "bounty_rate": (0, BIPS),
         "self_slash_rate": (0, BIPS),
     }  # fmt: skip
@@ -170,7 +170,7 @@ def find_prover(p: Params, s: State, reward: int) -> int:
     best = NOBODY
     for actor in range(len(s.price)):
         room = min(MAX_PARALLEL, s.capacity[actor] // p.compute_per_job)
-        if s.open_jobs[actor] >= room or s.price[actor] > reward or s.stake[actor] < p.penalty:
+        if s.open_jobs[actor] >= room or s.price[actor] > reward or s.stake[actor] < p.penalty_gwei:
             continue
         if s.says_ms[actor] <= p.window_ms and (best == NOBODY or s.price[actor] < s.price[best]):
             best = actor
@@ -210,7 +210,7 @@ def close(p: Params, s: State, e: Event) -> None:
         allowed = s.says_ms[prover] if p.deadline_by == BY_PROVER and s.says_ms[prover] > 0 else p.window_ms
         assign(b, job, prover, e.time + allowed)
         s.open_jobs[prover] += 1
-        move(s.stake, prover, s.bond, job, p.penalty)
+        move(s.stake, prover, s.bond, job, p.penalty_gwei)
 
 
 # Proofs and penalties.

@@ -105,7 +105,7 @@ class State(NamedTuple):
     order: ByJob  # number of the order
     owed: ByJob  # gwei the producer earns on proof (a term, not money)
     resting: ByJob  # requests on the book, the best last, in the first `rests` places
-    rests: Once
+    rests: Once  # requests on the book
     orders: Once  # how many have come
     looked: Once  # number of the last look
     frozen: GweiOnce  # escrows nobody can move any more

@@ -110,7 +110,7 @@ class State(NamedTuple):
     owed: ByJob  # gwei the prover earns on proof (a term, not money)
     turns: ByJob  # rounds that turned the task away
     waiting: ByJob  # the tasks that wait, in the order of their numbers, in the first `queued` places
-    queued: Once
+    queued: Once  # tasks that wait
 
 
 def validate(p: Params) -> tuple[str, str] | None:

@@ -30,7 +30,7 @@ Literal or intended
     `requirement_gwei = 0` is the puzzle before ARC-46.
 
 Simplified
-    Mainnet mints nothing from its MAX_SUPPLY_LIMIT_HEIGHT on; here `supply` is the end.
+    Mainnet mints nothing from its MAX_SUPPLY_LIMIT_HEIGHT on; here `supply_gwei` is the end.
     The third of the reward that goes to stakers, staking rewards and fees are not minted here. Under `standing` tries
     become solutions without luck, each of exactly the proof target, at most four's worth is carried on, and whoever
     is aborted has worked in vain. The epoch's circuit and the uniqueness of solutions beyond a block are left out.
@@ -98,7 +98,7 @@ class Params(NamedTuple):
     anchor_s: int = 25  # s between coinbases at which T stays
     half_life_s: int = 4_500  # s later at which it halves: epoch_blocks // 2 * anchor_s
     least_target: int = 2**29 - 1  # tries, the mainnet's coinbase target of genesis and its floor
-    supply: int = 1_500_000_000 * CREDIT  # gwei, starting supply; as much can be minted
+    supply_gwei: int = 1_500_000_000 * CREDIT  # gwei, starting supply; as much can be minted
     age_days: int = 0  # days since the chain's genesis when the market begins
     requirement_gwei: int = FROM_SCHEDULE  # gwei of stake per solution and epoch; 0 = no cap, -1 = the schedule
     arc_days: int = 0  # days since 2025-07-31 when the market begins; negative = before
@@ -108,13 +108,13 @@ class Params(NamedTuple):
 
 class State(NamedTuple):
     book: Book
-    stake: GweiByActor
-    exiting: GweiByActor
+    stake: GweiByActor  # what the cap on solutions goes by
+    exiting: GweiByActor  # unstaked, not yet withdrawn
     matures: ByActor  # ms, from when it can be withdrawn
     price: ByActor  # as offered: ignored
     capacity: ByActor  # tries a second, as declared
     solved: ByActor  # solutions in epoch `epoch_of`
-    epoch_of: ByActor
+    epoch_of: ByActor  # epoch that `solved` is counted in
     aborted: ByActor  # solutions beyond the cap (a record)
     earned: ByActor  # gwei (a record)
     height: Once  # blocks begun
@@ -125,21 +125,21 @@ class State(NamedTuple):
     last_at: Once  # s, of the last coinbase
     cumulative: Once  # targets since then
     found: ByJob  # solutions of the block
-    solver_1: ByJob
-    solver_2: ByJob
-    solver_3: ByJob
-    solver_4: ByJob
-    target_1: ByJob
-    target_2: ByJob
-    target_3: ByJob
-    target_4: ByJob
+    solver_1: ByJob  # actor of the block's first solution
+    solver_2: ByJob  # of its second
+    solver_3: ByJob  # of its third
+    solver_4: ByJob  # of its fourth
+    target_1: ByJob  # proof target the first one reached
+    target_2: ByJob  # the second
+    target_3: ByJob  # the third
+    target_4: ByJob  # the fourth
 
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
         "block_ms": (1, MAX_MS), "epoch_blocks": (1, 2**40), "anchor_s": (1, 2**30), "half_life_s": (1, 2**30),
-        "least_target": (4, MAX_TARGET), "supply": (0, MAX_GWEI // 2), "age_days": (0, 2**20),
+        "least_target": (4, MAX_TARGET), "supply_gwei": (0, MAX_GWEI // 2), "age_days": (0, 2**20),
         "requirement_gwei": (FROM_SCHEDULE, MAX_GWEI), "arc_days": (-(2**20), 2**20), "standing": (0, 1),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_MS))
@@ -148,7 +148,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 def genesis(p: Params, s: State) -> None:
     """Begin with the least target, and what can be minted."""
     s.target[0] = s.last_target[0] = p.least_target
-    s.book.reserve[0] = p.supply
+    s.book.reserve[0] = p.supply_gwei
 
 
 # Targets and rewards.
@@ -184,7 +184,7 @@ def retarget(p: Params, target: int, elapsed: int) -> int:
 def anchor_reward(p: Params, time: int) -> int:
     """Most a coinbase can mint (anchor_block_reward_at_timestamp), gwei."""
     remaining = max(10 * YEAR_S - p.age_days * DAY_S - time // SECOND, YEAR_S)
-    whole = mul_div(2 * REWARD_ANCHOR, p.supply, 1)
+    whole = mul_div(2 * REWARD_ANCHOR, p.supply_gwei, 1)
     return min(MAX_GWEI, mul_div(whole, remaining, 10 * YEAR_S * (YEAR_S + 1)))
 
 

@@ -33,7 +33,7 @@ Literal or intended
 
 Simplified
     Publications are proven one by one and in any order; a period is finished by itself. A publication that nobody
-    proves in `open_window` is LOST, its fee goes back and the bond of its period is locked (there the chain stands).
+    proves in `open_window_ms` is LOST, its fee goes back and the bond of its period is locked (there the chain stands).
     At most 1,024 periods wait for proofs.
 
 Failure modes
@@ -98,7 +98,7 @@ class Params(NamedTuple):
     evictor_rate: int = 500  # bips of the bond for who evicts
     reward_rate: int = 9_000  # bips of what is left of a bond for who proves late
     delayed_percent: int = 150  # percent of the fee for delayed publications
-    open_window: int = 604_800_000  # ms anybody may prove, then the publication is lost; not in the contract
+    open_window_ms: int = 604_800_000  # ms anybody may prove, then the publication is lost; not in the contract
     standing: int = 1  # switch: 0 = an OFFER is a bid
 
 
@@ -118,7 +118,7 @@ class State(NamedTuple):
     deadline: Periods  # ms, means something once it is closed
     late: Periods  # 1 = somebody proved after the deadline
     waiting: Periods  # publications not yet proven
-    bond: GweiByPeriod
+    bond: GweiByPeriod  # liveness bond of its prover
     period: ByJob  # its place in the ring
 
 
@@ -268,7 +268,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     s.period[job] = k
     s.waiting[k] += 1
     if s.hired[k] == 0:
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
     else:
         prover = int(s.hired[k]) - 1
         assign(b, job, prover, int(s.deadline[k]) if s.closed[k] > 0 else e.time + p.liveness_ms)
@@ -308,7 +308,7 @@ def expire(p: Params, s: State, e: Event) -> None:
             b.deadline[job] = s.deadline[k]
             return
         s.open_jobs[hired] -= 1
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     lose_job(b, job)
     s.waiting[k] -= 1

@@ -2,15 +2,15 @@
 
 Rules
     One active term and at most one pending, each a prover and a fee. STAKE fills a bond balance. A bid reserves
-    `min_bond` of it; it asks at most `max_fee`, 5 % less than the active term and 5 % less than the pending one, whose
-    reservation is released; with neither, at most `ewma_multiple` times the average fee once there is one. The active
-    prover cannot bid, the pending one only lower its fee, and nobody `cooldown_ms` after its own term has retired.
-    Under `standing` OFFER names a least fee, and at every REQUEST the cheapest of those that can bids once, as high as
-    allowed and at most what the request offers; without, OFFER is the bid.
+    `min_bond_gwei` of it; it asks at most `max_fee_gwei`, 5 % less than the active term and 5 % less than the pending
+    one, whose reservation is released; with neither, at most `ewma_multiple` times the average fee once there is one.
+    The active prover cannot bid, the pending one only lower its fee, and nobody `cooldown_ms` after its own term has
+    retired. Under `standing` OFFER names a least fee, and at every REQUEST the cheapest of those that can bids once, as
+    high as allowed and at most what the request offers; without, OFFER is the bid.
     REQUEST first retires the active term if another is pending, if it is leaving, or if its balance does not cover one
     liability more; then the pending one becomes active, if its balance does. A request that offers the fee reserves
-    the liability, the largest of 2 x fee, `bond_per_job` and `slash_gwei`, and puts the fee aside. Otherwise, or with
-    no term, the proposal is permissionless: nobody must prove it and nobody is paid.
+    the liability, the largest of 2 x fee, `bond_per_job_gwei` and `slash_gwei`, and puts the fee aside. Otherwise, or
+    with no term, the proposal is permissionless: nobody must prove it and nobody is paid.
     Before `window_ms` are over only the term's prover proves. From then on anybody, for the fee. `grace_ms` later the
     liability is lost: to whoever proves, or burnt when the prover itself does. In time it is released.
     A term retires also when its prover is short as any proposal is proven. Average: (1024 E + fee n) / (1024 + n) at
@@ -34,8 +34,8 @@ Literal or intended
 
 Simplified
     Fee credit is the requester's cash, claimable fees are cash at once. No forced permissionless mode. Proposals are
-    proven one by one. A job that nobody proves in `open_window` is LOST, the fee goes back, the liability burns (there
-    the chain stands). Standing offers are not in the contract.
+    proven one by one. A job that nobody proves in `open_window_ms` is LOST, the fee goes back, the liability burns
+    (there the chain stands). Standing offers are not in the contract.
 
 Failure modes
     A prover that never proves loses nothing while others rescue its jobs within the grace: each waits for the whole
@@ -88,16 +88,16 @@ NOBODY = -1
 class Params(NamedTuple):
     """Defaults: the contract's tests."""
 
-    min_bond: int = TOKEN  # gwei reserved by a bid
+    min_bond_gwei: int = TOKEN  # gwei reserved by a bid
     bid_discount: int = 500  # bips below the fees it must be
-    max_fee: int = 10 * TOKEN  # gwei, the most a bid may ask for a job
+    max_fee_gwei: int = 10 * TOKEN  # gwei, the most a bid may ask for a job
     ewma_multiple: int = 10  # times the average fee that may be bid in a vacancy
-    bond_per_job: int = TOKEN // 10  # gwei, least liability
+    bond_per_job_gwei: int = TOKEN // 10  # gwei, least liability
     slash_gwei: int = TOKEN // 2  # gwei, least slash
     window_ms: int = 120 * MINUTE  # ms only the term's prover proves
     grace_ms: int = 5 * MINUTE  # ms after it until the liability is lost
     cooldown_ms: int = 60 * MINUTE  # ms after a term in which its prover cannot bid
-    open_window: int = 604_800_000  # ms anybody may prove, then the job is lost; not in the contract
+    open_window_ms: int = 604_800_000  # ms anybody may prove, then the job is lost; not in the contract
     standing: int = 1  # switch: 0 = an OFFER is a bid
 
 
@@ -126,8 +126,9 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "min_bond": (1, MAX_GWEI), "bid_discount": (1, BIPS), "max_fee": (1, MAX_FEE), "ewma_multiple": (1, 255),
-        "bond_per_job": (1, MAX_GWEI), "slash_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "standing": (0, 1),
+        "min_bond_gwei": (1, MAX_GWEI), "bid_discount": (1, BIPS), "max_fee_gwei": (1, MAX_FEE),
+        "ewma_multiple": (1, 255),
+        "bond_per_job_gwei": (1, MAX_GWEI), "slash_gwei": (1, MAX_GWEI), "window_ms": (1, MAX_MS), "standing": (0, 1),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_MS))
 
@@ -138,7 +139,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 @spec
 def liability(p: Params, fee: int) -> int:
     """Gwei that a proposal at this fee puts at risk (_liabilityPerProposal)."""
-    return max(2 * fee, p.bond_per_job, p.slash_gwei)
+    return max(2 * fee, p.bond_per_job_gwei, p.slash_gwei)
 
 
 @spec
@@ -191,7 +192,7 @@ def roll(p: Params, s: State, time: int) -> None:
 @spec
 def highest_bid(p: Params, s: State, actor: int) -> int:
     """Highest fee that `actor` may bid now (bid)."""
-    fee = p.max_fee
+    fee = p.max_fee_gwei
     if s.active[0] > 0:
         fee = min(fee, bips_of(int(s.active_fee[0]), BIPS - p.bid_discount))
     if s.pending[0] == actor + 1:
@@ -212,7 +213,7 @@ def check_bid(p: Params, s: State, actor: int, fee: int, time: int) -> Verdict:
         return Verdict.NOT_YOURS  # ActiveProverCannotBid
     if fee > highest_bid(p, s, actor):
         return Verdict.TOO_DEAR
-    if s.pending[0] != actor + 1 and s.stake[actor] < p.min_bond:
+    if s.pending[0] != actor + 1 and s.stake[actor] < p.min_bond_gwei:
         return Verdict.POOR
     return Verdict.OK
 
@@ -223,7 +224,7 @@ def place_bid(p: Params, s: State, actor: int, fee: int) -> None:
     if s.pending[0] != actor + 1:
         if s.pending[0] > 0:
             release_quote(s, int(s.pending[0]) - 1)
-        move(s.stake, actor, s.quote, actor, p.min_bond)
+        move(s.stake, actor, s.quote, actor, p.min_bond_gwei)
         s.pending[0] = actor + 1
         s.seat[actor] = 2
     s.pending_fee[0] = fee
@@ -272,7 +273,7 @@ def request(p: Params, s: State, e: Event) -> None:
     fee = int(s.active_fee[0])
     if s.active[0] == 0 or fee > e.amount:
         ask(b, e, 0)
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     prover = int(s.active[0]) - 1
     ask(b, e, fee)
@@ -312,7 +313,7 @@ def expire(p: Params, s: State, e: Event) -> None:
     hired = int(s.hired[job]) - 1
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[hired] -= 1
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     refund(b, job)
     if hired != NOBODY:

@@ -118,11 +118,11 @@ class State(NamedTuple):
     capacity: ByActor  # epochs at once; 0 = no standing quote
     open_jobs: ByActor  # claimed for it and not over
     bid_job: ByActor  # the epoch of its own quote, job + 1; 0 = none
-    bid_bips: ByActor
+    bid_bips: ByActor  # bips of the epoch's income it asks for
     bid_bond: ByActor  # gwei it promises
     former_job: ByActor  # the epoch it quoted for before, which can still be in its claim phase; job + 1; 0 = none
-    former_bips: ByActor
-    former_bond: ByActor  # gwei
+    former_bips: ByActor  # bips of that epoch's income it asked for
+    former_bond: ByActor  # gwei it promised
     bond: GweiByJob  # locked by the claim
     claim_bips: ByJob  # bips of the income to the prover
     quoted_bips: ByJob  # bips it asked for

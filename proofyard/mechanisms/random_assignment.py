@@ -1,11 +1,11 @@
 """Random assignment: a job goes to one prover by equal lot, a second lot after a miss, and a miss costs the place.
 
 Rules
-    A prover joins the set by OFFER (capacity; the price is ignored, the network sets it) and by staking `min_stake`.
-    REQUEST fixes the most time the work may take, `window_ms` and `ms_per_mgas` for its size, and locks the fee:
-    `compute_gwei` a second of that time, times `resources`; with `compute_gwei = 0` all that the request offers.
-    `tx_gwei` more is the network's at once. One prover is drawn, each member alike, but none that was drawn in the
-    round before (a round is a request, or `round_ms`), unless nobody else is there.
+    A prover joins the set by OFFER (capacity; the price is ignored, the network sets it) and by staking
+    `min_stake_gwei`. REQUEST fixes the most time the work may take, `window_ms` and `ms_per_mgas` for its size, and
+    locks the fee: `compute_gwei` a second of that time, times `resources`; with `compute_gwei = 0` all that the request
+    offers. `tx_gwei` more is the network's at once. One prover is drawn, each member alike, but none that was drawn in
+    the round before (a round is a request, or `round_ms`), unless nobody else is there.
     The drawn one has `accept_ms` to decline (DECLINE); another is then drawn. More than one DECLINE in `week_ms`, or
     more than four in `month_ms`, costs the place in the set. Under `standing = 0` it must accept (BID, detail 0; detail
     1 declines) and, if it is silent, is removed and another is drawn.
@@ -107,9 +107,9 @@ class Params(NamedTuple):
     respect_capacity: int = 0  # switch: 1 = who has as many jobs as it declared is not drawn
     idle_ms: int = 180 * MINUTE  # ms without work after which a member may be tested, 0 = no tests
     use_bips: int = 7_000  # bips of the members that must have work for a test
-    min_stake: int = TOKEN  # gwei a member needs
+    min_stake_gwei: int = TOKEN  # gwei a member needs
     cooldown_ms: int = 7 * DAY  # ms a stake stays locked after leaving
-    supply: int = 10**17  # gwei the network can mint
+    supply_gwei: int = 10**17  # gwei the network can mint
 
 
 class State(NamedTuple):
@@ -141,7 +141,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "window_ms": (1, MAX_MS), "ms_per_mgas": (0, 2**24), "compute_gwei": (0, 2**40), "resources": (1, 2**22),
         "tx_gwei": (0, MAX_GWEI), "network_rate": (0, BIPS), "refund_rate": (0, BIPS), "use_bips": (0, BIPS),
         "accept_ms": (1, MAX_MS),
-"min_stake": (1, MAX_GWEI), "supply": (0, MAX_GWEI // 2),
+"min_stake_gwei": (1, MAX_GWEI), "supply_gwei": (0, MAX_GWEI // 2),
     }  # fmt: skip
     for name in ("minted_refund", "remove_both", "standing", "respect_capacity"):
         limits[name] = (0, 1)
@@ -150,7 +150,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 
 def genesis(p: Params, s: State) -> None:
     """Put aside what the network mints."""
-    s.book.reserve[0] = p.supply
+    s.book.reserve[0] = p.supply_gwei
 
 
 # The set.
@@ -159,7 +159,7 @@ def genesis(p: Params, s: State) -> None:
 @spec
 def join(p: Params, s: State, actor: int, time: int) -> None:
     """Make `actor` a member once it has offered and staked."""
-    if s.seat[actor] == 0 and s.capacity[actor] > 0 and s.stake[actor] >= p.min_stake:
+    if s.seat[actor] == 0 and s.capacity[actor] > 0 and s.stake[actor] >= p.min_stake_gwei:
         s.seat[actor] = 1
         s.idle_since[actor] = time
         s.churn[0] += 1

@@ -113,7 +113,7 @@ Claims: TypeAlias = Annotated[Ints, MAX_CLAIMS]
 class Params(NamedTuple):
     """Defaults: as published; what is policy of the auctioneer is marked."""
 
-    tick: int = 10_000_000  # gwei per 10^9 PGU: prices are multiples of it
+    tick_gwei: int = 10_000_000  # gwei per 10^9 PGU: prices are multiples of it
     base_fee_gwei: int = 200_000_000  # gwei a proof costs besides its PGU (policy; 0.2 PROVE in a runbook)
     pgu_per_unit: int = 1  # PGU for each unit of a request's size
     auction_ms: int = 5_000  # ms bids are collected; first bids are seen 3 to 4 s after a request
@@ -185,7 +185,7 @@ class State(NamedTuple):
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
-        "tick": (1, MAX_GWEI), "pgu_per_unit": (1, MAX_PER_UNIT), "pgu_per_second": (1, MAX_GWEI),
+        "tick_gwei": (1, MAX_GWEI), "pgu_per_unit": (1, MAX_PER_UNIT), "pgu_per_second": (1, MAX_GWEI),
         "min_mpgu_per_second": (0, 2**40), "min_resolved": (0, 2**31), "lookback_ms": (1, MAX_MS), "reserved": (0, 1),
         "cancel_ms": (p.auction_ms, MAX_MS), "min_deposit_gwei": (1, MAX_GWEI),
     }  # fmt: skip
@@ -287,7 +287,7 @@ def bid(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.WRONG_PHASE
     if e.time > s.due[job]:
         return Verdict.LATE
-    if e.amount == 0 or e.amount % p.tick > 0:
+    if e.amount == 0 or e.amount % p.tick_gwei > 0:
         return Verdict.BAD_AMOUNT
     if not is_affordable(p, s, job, e.amount) or 0 < s.bid[job] <= e.amount:
         return Verdict.TOO_DEAR
@@ -555,7 +555,7 @@ def apply(p: Params, s: State, e: Event) -> Verdict:
     elif e.kind == Kind.OFFER:
         if e.detail < 1 or e.detail > MAX_CAPACITY:
             return Verdict.BAD_DETAIL
-        s.price[e.actor] = max(e.amount // p.tick * p.tick, p.tick)
+        s.price[e.actor] = max(e.amount // p.tick_gwei * p.tick_gwei, p.tick_gwei)
         s.capacity[e.actor] = e.detail
     elif e.kind == Kind.STAKE or e.kind == Kind.DELEGATE:
         return deposit(p, s, e, e.actor if e.kind == Kind.STAKE else e.detail)

@@ -109,7 +109,7 @@ class State(NamedTuple):
     fee: ByJob  # gwei asked for the bundle of the job
     since: ByJob  # ms, when the transaction was asked for, then when its bundle was proven
     waiting: ByJob  # transactions without a block, the highest fee last, in the first `queued` places
-    queued: Once
+    queued: Once  # transactions that wait
     leaves: Annotated[Ints, RING]  # the transaction of each leaf, plus 1; 0 = the producer's own, its bundle is there
     filled: Once  # leaves so far
     slot: Once  # number of the last slot with a block

@@ -104,7 +104,7 @@ class Params(NamedTuple):
     reserve_bips: int = 0  # bips of the value of ordering below which the rollup orders for itself
     rollup_bips: int = 10_000  # bips of what the right brings that are the rollup's
     pool_reward_gwei: int = 10**9  # gwei a proof, where a pool pays
-    pool: int = 10**15  # gwei in the pool to begin with
+    pool_gwei: int = 10**15  # gwei in the pool to begin with
     max_redraws: int = 3  # how often the rollup looks for another prover
 
 
@@ -134,14 +134,15 @@ def validate(p: Params) -> tuple[str, str] | None:
     limits = {
         "rights": (ROTATION, LOTTERY), "payer": (ROLLUP, ITSELF), "bid_ms": (0, MAX_MS), "window_ms": (1, MAX_MS),
         "min_stake_gwei": (1, MAX_GWEI), "ordering_bips": (0, BIPS), "standing_bips": (0, 10 * BIPS),
-        "reserve_bips": (0, 10 * BIPS), "rollup_bips": (0, BIPS), "pool": (0, MAX_GWEI // 2), "max_redraws": (0, 1_000),
+        "reserve_bips": (0, 10 * BIPS), "rollup_bips": (0, BIPS), "pool_gwei": (0, MAX_GWEI // 2),
+        "max_redraws": (0, 1_000),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_GWEI))
 
 
 def genesis(p: Params, s: State) -> None:
     """Fill the pool, and give the first turn to the first actor."""
-    s.book.reserve[0] = p.pool
+    s.book.reserve[0] = p.pool_gwei
     s.turn[0] = NOBODY
 
 

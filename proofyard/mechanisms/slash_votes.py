@@ -99,8 +99,8 @@ class State(NamedTuple):
     ballot: ByJob  # 1 while votes are taken
     choice: ByJob  # what an honest voter names
     for_small: ByJob  # slots for the first level or more
-    for_medium: ByJob
-    for_large: ByJob
+    for_medium: ByJob  # slots for the second level or more
+    for_large: ByJob  # slots for the third level
     level: ByJob  # that stands
 
 

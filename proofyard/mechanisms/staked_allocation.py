@@ -92,7 +92,7 @@ class State(NamedTuple):
     price: ByActor  # gwei asked for a proof; 0 = no offer
     capacity: ByActor  # proofs at once, as declared
     open_jobs: ByActor  # allocated and not over
-    bond: GweiByJob
+    bond: GweiByJob  # of its prover, lost with the job
 
 
 def validate(p: Params) -> tuple[str, str] | None:

@@ -100,7 +100,7 @@ class Params(NamedTuple):
 
     seats: int = 32  # provers that can be drawn
     min_capacity: int = 32  # proofs at once a prover must declare; 128 to 2023-07-25, 5 on Eldfell
-    min_stake_per_capacity: int = 10_000  # gwei per declared proof
+    min_stake_per_capacity_gwei: int = 10_000  # gwei per declared proof
     slash_points: int = 25  # bips of what can be slashed; 500 to 2023-07-04
     slash_multiplier: int = 4  # times the reward: the least the new rule takes
     old_slash: int = 0  # switch: 1 = the rule to 2023-07-25, not divided by capacity, at least 1 token
@@ -121,9 +121,9 @@ class Params(NamedTuple):
     clip_low_percent: int = 75  # percent of the fee: the least effective reward; 95 in the design document
     clip_high_percent: int = 125  # percent of the fee: the largest effective reward; 105 in the design document
     average_factor: int = 7_200  # weight of the past in both averages, plus 1; 1024 in the design document
-    initial_fee: int = 10  # gwei per gas, average fee to begin with
+    initial_fee_gwei_per_gas: int = 10  # gwei per gas, average fee to begin with
     initial_delay_ms: int = 3_600_000  # ms, average delay to begin with; the deployment script's 60 minutes
-    supply: int = 10**17  # gwei the protocol can mint rewards from, 1e9 tokens
+    supply_gwei: int = 10**17  # gwei the protocol can mint rewards from, 1e9 tokens
     intended_averages: int = 0  # switch: 1 = averages that can also rise
     intended_capacity: int = 0  # switch: 1 = outstanding jobs still count after staking again
     intended_delay: int = 0  # switch: 1 = the delay between changes always holds
@@ -172,7 +172,7 @@ def validate(p: Params) -> tuple[str, str] | None:
         "slash_multiplier": (0, MAX_UINT32), "exit_period_ms": (1, MAX_PARAM), "min_window_ms": (1, p.max_window_ms),
         "window_percent": (1, 100 * PERCENT), "open_reward_percent": (PERCENT, 10 * PERCENT),
         "delay_penalty": (0, BIPS - 1), "clip_low_percent": (0, PERCENT), "clip_high_percent": (PERCENT, 10 * PERCENT),
-        "average_factor": (1, 2**20), "initial_fee": (1, MAX_UINT32), "supply": (0, MAX_GWEI),
+        "average_factor": (1, 2**20), "initial_fee_gwei_per_gas": (1, MAX_UINT32), "supply_gwei": (0, MAX_GWEI),
     }  # fmt: skip
     for name in ("old_slash", "late_paid", "intended_averages", "intended_capacity", "intended_delay", "oracle_slash"):
         limits[name] = (0, 1)
@@ -182,11 +182,11 @@ def validate(p: Params) -> tuple[str, str] | None:
 def genesis(p: Params, s: State) -> None:
     """Empty seats, the first averages, and the money rewards are minted from."""
     s.holder[:] = NOBODY
-    s.fee[0] = p.initial_fee
-    s.fee_sum[0] = p.initial_fee * p.average_factor
+    s.fee[0] = p.initial_fee_gwei_per_gas
+    s.fee_sum[0] = p.initial_fee_gwei_per_gas * p.average_factor
     s.delay[0] = p.initial_delay_ms // SECOND
     s.delay_sum[0] = s.delay[0] * p.average_factor
-    s.book.reserve[0] = p.supply
+    s.book.reserve[0] = p.supply_gwei
 
 
 @spec
@@ -278,7 +278,7 @@ def check_stake(p: Params, s: State, e: Event, k: int) -> Verdict:
     actor = e.actor
     if s.capacity[actor] == 0:  # no offer yet
         return Verdict.BAD_DETAIL
-    if e.amount // s.capacity[actor] < p.min_stake_per_capacity:
+    if e.amount // s.capacity[actor] < p.min_stake_per_capacity_gwei:
         return Verdict.BAD_AMOUNT
     if s.seat[actor] > 0 and e.time < s.movable[actor]:
         return Verdict.EARLY

@@ -41,7 +41,7 @@ Simplified
     A fee of 0 cannot be bid. The window is not extended to three minutes after the last finalisation, jobs settle when
     proven (ProverMarket held bonds two hours more), G1 exits are asked for and not named in the bid, and G1 does not
     fall back on the prover's wallet: what is not in its balance makes it no prover. Unproven jobs are lost after
-    `open_window`; the prover is slashed then. Terms that are pending before they are active, liabilities per job and
+    `open_window_ms`; the prover is slashed then. Terms that are pending before they are active, liabilities per job and
     fees on proof (G5, ProverMarket of 2026), and periods with evictors (G6, OpenZeppelin) are no parameters of this.
 
 Failure modes
@@ -108,22 +108,22 @@ class Params(NamedTuple):
     pool_size: int = 1  # members of the pool at most, 1..16
     slot_ms: int = 12_000  # ms, time of a slot of the pool's table (an L1 block)
     reduction: int = 500  # bips a bid must be below the fee in force
-    liveness: int = TOKEN  # gwei slashed for a late proof; ProverMarket: locked for each job
+    liveness_gwei: int = TOKEN  # gwei slashed for a late proof; ProverMarket: locked for each job
     reward: int = 6_000  # bips of it to whoever proves late
     bond_multiplier: int = 10  # liveness bonds below which a prover is ejected; twice as many to bid
     withdrawal_ms: int = 48 * 60 * MINUTE  # ms from losing the seat to taking money out
-    initial_fee: int = 1_000  # gwei, highest fee of the very first bid before doublings
+    initial_fee_gwei: int = 1_000  # gwei, highest fee of the very first bid before doublings
     doubling_ms: int = 15 * MINUTE  # ms in which the highest fee of a vacant seat doubles
     max_doublings: int = 8  # times it doubles
     average_ms: int = 30 * MINUTE  # ms after which the moving average forgets
     average_multiplier: int = 2  # times the moving average may be bid
     self_ms: int = 2 * MINUTE  # ms between the last bid and lowering one's own fee
-    max_fee: int = 2**32 - 1  # gwei, the largest fee that can be written
+    max_fee_gwei: int = 2**32 - 1  # gwei, the largest fee that can be written
     window_ms: int = 240 * MINUTE  # ms only the prover of the slot may prove
-    open_window: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
-    bidding_bond: int = 200 * TOKEN  # MARKET: gwei of balance needed to bid
-    outbid_bond: int = 100 * TOKEN  # MARKET: gwei of balance below which the same fee is enough to replace a prover
-    proving_bond: int = 50 * TOKEN  # MARKET: gwei of balance below which a prover counts as none
+    open_window_ms: int = WEEK  # ms anybody may prove, then the job is lost (no such limit in the contract)
+    bidding_bond_gwei: int = 200 * TOKEN  # MARKET: gwei of balance needed to bid
+    outbid_bond_gwei: int = 100 * TOKEN  # MARKET: gwei of balance below which the same fee replaces a prover
+    proving_bond_gwei: int = 50 * TOKEN  # MARKET: gwei of balance below which a prover counts as none
     average_factor: int = 100  # MARKET: weight of the old average and one
     average_jobs: int = 10  # MARKET: first jobs of a winner that move the average
     exit_ms: int = 24 * 60 * MINUTE  # MARKET: ms from asking to leave to leaving
@@ -153,24 +153,29 @@ class State(NamedTuple):
 
 
 POOL = Params(pool_size=MAX_POOL)
-MARKET_2025 = Params(design=MARKET, liveness=125 * TOKEN, reward=5_000, max_fee=MAX_FEE, window_ms=120 * MINUTE)
+MARKET_2025 = Params(
+    design=MARKET, liveness_gwei=125 * TOKEN, reward=5_000, max_fee_gwei=MAX_FEE, window_ms=120 * MINUTE
+)
 
 
 def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
         "design": (AUCTION, MARKET), "standing": (0, 1), "pool_size": (1, MAX_POOL if p.design == AUCTION else 1),
-        "slot_ms": (1, MAX_TIME), "reduction": (0, BIPS), "liveness": (1, MAX_BOND), "reward": (0, BIPS),
-        "bond_multiplier": (1, 1_000), "initial_fee": (1, MAX_FEE), "doubling_ms": (1, MAX_TIME),
+        "slot_ms": (1, MAX_TIME), "reduction": (0, BIPS), "liveness_gwei": (1, MAX_BOND), "reward": (0, BIPS),
+        "bond_multiplier": (1, 1_000), "initial_fee_gwei": (1, MAX_FEE), "doubling_ms": (1, MAX_TIME),
         "max_doublings": (0, 60), "average_ms": (1_000, 2**22 * 1_000), "average_multiplier": (1, 255),
-        "max_fee": (1, MAX_FEE), "bidding_bond": (1, MAX_BOND), "outbid_bond": (1, MAX_BOND),
-        "proving_bond": (1, MAX_BOND), "average_factor": (1, 2**20), "average_jobs": (0, 2**20),
+        "max_fee_gwei": (1, MAX_FEE), "bidding_bond_gwei": (1, MAX_BOND), "outbid_bond_gwei": (1, MAX_BOND),
+        "proving_bond_gwei": (1, MAX_BOND), "average_factor": (1, 2**20), "average_jobs": (0, 2**20),
     }  # fmt: skip
     complaint = out_of_range(p, limits, (0, MAX_TIME))
     if complaint:
         return complaint
-    if p.design == MARKET and not p.bidding_bond > p.outbid_bond > p.proving_bond:
-        return "outbid_bond", f"between proving_bond, {p.proving_bond}, and bidding_bond, {p.bidding_bond}"
+    if p.design == MARKET and not p.bidding_bond_gwei > p.outbid_bond_gwei > p.proving_bond_gwei:
+        return (
+            "outbid_bond_gwei",
+            f"between proving_bond_gwei, {p.proving_bond_gwei}, and bidding_bond_gwei, {p.bidding_bond_gwei}",
+        )
     return None
 
 
@@ -180,7 +185,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 @spec
 def ejection_bond(p: Params) -> int:
     """Gwei of balance below which a prover is ejected."""
-    return mul_div(p.liveness, p.bond_multiplier, 1)
+    return mul_div(p.liveness_gwei, p.bond_multiplier, 1)
 
 
 @spec
@@ -190,7 +195,7 @@ def is_taken(p: Params, s: State, time: int) -> bool:
         return False
     if p.design == AUCTION:
         return True
-    return bool(s.stake[s.member[0]] >= p.proving_bond and (s.exit_at[0] == 0 or time < s.exit_at[0]))
+    return bool(s.stake[s.member[0]] >= p.proving_bond_gwei and (s.exit_at[0] == 0 or time < s.exit_at[0]))
 
 
 @spec
@@ -198,24 +203,24 @@ def compute_max_fee(p: Params, s: State, time: int) -> int:
     """Highest fee that may be bid by an outsider now (getMaxBidFee; getMaxFee and the rule in bid of ProverMarket)."""
     taken = is_taken(p, s, time)
     lower = bips_of(s.fee[0], BIPS - p.reduction)
-    averaged = min(p.max_fee, mul_div(s.average[0], p.average_multiplier, 1))
+    averaged = min(p.max_fee_gwei, mul_div(s.average[0], p.average_multiplier, 1))
     if p.design == MARKET:
-        most = averaged if s.average[0] > 0 else p.max_fee
+        most = averaged if s.average[0] > 0 else p.max_fee_gwei
         if not taken:
             return most
-        return min(most, s.fee[0] if s.stake[s.member[0]] < p.outbid_bond else lower)
+        return min(most, s.fee[0] if s.stake[s.member[0]] < p.outbid_bond_gwei else lower)
     if taken:
         return min(lower, s.fee[0] - 1)
-    base = max(p.initial_fee, averaged, s.fee[0])
+    base = max(p.initial_fee_gwei, averaged, s.fee[0])
     doublings = min(p.max_doublings, (time - s.vacant_since[0]) // p.doubling_ms)
-    return min(p.max_fee, mul_div(base, 1 << doublings, 1))
+    return min(p.max_fee_gwei, mul_div(base, 1 << doublings, 1))
 
 
 @spec
 def bond_to_bid(p: Params, joining: int) -> int:
     """Gwei of balance needed to bid, or to join the pool after `joining` members (0 = a bid of one's own)."""
     if p.design == MARKET:
-        return p.bidding_bond
+        return p.bidding_bond_gwei
     return mul_div(2 * ejection_bond(p), BIPS + JOIN_PREMIUM * joining, BIPS)
 
 
@@ -375,14 +380,14 @@ def hire(p: Params, s: State, e: Event, prover: int, fee: int) -> None:
         return
     move(b.escrow, job, s.stake, prover, fee)
     b.paid[job] += fee
-    move(s.stake, prover, s.bond, job, p.liveness)
+    move(s.stake, prover, s.bond, job, p.liveness_gwei)
 
 
 @spec
 def prove_oneself(p: Params, s: State, e: Event) -> Verdict:
     """Let a proposer that offers nothing prove its own job (checkBondDeferWithdrawal)."""
     actor = e.actor
-    if s.stake[actor] < (ejection_bond(p) if p.design == AUCTION else p.liveness):
+    if s.stake[actor] < (ejection_bond(p) if p.design == AUCTION else p.liveness_gwei):
         return Verdict.POOR
     if s.seat[actor] == 0 or s.withdrawable[actor] != 0:
         s.withdrawable[actor] = e.time + p.withdrawal_ms
@@ -407,7 +412,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
         return Verdict.TOO_DEAR
     if p.design == MARKET:
         prover = s.member[0] if bidder == NOBODY else bidder
-        if s.stake[prover] + (fee if prover != e.actor else 0) < p.liveness:
+        if s.stake[prover] + (fee if prover != e.actor else 0) < p.liveness_gwei:
             return Verdict.NO_PROVER
     if bidder != NOBODY:
         take_seat(p, s, bidder, fee, e.time)
@@ -432,7 +437,7 @@ def punish(p: Params, s: State, job: int, rescuer: int, time: int) -> None:
             give(b, hired, s.bond, job, rescuer, job, bips_of(s.bond[job], p.reward))
         slash(b, hired, s.bond, job, b.burnt, 0, s.bond[job])
         return
-    taken = int(min(p.liveness, s.stake[hired]))
+    taken = int(min(p.liveness_gwei, s.stake[hired]))
     reward = bips_of(taken, p.reward) if rescuer != NOBODY else 0
     slash(b, hired, s.stake, hired, b.burnt, 0, taken - reward)
     if rescuer != NOBODY:
@@ -471,7 +476,7 @@ def expire(p: Params, s: State, e: Event) -> None:
     b, job = s.book, e.job
     if b.phase[job] == Phase.ASSIGNED:
         s.open_jobs[s.hired[job]] -= 1
-        open_to_all(b, job, e.time + p.open_window)
+        open_to_all(b, job, e.time + p.open_window_ms)
         return
     punish(p, s, job, NOBODY, e.time)
     b.phase[job] = Phase.LOST

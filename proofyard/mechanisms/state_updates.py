@@ -111,7 +111,7 @@ class State(NamedTuple):
     tip: Once  # height of the L2 at `tip_at`
     tip_at: Once  # ms
     fork: Once  # forkID: -1, then the latest stale L1 epoch of each reset
-    resets: Once
+    resets: Once  # times the chain was set back to what is proven
     discarded: Once  # blocks
     live: Once  # job + 1 of the update that has not landed, 0 none
     landed_at: Once  # ms, the last update

@@ -118,12 +118,12 @@ class State(NamedTuple):
     seat: ByActor  # place in the committee from 1, 0 none
     weight: ByActor  # of its votes
     member: ByActor  # actor of each place, in the first `members` rows
-    members: Once
+    members: Once  # of the committee
     total: Once  # weight of the committee
     heights: Once  # heights begun
     live: Once  # job + 1 of the height that is being decided, 0 none
     lot: ByJob  # word the virtual proposers are drawn by
-    round: ByJob
+    round: ByJob  # round the height is in, from 0
     ballot: ByJob  # what the committee is called to: 2r + 1 prevote, 2r + 2 precommit, 0 nothing
     choice: ByJob  # what an honest member votes for, 0 nil
     proposal: ByJob  # value proposed in this round: 1 + the round it was first proposed in; 0 none

@@ -9,7 +9,7 @@ Rules
     Under `pricing = 1` the reward is `unit_gwei` x 3.5 x (MA60 + 1) / (hash rate + 0.001) instead, hash rate being the
     capacity of all members that are not excluded, MA60 its mean over 60 samples, one every `sample_ms`.
     Among all free members whose pay is at least their ask one is drawn; its pool puts `bond_gwei` (or `bond_rate` of
-    the reward, if that is more) at risk, and gives the job to `copies` of its members if the bond is `copy_bond`.
+    the reward, if that is more) at risk, and gives the job to `copies` of its members if the bond is `copy_bond_gwei`.
     PROVE in `window_ms`: the bond goes back to the pool and its members' share to whoever proved; under `sharing`
     equally to all members that the scheduler does not exclude, to the prover what does not divide.
     After it (EXPIRE) the members' share falls to the pool too, each that failed is excluded for `exclusion_ms`, doubled
@@ -105,8 +105,8 @@ class Params(NamedTuple):
     liability_ms: int = 20 * MINUTE  # ms more in which anybody may prove for the bond
     exclusion_ms: int = 10 * MINUTE  # ms after a first failure
     max_failures: int = 3  # failures in a row; one more is a ban
-    copies: int = 1  # members that get a job with a bond of `copy_bond`
-    copy_bond: int = 0  # gwei, least bond of a job that `copies` members get
+    copies: int = 1  # members that get a job with a bond of `copy_bond_gwei`
+    copy_bond_gwei: int = 0  # gwei, least bond of a job that `copies` members get
     sharing: int = 0  # switch: 1 = all members of the pool share each reward
     pricing: int = BY_ASKS  # 0 the pools bid, 1 the price model
     unit_gwei: int = TOKEN // 10  # gwei the model's factor is multiplied with
@@ -128,12 +128,12 @@ class State(NamedTuple):
     samples: Ring  # hash rate, the last 60 samples
     sampled: Once  # samples taken
     sampled_at: Once  # ms, when the last was due
-    pool_of: ByJob
+    pool_of: ByJob  # pool whose member was hired, from 0
     share: GweiByJob  # of the reward, for the members
     bond: GweiByJob  # the pool's
     second: ByJob  # actor that has a copy, + 1; 0 = nobody
-    third: ByJob
-    fourth: ByJob
+    third: ByJob  # likewise
+    fourth: ByJob  # likewise
 
 
 def validate(p: Params) -> tuple[str, str] | None:
@@ -141,7 +141,7 @@ def validate(p: Params) -> tuple[str, str] | None:
     limits = {
         "pools": (1, MAX_POOLS), "pool_rate": (0, BIPS - 1), "top_rate": (0, BIPS - 1 - p.pool_rate),
         "fund_gwei": (0, MAX_GWEI // 4 // MAX_POOLS), "bond_gwei": (0, MAX_GWEI), "bond_rate": (0, 100 * BIPS),
-        "window_ms": (1, MAX_MS), "max_failures": (0, 10), "copies": (1, MAX_COPIES), "copy_bond": (0, MAX_GWEI),
+        "window_ms": (1, MAX_MS), "max_failures": (0, 10), "copies": (1, MAX_COPIES), "copy_bond_gwei": (0, MAX_GWEI),
         "sharing": (0, 1), "pricing": (BY_ASKS, BY_MODEL), "unit_gwei": (1, 2**40), "sample_ms": (1, MAX_MS),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_MS))
@@ -328,7 +328,7 @@ def request(p: Params, s: State, e: Event) -> Verdict:
     s.pool_of[job] = pool
     assign(b, job, prover, e.time + p.window_ms)
     s.open_jobs[prover] += 1
-    if p.copies > 1 and bond >= p.copy_bond:
+    if p.copies > 1 and bond >= p.copy_bond_gwei:
         give_copies(p, s, e, prover)
     return Verdict.OK
 

@@ -87,7 +87,7 @@ class State(NamedTuple):
     capacity: ByActor  # proofs at once, reported
     open_jobs: ByActor  # assigned and not over
     waiting: ByJob  # the tasks that wait, in the order of their numbers, in the first `queued` places
-    queued: Once
+    queued: Once  # tasks that wait
 
 
 def validate(p: Params) -> tuple[str, str] | None:

@@ -99,25 +99,25 @@ SUPPLY = (
 class Params(NamedTuple):
     """Defaults: the deployed constants, from the first epoch on; the window of a job is an assumption."""
 
-    epoch_ms: int = 2 * DAY_MS  # ms
+    epoch_ms: int = 2 * DAY_MS  # ms of an epoch
     first_epoch: int = 0  # number of the epoch in which the market begins
     emission_gwei: int = FROM_SCHEDULE  # gwei an epoch; -1 = the schedule
     work_bips: int = 7_500  # bips of the emission that are paid for work; the rest is for stake
     cap_divisor: int = 15  # a work log gets at most stake / this an epoch; 0 = no cap
     exit_ms: int = 30 * DAY_MS  # ms from unstaking to withdrawing
-    mintable: int = 300_000_000 * TOKEN  # gwei that rewards are minted from: the first four years
+    mintable_gwei: int = 300_000_000 * TOKEN  # gwei that rewards are minted from: the first four years
     window_ms: int = 3_600_000  # ms from assignment to deadline; an assumption
 
 
 class State(NamedTuple):
     book: Book
-    stake: GweiByActor
+    stake: GweiByActor  # what the cap and the stakers' part go by
     exiting: GweiByActor  # unstaked: counts for nothing
     matures: ByActor  # ms, from when it can be withdrawn
     price: ByActor  # gwei per proof, as offered
     capacity: ByActor  # proofs at once, as offered; 0 = no offer
     open_jobs: ByActor  # assigned and not over
-    cycles: ByJob
+    cycles: ByJob  # cycles of the job
     work: ByActor  # cycles of the epoch
     earned: ByActor  # gwei, of fees and of work (a record)
     capped: ByActor  # gwei that the cap took (a record)
@@ -130,7 +130,8 @@ def validate(p: Params) -> tuple[str, str] | None:
     """Name the first parameter that makes no sense, and what was wanted."""
     limits = {
         "epoch_ms": (1, MAX_MS), "first_epoch": (0, LAST_EPOCH), "emission_gwei": (FROM_SCHEDULE, MAX_GWEI // 2),
-        "work_bips": (0, BIPS), "cap_divisor": (0, 2**31), "mintable": (0, MAX_GWEI // 2), "window_ms": (1, MAX_MS),
+        "work_bips": (0, BIPS), "cap_divisor": (0, 2**31), "mintable_gwei": (0, MAX_GWEI // 2),
+        "window_ms": (1, MAX_MS),
     }  # fmt: skip
     return out_of_range(p, limits, (0, MAX_MS))
 
@@ -138,7 +139,7 @@ def validate(p: Params) -> tuple[str, str] | None:
 def genesis(p: Params, s: State) -> None:
     """Begin with the first epoch, and what can be minted."""
     s.epoch[0] = p.first_epoch
-    s.book.reserve[0] = p.mintable
+    s.book.reserve[0] = p.mintable_gwei
 
 
 # Epochs.

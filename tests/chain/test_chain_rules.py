@@ -13,8 +13,8 @@ from proofyard.mechanisms import rule
 RULES = {
     "ContestMarket": "contest(bidding_ms = 10_000, window_ms = 60_000)",
     "SecondPriceMarket": "sealed_bid(min_stake_gwei = 1_000_000_000, self_stake_gwei = 1_000_000_000)",
-    "BondedMarket": "bonded(liveness = 5_000_000_000, tee_validity = 2_000_000_000, fee_rate = 10_000)",
-    "StakedPoolMarket": "staked_pool(supply = 0, min_stake_per_capacity = 1, cooldown_ms = 30_000)",
+    "BondedMarket": "bonded(liveness_gwei = 5_000_000_000, tee_validity_gwei = 2_000_000_000, fee_rate = 10_000)",
+    "StakedPoolMarket": "staked_pool(supply_gwei = 0, min_stake_per_capacity_gwei = 1, cooldown_ms = 30_000)",
 }
 
 

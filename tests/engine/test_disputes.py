@@ -14,7 +14,8 @@ from proofyard.engine.world import rule_of
 from proofyard.scenario import Scenario
 
 TOKEN, HOUR, WEEK = 10**9, 3_600_000, 7 * 86_400_000
-RULE = "bonded(liveness=0, tee_validity=100_000_000_000, tee_contest=656_250_000_000)"  # V = 100, C = 656.25
+# V = 100, C = 656.25
+RULE = "bonded(liveness_gwei=0, tee_validity_gwei=100_000_000_000, tee_contest_gwei=656_250_000_000)"
 FREE: dict[str, Any] = {
     "hardware": "speed(setup='30m', per_mgas='0s', noise=0)", "cash": "100_000", "open_jobs": "ignore", "capacity": 400,
     "cost": {"per_hour": "0 usd", "energy": "0 kW"},

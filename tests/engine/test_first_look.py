@@ -69,7 +69,7 @@ def test_who_sees_only_what_was_asked_before_earns_what_the_dice_leave(place: in
 @pytest.mark.parametrize(("told", "price"), [(FAVOURED, 2 * GWEI - 200_000), ({}, GWEI)])
 def test_bids_on_single_jobs_are_seen_by_the_favourite_alone(told: dict[str, object], price: int) -> None:
     """Pay-as-bid, costs 1, 2 and 4: who sees the bids is paid 2 less its step; who sees none bids its cost."""
-    rule = "reverse_auction(tick=1, base_fee_gwei=0, staker_bips=0, min_success_bips=0)"
+    rule = "reverse_auction(tick_gwei=1, base_fee_gwei=0, staker_bips=0, min_success_bips=0)"
     crews = [
         crew("us", "undercut(0.0001)", bids="each", ask="9"),
         crew("third", cost=4, bids="each", ask="9"),

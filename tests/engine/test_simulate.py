@@ -298,7 +298,7 @@ def test_a_job_given_to_who_asks_and_has_no_machine_waits_until_it_is_open(monke
         return tables[-1][:count]
 
     monkeypatch.setattr(layout, "rows", with_a_row_more)
-    rule = "bonded(liveness=0, tee_validity=0, tee_contest=0, tee_window=60_000)"
+    rule = "bonded(liveness_gwei=0, tee_validity_gwei=0, tee_contest_gwei=0, tee_window_ms=60_000)"
     run = simulate(scenario(rule, provers=[prover()], workload={"every": "2m", "requests": 3}))
     assert run.jobs.phase.tolist() == [Phase.SETTLED] * 3
     assert ((run.jobs.proven_ms - run.jobs.asked_ms) > 60_000).all()

@@ -34,7 +34,9 @@ def pool_scenario() -> Scenario:
     """Twelve hours of a staked pool whose provers miss windows and are slashed."""
     return check({
         "name": f"pool {MARKUP}",
-        "mechanism": "staked_pool(min_capacity=1, max_window_ms=600_000, initial_fee=60, cooldown_ms=60_000)",
+        "mechanism": (
+            "staked_pool(min_capacity=1, max_window_ms=600_000, initial_fee_gwei_per_gas=60, cooldown_ms=60_000)"
+        ),
         "horizon": "12h",
         "seed": 3,
         "workload": {"every": "60s", "max_fee": "20.0"},

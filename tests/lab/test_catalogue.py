@@ -87,12 +87,20 @@ def printed(what: Entry | list[Entry], width: int = 80) -> str:
 
 
 @pytest.mark.parametrize("name", mechanisms.NAMES)
+def test_money_and_times_name_their_unit(entries: dict[str, Entry], name: str) -> None:
+    """Whoever writes a scenario sees the name alone."""
+    told = {p.name: p.unit for p in entries[name].parameters if p.unit in {"gwei", "gwei per gas", "wei", "ms", "s"}}
+    assert [name for name, unit in told.items() if not set(unit.split()) <= set(name.split("_"))] == []
+
+
+@pytest.mark.parametrize("name", mechanisms.NAMES)
 def test_every_parameter_and_field_is_told_as_the_rule_has_it(entries: dict[str, Entry], name: str) -> None:
     entry = entries[name]
     rule = mechanisms.rule(name)
     assert [(p.name, p.default) for p in entry.parameters] == list(rule.params._asdict().items())
-    assert all(p.meaning or p.unit for p in entry.parameters)
+    assert [p.name for p in entry.parameters if not p.meaning] == []
     assert [f.name for f in entry.state] == list(rule.module.State._fields[1:])
+    assert [f.name for f in entry.state if not f.meaning] == []
     assert entry.source == rule.module.SOURCE
     assert entry.family == rule.module.FAMILY
     assert entry.sections["Rules"]

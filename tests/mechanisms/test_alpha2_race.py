@@ -119,7 +119,7 @@ def test_the_fee_burns_and_the_deposit_comes_back() -> None:
     assert market.b.cash[PROPOSER] == RICH - TOKEN
     assert market.b.burnt[0] == TOKEN
     assert market.b.cash[FAST] == RICH + 990_000_000
-    assert market.b.reserve[0] == market.p.mint_supply - 990_000_000
+    assert market.b.reserve[0] == market.p.mint_supply_gwei - 990_000_000
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_lost_block_lets_the_others_pass() -> None:
 
 
 def test_a_dry_mint_pays_what_is_there() -> None:
-    market = Market(PLAIN._replace(mint_supply=5))
+    market = Market(PLAIN._replace(mint_supply_gwei=5))
     market.request(0, 0)
     assert market.prove(0, 1) == 5
 
@@ -258,7 +258,7 @@ def test_one_slow_proof_moves_the_base_by_three_in_1024() -> None:
 
 def test_the_base_stops_before_it_overflows() -> None:
     """1.1.2: rewards rose monotonically until they threatened to overflow."""
-    market = Market(PLAIN._replace(start_fee=alpha2_race.MAX_BASE, factor=1))
+    market = Market(PLAIN._replace(start_fee_gwei=alpha2_race.MAX_BASE, factor=1))
     market.s.proof_time[0] = 1
     assert market.do(Kind.REQUEST, 0, PROPOSER, amount=RICH) == Verdict.OK
     market.prove(0, 100_000)
@@ -285,9 +285,9 @@ def test_the_ratchet_in_the_simulator() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("start_fee", 0), ("max_blocks", 0), ("smoothing", 1_000), ("burn_bips", 10_001), ("deposit_percent", -1),
+        ("start_fee_gwei", 0), ("max_blocks", 0), ("smoothing", 1_000), ("burn_bips", 10_001), ("deposit_percent", -1),
         ("factor", 0), ("multiplier_percent", 99), ("top_percent", 199), ("batch", 0), ("literal", 2),
-        ("activation", -1), ("window_ms", 0), ("mint_supply", -1), ("block_time_cap_s", 0),
+        ("activation", -1), ("window_ms", 0), ("mint_supply_gwei", -1), ("block_time_cap_s", 0),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:

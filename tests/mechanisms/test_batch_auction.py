@@ -380,8 +380,8 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
     ("name", "value"),
     [
         ("batch", 0), ("ahead", 0), ("auction_ms", 999), ("window_multiple", 0), ("max_window_s", 2**16),
-        ("deposit_percent", 0), ("standing", 2), ("literal", -1), ("average_factor", 0), ("initial_fee", 0),
-        ("patience_ms", 12_000_001), ("initial_window_s", 0), ("supply", -1),
+        ("deposit_percent", 0), ("standing", 2), ("literal", -1), ("average_factor", 0), ("initial_fee_gwei_per_gas",
+        0), ("patience_ms", 12_000_001), ("initial_window_s", 0), ("supply_gwei", -1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -404,8 +404,8 @@ def test_bidders_are_ruined_in_the_simulator() -> None:
 # --- random markets: conserved, never negative, refused means untouched, plain equals compiled, no job stuck ---
 
 MARKETS = (
-    BY_BID, TWO, Params(batch=2, literal=0, ahead=3, auction_ms=1_000, patience_ms=5_000, supply=10**7),
-    Params(batch=3, standing=0, gas_limit=1, anchor_gas=0, base_gas=0, initial_fee=1, deposit_percent=100),
+    BY_BID, TWO, Params(batch=2, literal=0, ahead=3, auction_ms=1_000, patience_ms=5_000, supply_gwei=10**7),
+    Params(batch=3, standing=0, gas_limit=1, anchor_gas=0, base_gas=0, initial_fee_gwei_per_gas=1, deposit_percent=100),
 )  # fmt: skip
 STEP = st.tuples(
     st.sampled_from("osuwrrrrbbbbpppxxxxxz"),

@@ -281,7 +281,7 @@ def test_users_who_spend_an_amount_find_the_fee_that_fills_the_target() -> None:
 
 
 def test_a_dry_reserve_pays_what_is_there() -> None:
-    chain = Chain(MONAD._replace(mintable=20 * TOKEN, tip_wei=0))
+    chain = Chain(MONAD._replace(mintable_gwei=20 * TOKEN, tip_wei=0))
     paid = [int(chain.b.paid[chain.block(1)]) for _ in range(3)]
     assert paid == [18 * TOKEN, 2 * TOKEN, 0]
 
@@ -291,7 +291,7 @@ def test_a_dry_reserve_pays_what_is_there() -> None:
     [{"slot_ms": 0}, {"gas_limit": 99}, {"gas_limit": 10**9 + 1}, {"target_percent": 100}, {"target_percent": 0},
      {"slack_percent": 99}, {"curve": 2}, {"response": 3}, {"denominator": 0}, {"initial_wei": 0},
      {"min_wei": 2 * 10**17},
-     {"burn_bips": 10_001}, {"mintable": -1}, {"charge_limit": 2}],
+     {"burn_bips": 10_001}, {"mintable_gwei": -1}, {"charge_limit": 2}],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=next(iter(bad))):

@@ -123,8 +123,8 @@ def test_contester_of_a_false_proof_earns_ten_percent() -> None:
     assert (m.s.validity[0], m.s.contest_bond[0]) == (tokens(100), tokens(656, 250_000))
     assert m.prove(3 * MINUTE, HIGHER, TRUE, ZK) == Verdict.OK
     assert m.gain(CONTESTER) == tokens(65, 625_000)
-    assert m.gain(CONTESTER) * 10 == DEV.tee_contest  # a return of exactly 10 %
-    assert m.gain(HIGHER) + DEV.zk_validity == tokens(21, 875_000)
+    assert m.gain(CONTESTER) * 10 == DEV.tee_contest_gwei  # a return of exactly 10 %
+    assert m.gain(HIGHER) + DEV.zk_validity_gwei == tokens(21, 875_000)
     assert m.kept() == tokens(12, 500_000)
     assert m.gain(PROPOSER) == -tokens(100) == -m.b.slashed[PROPOSER]
     assert m.b.paid[0] == tokens(21, 875_000)
@@ -138,9 +138,9 @@ def test_contest_bond_is_6_5625_validity_bonds(name: str) -> None:
     """C / V = 21 / (32 r) with r = 1 / 10, that is 32 C = 210 V (1.5)."""
     p = REGIMES[name]
     pairs = (
-        (p.optimistic_validity, p.optimistic_contest),
-        (p.tee_validity, p.tee_contest),
-        (p.zk_validity, p.zk_contest),
+        (p.optimistic_validity_gwei, p.optimistic_contest_gwei),
+        (p.tee_validity_gwei, p.tee_contest_gwei),
+        (p.zk_validity_gwei, p.zk_contest_gwei),
     )
     for validity, contest in pairs:
         assert 32 * contest == 210 * validity > 0
@@ -152,7 +152,7 @@ def test_contester_of_a_true_proof_pays_whoever_upholds_it() -> None:
     assert m.prove(3 * MINUTE, HIGHER, TRUE, ZK) == Verdict.OK
     assert m.gain(PROPOSER) == 0
     assert m.gain(CONTESTER) == -tokens(656, 250_000) == -m.b.slashed[CONTESTER]
-    assert m.gain(HIGHER) + DEV.zk_validity == 574_218_750_000 == m.b.paid[0]
+    assert m.gain(HIGHER) + DEV.zk_validity_gwei == 574_218_750_000 == m.b.paid[0]
     assert m.kept() == 82_031_250_000
     assert (m.s.tier[0], m.b.prover[0]) == (ZK, HIGHER)
 
@@ -161,14 +161,14 @@ def test_uncontested_overthrow_earns_seven_eighths() -> None:
     """A higher tier with another transition: 7/8 V to the new prover, 1/8 V kept (1.5)."""
     m = proven(DEV, FALSE)
     assert m.prove(2 * MINUTE, HIGHER, TRUE, ZK) == Verdict.OK
-    assert m.gain(HIGHER) + DEV.zk_validity == tokens(87, 500_000)
+    assert m.gain(HIGHER) + DEV.zk_validity_gwei == tokens(87, 500_000)
     assert m.kept() == tokens(12, 500_000)
     assert m.gain(PROPOSER) == -tokens(100)
 
 
 def test_divisions_in_the_order_of_the_contract() -> None:
     """13 * 7 >> 3 = 11, 11 >> 2 = 2, and the contester gets 2 * 3, not 3/4 of 11."""
-    m = contested(DEV._replace(tee_validity=13, tee_contest=99), FALSE)
+    m = contested(DEV._replace(tee_validity_gwei=13, tee_contest_gwei=99), FALSE)
     assert m.prove(3 * MINUTE, HIGHER, TRUE, GUARDIAN) == Verdict.OK
     assert (m.gain(PROPOSER), m.gain(CONTESTER), m.gain(HIGHER), m.kept()) == (-13, 6, 2, 5)
 
@@ -210,14 +210,14 @@ def with_cash(m: Market, actor: int, cash: int) -> Market:
 
 
 def test_old_prover_upholds_itself_from_its_returned_bond() -> None:
-    p = MAINNET._replace(tee_contest=tokens(8))
+    p = MAINNET._replace(tee_contest_gwei=tokens(8))
     need = tokens(225 - 150 - 7)
     assert with_cash(contested(p), PROPOSER, need - 1).prove(3 * MINUTE, PROPOSER, TRUE, ZK) == Verdict.POOR
     assert with_cash(contested(p), PROPOSER, need).prove(3 * MINUTE, PROPOSER, TRUE, ZK) == Verdict.OK
 
 
 def test_contester_overturns_by_itself_from_its_returned_bond() -> None:
-    p = DEV._replace(tee_contest=tokens(8))
+    p = DEV._replace(tee_contest_gwei=tokens(8))
     need = tokens(54, 500_000)  # 150 - 8 - 87.5
     assert with_cash(contested(p, FALSE), CONTESTER, need - 1).prove(3 * MINUTE, CONTESTER, TRUE, ZK) == Verdict.POOR
     assert with_cash(contested(p, FALSE), CONTESTER, need).prove(3 * MINUTE, CONTESTER, TRUE, ZK) == Verdict.OK
@@ -244,7 +244,7 @@ def test_only_the_proposer_proves_within_the_window() -> None:
     assert m.do(Kind.EXPIRE, 300 * MINUTE) == Verdict.EARLY
     assert m.prove(300 * MINUTE, PROPOSER) == Verdict.OK  # at the very deadline
     assert m.s.bond[0] == 0
-    assert m.gain(PROPOSER) == -MAINNET.tee_validity
+    assert m.gain(PROPOSER) == -MAINNET.tee_validity_gwei
 
 
 def test_top_tier_may_prove_within_the_window_and_the_proposer_has_its_bond_back() -> None:
@@ -318,7 +318,9 @@ def test_tiers_that_do_not_count_are_refused() -> None:
 
 
 def test_contest_restarts_the_clock_and_is_one_at_a_time() -> None:
-    m = with_cash(with_cash(proven(MAINNET), RESCUER, MAINNET.tee_contest - 1), CONTESTER, MAINNET.tee_contest)
+    m = with_cash(
+        with_cash(proven(MAINNET), RESCUER, MAINNET.tee_contest_gwei - 1), CONTESTER, MAINNET.tee_contest_gwei
+    )
     assert m.do(Kind.CONTEST, 2 * MINUTE, RESCUER) == Verdict.POOR
     assert m.do(Kind.CONTEST, 241 * MINUTE + 1, CONTESTER) == Verdict.LATE
     assert m.do(Kind.CONTEST, 241 * MINUTE, CONTESTER) == Verdict.OK
@@ -333,10 +335,10 @@ def test_decision_can_be_contested_in_its_turn_up_to_the_top_tier() -> None:
     m = contested(MAINNET, FALSE)
     m.prove(3 * MINUTE, HIGHER, TRUE, ZK)
     assert m.do(Kind.CONTEST, 4 * MINUTE, RESCUER) == Verdict.OK
-    assert m.s.contest_bond[0] == MAINNET.zk_contest
+    assert m.s.contest_bond[0] == MAINNET.zk_contest_gwei
     assert m.prove(5 * MINUTE, GUARD, FALSE, GUARDIAN) == Verdict.OK
     assert m.do(Kind.CONTEST, 6 * MINUTE, CONTESTER) == Verdict.BAD_DETAIL  # the top tier cannot be contested
-    assert m.gain(HIGHER) == -MAINNET.zk_validity + MAINNET.tee_validity * 7 // 32
+    assert m.gain(HIGHER) == -MAINNET.zk_validity_gwei + MAINNET.tee_validity_gwei * 7 // 32
     assert m.prove(6 * MINUTE, GUARD, TRUE, GUARDIAN) == Verdict.OK  # but it may correct itself
     assert m.prove(7 * MINUTE, GUARD, TRUE, GUARDIAN) == Verdict.WRONG_PHASE
     assert m.do(Kind.SETTLE, 246 * MINUTE) == Verdict.EARLY
@@ -364,8 +366,8 @@ def test_contest_that_nobody_decides_fails() -> None:
     assert m.do(Kind.SETTLE, 2 * MINUTE + WEEK) == Verdict.EARLY
     assert m.do(Kind.SETTLE, 2 * MINUTE + WEEK + 1) == Verdict.OK
     assert m.phase() == Phase.SETTLED
-    assert (m.gain(PROPOSER), m.gain(CONTESTER), m.kept()) == (0, -MAINNET.tee_contest, MAINNET.tee_contest)
-    assert m.b.slashed[CONTESTER] == MAINNET.tee_contest
+    assert (m.gain(PROPOSER), m.gain(CONTESTER), m.kept()) == (0, -MAINNET.tee_contest_gwei, MAINNET.tee_contest_gwei)
+    assert m.b.slashed[CONTESTER] == MAINNET.tee_contest_gwei
 
 
 # --- Pacaya (1.5) ---
@@ -384,10 +386,10 @@ def test_pacaya_prover_of_record_in_the_window_is_the_proposer() -> None:
 
 @pytest.mark.parametrize(("bond", "half"), [(tokens(125), tokens(62, 500_000)), (7, 3)])
 def test_pacaya_late_sender_gets_half_and_the_rest_burns(bond: int, half: int) -> None:
-    m = late(PACAYA_125._replace(liveness=bond), RESCUER)
+    m = late(PACAYA_125._replace(liveness_gwei=bond), RESCUER)
     assert (m.gain(PROPOSER), m.gain(RESCUER), m.b.burnt[0], m.kept()) == (-bond, half, bond - half, 0)
     assert m.b.paid[0] == half
-    own = late(PACAYA_125._replace(liveness=bond), PROPOSER)
+    own = late(PACAYA_125._replace(liveness_gwei=bond), PROPOSER)
     assert own.gain(PROPOSER) == half - bond == -own.b.slashed[PROPOSER]
 
 
@@ -414,7 +416,7 @@ def steady_stream(p: Params, delay: int, hours: int = 24, cash: int = RICH) -> L
     count = end // step
     s = shape.zeros(bonded.State, ACTORS, count)
     s.book.cash[PROPOSER] = cash
-    settle_after = delay + p.tee_cooldown + 1
+    settle_after = delay + p.tee_cooldown_ms + 1
     refused = 0
     plan = ((Kind.REQUEST, 0), (Kind.PROVE, delay), (Kind.SETTLE, settle_after))
     events = [(job * step + wait, kind, job) for job in range(count) for kind, wait in plan]
@@ -453,12 +455,12 @@ def test_littles_law_in_other_regimes(name: str, hours: int, minutes: int, expec
 
 def test_halving_the_lock_halves_the_capital() -> None:
     """Field page on chains, 7.14: bond x rate x lock = 72 000; halving the lock halves it."""
-    assert steady_stream(MAINNET._replace(tee_cooldown=MAINNET.tee_cooldown // 2), 0) == (36_000, 36_000, 0)
+    assert steady_stream(MAINNET._replace(tee_cooldown_ms=MAINNET.tee_cooldown_ms // 2), 0) == (36_000, 36_000, 0)
 
 
 def test_monopoly_costs_what_is_locked_not_the_daily_volume() -> None:
     """Capital recycles every cooldown (1.6): 480 bonds at a time, one more at the instant of settlement."""
-    enough = 481 * MAINNET.tee_validity
+    enough = 481 * MAINNET.tee_validity_gwei
     assert steady_stream(MAINNET, 0, 12, enough) == (72_000, 72_000, 0)
     assert steady_stream(MAINNET, 0, 12, enough - 1).refused > 0
 
@@ -469,7 +471,12 @@ def test_monopoly_costs_what_is_locked_not_the_daily_volume() -> None:
 def test_bonds_and_windows_of_the_table() -> None:
     """Liveness, SGX validity, cooldown and window of each row (1.5), in tokens and minutes."""
     rows = {
-        name: (p.liveness // TOKEN, p.tee_validity // TOKEN, p.tee_cooldown // MINUTE, p.tee_window // MINUTE)
+        name: (
+            p.liveness_gwei // TOKEN,
+            p.tee_validity_gwei // TOKEN,
+            p.tee_cooldown_ms // MINUTE,
+            p.tee_window_ms // MINUTE,
+        )
         for name, p in REGIMES.items()
     }
     assert rows == {
@@ -484,7 +491,7 @@ def test_bonds_and_windows_of_the_table() -> None:
         "pacaya-50": (50, 0, 120, 120),
         "pacaya-25": (25, 0, 120, 120),
     }
-    contests = [p.tee_contest for p in REGIMES.values() if p.era != PACAYA]
+    contests = [p.tee_contest_gwei for p in REGIMES.values() if p.era != PACAYA]
     assert contests == [
         1640 * TOKEN,
         820 * TOKEN,
@@ -493,7 +500,10 @@ def test_bonds_and_windows_of_the_table() -> None:
         656_250_000_000,
         984_375_000_000,
     ]
-    assert (REGIMES["2024-05-15"].zk_validity, REGIMES["2024-05-15"].zk_contest) == (500 * TOKEN, 3280 * TOKEN)
+    assert (REGIMES["2024-05-15"].zk_validity_gwei, REGIMES["2024-05-15"].zk_contest_gwei) == (
+        500 * TOKEN,
+        3280 * TOKEN,
+    )
     assert REGIMES["2024-10-30"] == MAINNET == Params()
     assert [p.era for p in REGIMES.values()] == [*4 * [KEPT], *3 * [SHARED], *3 * [PACAYA]]
 
@@ -511,11 +521,11 @@ def test_every_regime_is_accepted() -> None:
         ("min_tier=0", "min_tier"),
         ("zk_rate=10_001", "zk_rate"),
         ("fee_rate=-1", "fee_rate"),
-        ("liveness=-1", "liveness"),
-        ("zk_contest=1_000_000_000_000_000_001", "zk_contest"),
-        ("tee_window=-1", "tee_window"),
-        ("tee_contest=0", "tee_validity"),
-        ("era=2", "optimistic_contest"),
+        ("liveness_gwei=-1", "liveness_gwei"),
+        ("zk_contest_gwei=1_000_000_000_000_000_001", "zk_contest_gwei"),
+        ("tee_window_ms=-1", "tee_window_ms"),
+        ("tee_contest_gwei=0", "tee_validity_gwei"),
+        ("era=2", "optimistic_contest_gwei"),
     ],
 )
 def test_senseless_parameters_are_refused(text: str, parameter: str) -> None:
@@ -526,7 +536,7 @@ def test_senseless_parameters_are_refused(text: str, parameter: str) -> None:
 
 def test_lot_decides_which_jobs_ask_for_zk() -> None:
     p = MAINNET._replace(zk_rate=250)
-    for ticket, tier, window in ((249, ZK, p.zk_window), (250, TEE, p.tee_window)):
+    for ticket, tier, window in ((249, ZK, p.zk_window_ms), (250, TEE, p.tee_window_ms)):
         m = Market(p)
         m.propose(word=(ticket << 62) // 10_000 + 1)
         assert (m.s.min_tier[0], m.b.deadline[0]) == (tier, window)
@@ -567,10 +577,11 @@ def test_kinds_without_use_are_unknown(kind: Kind) -> None:
 # --- random walks ---
 
 ODD = Params(
-    liveness=101, optimistic_validity=13, optimistic_contest=29, tee_validity=31, tee_contest=167, zk_validity=153,
-    zk_contest=97, zk_rate=3_000, fee_rate=5_000, min_tier=OPTIMISTIC,
+    liveness_gwei=101, optimistic_validity_gwei=13, optimistic_contest_gwei=29, tee_validity_gwei=31,
+    tee_contest_gwei=167, zk_validity_gwei=153,
+    zk_contest_gwei=97, zk_rate=3_000, fee_rate=5_000, min_tier=OPTIMISTIC,
 )  # fmt: skip
-WALKED = (ODD, ODD._replace(era=KEPT), PACAYA_125._replace(liveness=101, fee_rate=3_000), MAINNET)
+WALKED = (ODD, ODD._replace(era=KEPT), PACAYA_125._replace(liveness_gwei=101, fee_rate=3_000), MAINNET)
 JOBS = 10
 ANY = (Kind.REQUEST, Kind.PROVE, Kind.CONTEST, Kind.EXPIRE, Kind.SETTLE, Kind.STAKE)
 LIKELY = {  # at each point of a job's life; some twice, so that lives are long

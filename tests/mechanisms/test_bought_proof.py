@@ -153,7 +153,7 @@ def test_the_proposer_is_minted_a_tenth_of_a_token_a_second(seconds: int, tokens
 
 
 def test_a_dry_mint_pays_what_is_there() -> None:
-    market = Market(Params(mint_supply=TOKEN))
+    market = Market(Params(mint_supply_gwei=TOKEN))
     market.enter(CHEAP, price=1)
     market.request(900_000)
     assert market.b.cash[PROPOSER] == RICH - 1 + TOKEN
@@ -288,22 +288,22 @@ def test_alpha_5_has_nothing_to_contest_and_one_tier() -> None:
 def test_the_tiers_of_alpha_6() -> None:
     """1.4.2: validity / contest bond, cooldown, proving window."""
     p, hour = ALPHA6, 60 * MINUTE
-    assert p.liveness == 250 * TOKEN
-    assert (p.optimistic_validity, p.optimistic_contest) == (250 * TOKEN, 500 * TOKEN)
-    assert (p.tee_validity, p.tee_contest) == (500 * TOKEN, 1000 * TOKEN)
-    assert (p.zk_validity, p.zk_contest) == (1000 * TOKEN, 2000 * TOKEN)
-    assert {p.optimistic_cooldown, p.tee_cooldown, p.zk_cooldown, p.guardian_cooldown} == {24 * hour}
-    windows = (p.optimistic_window, p.tee_window, p.zk_window, p.guardian_window)
+    assert p.liveness_gwei == 250 * TOKEN
+    assert (p.optimistic_validity_gwei, p.optimistic_contest_gwei) == (250 * TOKEN, 500 * TOKEN)
+    assert (p.tee_validity_gwei, p.tee_contest_gwei) == (500 * TOKEN, 1000 * TOKEN)
+    assert (p.zk_validity_gwei, p.zk_contest_gwei) == (1000 * TOKEN, 2000 * TOKEN)
+    assert {p.optimistic_cooldown_ms, p.tee_cooldown_ms, p.zk_cooldown_ms, p.guardian_cooldown_ms} == {24 * hour}
+    windows = (p.optimistic_window_ms, p.tee_window_ms, p.zk_window_ms, p.guardian_window_ms)
     assert windows == (2 * hour, 4 * hour, 6 * hour, 8 * hour)
 
 
 def test_mainnet_genesis() -> None:
     """1.4.3: liveness 250, SGX validity 250 / contest 1640, cooldown 24 h, window 60 min."""
-    assert GENESIS.liveness == 250 * TOKEN
-    assert (GENESIS.tee_validity, GENESIS.tee_contest) == (250 * TOKEN, 1640 * TOKEN)
-    assert (GENESIS.tee_cooldown, GENESIS.tee_window) == (DAY, 60 * MINUTE)
-    assert (GENESIS.guardian_cooldown, GENESIS.guardian_window) == (60 * MINUTE, 2 * DAY)
-    assert (GENESIS.optimistic_window, GENESIS.zk_window) == (30 * MINUTE, 240 * MINUTE)
+    assert GENESIS.liveness_gwei == 250 * TOKEN
+    assert (GENESIS.tee_validity_gwei, GENESIS.tee_contest_gwei) == (250 * TOKEN, 1640 * TOKEN)
+    assert (GENESIS.tee_cooldown_ms, GENESIS.tee_window_ms) == (DAY, 60 * MINUTE)
+    assert (GENESIS.guardian_cooldown_ms, GENESIS.guardian_window_ms) == (60 * MINUTE, 2 * DAY)
+    assert (GENESIS.optimistic_window_ms, GENESIS.zk_window_ms) == (30 * MINUTE, 240 * MINUTE)
     assert bought_proof.validate(GENESIS) is None
 
 
@@ -341,14 +341,14 @@ def test_half_the_liveness_bond_to_another_prover() -> None:
     market.ok(Kind.SETTLE, late + DAY + 1, PROPOSER)
     assert market.worth(RESCUER) == 125 * TOKEN
     assert market.worth(CHEAP) == TOKEN - 250 * TOKEN
-    assert market.b.reserve[0] == market.p.mint_supply + 125 * TOKEN
+    assert market.b.reserve[0] == market.p.mint_supply_gwei + 125 * TOKEN
     assert market.b.burnt[0] == 0
 
 
 @pytest.mark.parametrize(("p", "paid"), [(ALPHA6, 2), (Params(late_share=5_000), 1)])
 def test_half_of_an_odd_liveness_bond(p: Params, paid: int) -> None:
     """Alpha-6 takes `livenessBond >> 1` off what it returns, so of 3 it pays 2; alpha-5 pays a share rounded down."""
-    market = hired(p._replace(liveness=3), word=AN_OPTIMISTIC_JOB)
+    market = hired(p._replace(liveness_gwei=3), word=AN_OPTIMISTIC_JOB)
     market.ok(Kind.EXPIRE, late := int(market.b.deadline[0]) + 1, PROPOSER)
     market.ok(Kind.PROVE, late, RESCUER, word=RIGHT)
     market.ok(Kind.SETTLE, int(market.b.deadline[0]) + 1, PROPOSER)
@@ -367,7 +367,7 @@ def test_an_upheld_proof_earns_a_quarter_of_the_contest_bond() -> None:
     assert market.worth(CHEAP) == TOKEN - 250 * TOKEN + 125 * TOKEN
     assert market.worth(JUDGE) == -500 * TOKEN + 125 * TOKEN
     assert market.worth(CONTESTER) == -500 * TOKEN
-    assert market.b.reserve[0] == market.p.mint_supply + 250 * TOKEN
+    assert market.b.reserve[0] == market.p.mint_supply_gwei + 250 * TOKEN
     market.ok(Kind.SETTLE, 4 + DAY, PROPOSER)
     assert market.worth(JUDGE) == 125 * TOKEN + 125 * TOKEN
 
@@ -380,7 +380,7 @@ def test_an_overturned_proof_pays_a_quarter_to_the_contester_and_the_judge() -> 
     market.ok(Kind.PROVE, 3, JUDGE, detail=ZK, word=RIGHT)
     assert market.worth(CONTESTER) == 62_500_000_000
     assert market.worth(JUDGE) == 62_500_000_000 - 1000 * TOKEN
-    assert market.b.reserve[0] == market.p.mint_supply + 125 * TOKEN
+    assert market.b.reserve[0] == market.p.mint_supply_gwei + 125 * TOKEN
     assert market.b.slashed[CHEAP] == 250 * TOKEN
 
 
@@ -392,7 +392,7 @@ def test_an_uncontested_overthrow_pays_half() -> None:
     assert market.do(Kind.PROVE, 2, JUDGE, detail=OPTIMISTIC, word=RIGHT) == Verdict.BAD_DETAIL
     market.ok(Kind.PROVE, 2, JUDGE, detail=GUARDIAN, word=RIGHT)
     assert market.worth(JUDGE) == 125 * TOKEN
-    assert market.b.reserve[0] == market.p.mint_supply + 125 * TOKEN
+    assert market.b.reserve[0] == market.p.mint_supply_gwei + 125 * TOKEN
 
 
 def test_a_guardian_may_prove_in_the_window() -> None:
@@ -463,8 +463,8 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
     ("name", "value"),
     [
         ("late_share", 10_001), ("late_burnt", 2), ("late_self", -1), ("min_tier", 0), ("top_tier", 2), ("zk_in", -1),
-        ("tee_fee", 1_000_001), ("zk_window", -1), ("liveness", -1), ("mint_supply", 10**18 + 1), ("offer_ms", -1),
-        ("tee_validity", 1),
+        ("tee_fee", 1_000_001), ("zk_window_ms", -1), ("liveness_gwei", -1), ("mint_supply_gwei", 10**18 + 1),
+        ("offer_ms", -1), ("tee_validity_gwei", 1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:

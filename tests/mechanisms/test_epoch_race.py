@@ -151,7 +151,7 @@ def test_an_exhausted_distributor_pays_what_it_has_and_then_only_fees() -> None:
     assert c.prove(0) == Verdict.OK
     sequencers = 10_001 * 7 // 10 // 32 * 32
     assert c.b.reserve[0] == 0
-    fee, burnt, fees, _ = epoch_race.compute_fees(V5, V5.proving_cost, MANA, 0, 0, 32)
+    fee, burnt, fees, _ = epoch_race.compute_fees(V5, V5.proving_cost_wei, MANA, 0, 0, 32)
     assert c.s.prize[0] == 10_001 - sequencers + fees > fees > 0
     assert c.gain(SEQUENCER) == sequencers - burnt - fees
     c.finish(0)
@@ -217,7 +217,7 @@ def test_an_epoch_proven_in_part_pays_for_that_part_and_returns_the_other_fees()
     fees = int(c.b.escrow[0])
     assert c.prove(0, PROVER, 8) == Verdict.OK
     c.finish(0)
-    fee, burnt, proving, _ = epoch_race.compute_fees(V5, V5.proving_cost, MANA, 0, 0, 8)
+    fee, burnt, proving, _ = epoch_race.compute_fees(V5, V5.proving_cost_wei, MANA, 0, 0, 8)
     assert fee == fees // 4
     assert c.gain(PROVER) == 8 * 150 * TOKEN + proving
     assert c.gain(SEQUENCER) == 8 * 350 * TOKEN - burnt - proving
@@ -485,8 +485,8 @@ def test_44_percent_is_a_transient() -> None:
 def test_costs_per_mana_in_eth() -> None:
     """2.3: sequencerCost = ceil((300,000·baseFee + 3·131,072·blobFee)/target);
     proverCost = ceil(ceil(3,600,000·baseFee/32)/target) + provingCostPerMana."""  # noqa: D205, D209
-    p = V5._replace(eth_per_token=10**12, l1_base_fee=3 * 10**9 + 1, blob_base_fee=77)
-    sequencer, prover, congestion = epoch_race.compute_costs(p, p.proving_cost, 0)
+    p = V5._replace(eth_per_token=10**12, l1_base_fee_wei=3 * 10**9 + 1, blob_base_fee_wei=77)
+    sequencer, prover, congestion = epoch_race.compute_costs(p, p.proving_cost_wei, 0)
     assert sequencer == -(-(300_000 * (3 * 10**9 + 1) + 3 * 131_072 * 77) // 75_000_000)
     proof = -(-3_600_000 * (3 * 10**9 + 1) // 32)
     assert prover == -(-proof // 75_000_000) + 12_500_000
@@ -494,8 +494,8 @@ def test_costs_per_mana_in_eth() -> None:
 
 
 def test_costs_are_converted_and_rounded_up() -> None:
-    p = V5._replace(l1_base_fee=0, blob_base_fee=0)
-    _, prover, _ = epoch_race.compute_costs(p, p.proving_cost, 0)
+    p = V5._replace(l1_base_fee_wei=0, blob_base_fee_wei=0)
+    _, prover, _ = epoch_race.compute_costs(p, p.proving_cost_wei, 0)
     assert prover == -(-12_500_000 * 10**12 // p.eth_per_token)
     assert round(prover * 75_000_000 / 10**18) == 99  # AZTEC a checkpoint of the target
     assert p.eth_per_token == int(USD / ETH_USD * 10**12)
@@ -511,9 +511,9 @@ def test_one_full_block_multiplies_by_e_to_the_0_117() -> None:
 
 def test_excess_is_what_was_used_above_the_target() -> None:
     """2.3: excess := max(0, excess+used−target), limit 2× target."""
-    _, _, _, pressure = epoch_race.compute_fees(V5, V5.proving_cost, 64 * 75_000_000, 0, 0, 3)
+    _, _, _, pressure = epoch_race.compute_fees(V5, V5.proving_cost_wei, 64 * 75_000_000, 0, 0, 3)
     assert pressure == 2 * 75_000_000 + 2 * 75_000_000  # two full checkpoints leave two targets, and a third is used
-    _, _, _, relieved = epoch_race.compute_fees(V5, V5.proving_cost, 0, pressure, 0, 4)
+    _, _, _, relieved = epoch_race.compute_fees(V5, V5.proving_cost_wei, 0, pressure, 0, 4)
     assert relieved == 0
     c = Chain()
     assert c.do(Kind.REQUEST, 0, SEQUENCER, amount=CASH, detail=64 * 75_000_000 + 1) == Verdict.BAD_DETAIL
@@ -526,7 +526,7 @@ def test_congestion_is_burnt_and_carried_into_the_next_epoch() -> None:
     calm = int(c.b.escrow[0])
     c.ask(1, 1, 40 * 75_000_000)
     assert c.b.escrow[1] > calm
-    _, burnt, _, pressure = epoch_race.compute_fees(V5, V5.proving_cost, 40 * 75_000_000, 0, 0, 32)
+    _, burnt, _, pressure = epoch_race.compute_fees(V5, V5.proving_cost_wei, 40 * 75_000_000, 0, 0, 32)
     assert c.s.pressure[1] == pressure > 0
     assert c.prove(0) == Verdict.OK
     assert c.b.burnt[0] == burnt > 0
@@ -538,12 +538,12 @@ def test_a_pruned_epoch_leaves_no_congestion() -> None:
     c.open(0, 0, 48 * 75_000_000)
     assert c.prove(0, length=2) == Verdict.OK
     c.ask(1, 2, 1)
-    assert c.s.pressure[1] == epoch_race.compute_fees(V5, V5.proving_cost, 48 * 75_000_000, 0, 0, 2)[3] > 75_000_000
+    assert c.s.pressure[1] == epoch_race.compute_fees(V5, V5.proving_cost_wei, 48 * 75_000_000, 0, 0, 2)[3] > 75_000_000
 
 
 def test_users_pay_no_more_than_they_say() -> None:
     c = Chain()
-    fee, *_ = epoch_race.compute_fees(V5, V5.proving_cost, MANA, 0, 0, 32)
+    fee, *_ = epoch_race.compute_fees(V5, V5.proving_cost_wei, MANA, 0, 0, 32)
     assert c.do(Kind.REQUEST, 0, SEQUENCER, amount=fee - 1, detail=MANA) == Verdict.TOO_DEAR
     assert c.do(Kind.REQUEST, 0, SEQUENCER, amount=fee, detail=MANA) == Verdict.OK
     assert c.b.escrow[0] == fee
@@ -565,12 +565,15 @@ def test_numbers_of_the_eras() -> None:
     assert V5.epoch_ms == 32 * 72 * 1_000 == 38.4 * 60_000  # 72 s / 32 slots (38.4 min)
     assert [era.committee for era in (IGNITION, V4, V5)] == [24, 48, 48]
     assert [era.proof_epochs for era in (IGNITION, V4, V5)] == [1, 1, 1]
-    assert {era.activation for era in (IGNITION, V4, V5)} == {200_000 * TOKEN}
-    assert [era.ejection for era in (IGNITION, V4, V5)] == [196_000 * TOKEN, 190_000 * TOKEN, 190_000 * TOKEN]
+    assert {era.activation_gwei for era in (IGNITION, V4, V5)} == {200_000 * TOKEN}
+    assert [era.ejection_gwei for era in (IGNITION, V4, V5)] == [196_000 * TOKEN, 190_000 * TOKEN, 190_000 * TOKEN]
     assert {era.exit_ms for era in (IGNITION, V4, V5)} == {4 * 86_400_000}
     booster = [(e.increment, e.max_score, e.curve, e.min_shares, e.max_shares) for e in (IGNITION, V4, V5)]
     assert booster == [(125_000, 15_000_000, 1_000, 100_000, 10**6)] * 2 + [(101_400, 367_500, 250_000, 10_000, 10**6)]
-    assert [(e.mana_target, e.proving_cost) for e in (V4, V5)] == [(75_000_000, 25_000_000), (75_000_000, 12_500_000)]
+    assert [(e.mana_target, e.proving_cost_wei) for e in (V4, V5)] == [
+        (75_000_000, 25_000_000),
+        (75_000_000, 12_500_000),
+    ]
     queue = [(e.bootstrap_flush, e.flush_min, e.flush_quotient, e.flush_max) for e in (IGNITION, V4, V5)]
     assert queue == [(500, 1, 2_048, 8), (400, 1, 400, 4), (4, 1, 400, 4)]
 
@@ -704,7 +707,7 @@ def test_a_bootstrap_is_over_for_good() -> None:
 @pytest.mark.parametrize(("ejection", "slashes"), [(190_000, 6), (196_000, 3)])
 def test_slashes_until_a_position_is_put_out(ejection: int, slashes: int) -> None:
     """2.3: slashes of 2000: balance must fall below local ejection: 6th slash at 190k, 3rd at 196k."""
-    c = Chain(STAKED._replace(prune_slash=2_000 * TOKEN, ejection=ejection * TOKEN), jobs=9)
+    c = Chain(STAKED._replace(prune_slash_gwei=2_000 * TOKEN, ejection_gwei=ejection * TOKEN), jobs=9)
     c.ok(Kind.STAKE, 0, SEQUENCER, amount=CASH)
     count = 0
     while c.s.seat[SEQUENCER] == 1:
@@ -718,7 +721,7 @@ def test_slashes_until_a_position_is_put_out(ejection: int, slashes: int) -> Non
 
 def test_who_leaves_can_still_be_slashed_until_it_can_be_paid() -> None:
     """2.4: slashable while exiting."""
-    p = STAKED._replace(prune_slash=150_000 * TOKEN, exit_ms=5 * EPOCH)
+    p = STAKED._replace(prune_slash_gwei=150_000 * TOKEN, exit_ms=5 * EPOCH)
     c = seated(p)
     c.open(0, 0)
     c.ok(Kind.UNSTAKE, EPOCH, SEQUENCER, amount=CASH)
@@ -732,14 +735,14 @@ def test_who_leaves_can_still_be_slashed_until_it_can_be_paid() -> None:
 
 
 def test_an_epoch_proven_in_full_costs_no_stake_and_one_in_part_does() -> None:
-    """2.3: since AZIP-7 sequencers are no longer slashed for unproven epochs (prune_slash 0, the default)."""
+    """2.3: since AZIP-7 sequencers are no longer slashed for unproven epochs (prune_slash_gwei 0, the default)."""
     for length, slashed in ((32, 0), (31, 2_000)):
-        c = seated(STAKED._replace(prune_slash=2_000 * TOKEN))
+        c = seated(STAKED._replace(prune_slash_gwei=2_000 * TOKEN))
         c.open(0, 0)
         assert c.prove(0, length=length) == Verdict.OK
         c.finish(0)
         assert c.b.slashed[SEQUENCER] == slashed * TOKEN
-    assert V5.prune_slash == 0
+    assert V5.prune_slash_gwei == 0
 
 
 # --- kinds, parameters, everything at once, in the engine ---
@@ -754,9 +757,10 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
     ("name", "value"),
     [
         ("epoch_ms", 0), ("checkpoints", 0), ("checkpoints", 49), ("sequencer_bips", 10_001), ("max_score", 0),
-        ("min_shares", 0), ("min_shares", 1_000_001), ("decay", -1), ("eth_per_token", 99), ("activation", 0),
-        ("ejection", 200_000 * TOKEN + 1), ("flush_quotient", 0), ("flush_max", 0), ("committee", 0),
-        ("silent_bips", 10_001), ("staked", 2), ("proof_epochs", -1), ("mana_target", -1), ("l1_base_fee", 10**11 + 1),
+        ("min_shares", 0), ("min_shares", 1_000_001), ("decay", -1), ("eth_per_token", 99), ("activation_gwei", 0),
+        ("ejection_gwei", 200_000 * TOKEN + 1), ("flush_quotient", 0), ("flush_max", 0), ("committee", 0),
+        ("silent_bips", 10_001), ("staked", 2), ("proof_epochs", -1), ("mana_target", -1), ("l1_base_fee_wei",
+        10**11 + 1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -764,7 +768,12 @@ def test_senseless_parameters_are_refused(name: str, value: int) -> None:
         with_params("epoch_race", epoch_race, {name: value})
 
 
-MARKETS = (V5, STAKED._replace(prune_slash=9_000 * TOKEN, flush_min=2), V5._replace(proof_epochs=2, checkpoints=3), V4)
+MARKETS = (
+    V5,
+    STAKED._replace(prune_slash_gwei=9_000 * TOKEN, flush_min=2),
+    V5._replace(proof_epochs=2, checkpoints=3),
+    V4,
+)
 
 
 def likely(c: Chain, dice: random.Random, now: int) -> Event:
@@ -806,22 +815,22 @@ def test_the_scenario_shows_what_uptime_is_worth() -> None:
 def test_the_proving_cost_moves_by_half_in_thirty_days() -> None:
     """2.3: provingCost can change <= x1.5 per 30 d; FeeLib: about 170 days to move 10x, 340 days to move 100x."""
     month = 30 * 86_400_000
-    up, down = (V5._replace(proving_cost=10_000, cost_goal=goal) for goal in (10**12, 100))
+    up, down = (V5._replace(proving_cost_wei=10_000, cost_goal_wei=goal) for goal in (10**12, 100))
     risen = [epoch_race.proving_cost_at(up, k * month) for k in range(4)]
     assert risen == [15_000, 22_500, 33_750, 50_625]
     assert epoch_race.proving_cost_at(up, month - 1) == 15_000
     assert [epoch_race.proving_cost_at(down, k * month) for k in range(3)] == [6_667, 4_445, 2_964]
     for times, days in ((10, 170), (100, 340)):
-        goal = V5._replace(proving_cost=10**6, cost_goal=times * 10**6)
-        moves = next(k for k in range(99) if epoch_race.proving_cost_at(goal, k * month) == goal.cost_goal)
+        goal = V5._replace(proving_cost_wei=10**6, cost_goal_wei=times * 10**6)
+        moves = next(k for k in range(99) if epoch_race.proving_cost_at(goal, k * month) == goal.cost_goal_wei)
         assert abs(30 * moves - days) < 30
-    assert epoch_race.proving_cost_at(V5, 99 * month) == V5.proving_cost
-    slow = V5._replace(proving_cost=2, cost_goal=1_000)  # below 2 it could not move at all
+    assert epoch_race.proving_cost_at(V5, 99 * month) == V5.proving_cost_wei
+    slow = V5._replace(proving_cost_wei=2, cost_goal_wei=1_000)  # below 2 it could not move at all
     assert epoch_race.proving_cost_at(slow, 0) == 3
 
 
 def test_an_epoch_keeps_the_proving_cost_it_was_asked_for_at() -> None:
-    p = V5._replace(cost_goal=50_000_000)
+    p = V5._replace(cost_goal_wei=50_000_000)
     month = 30 * 86_400_000
     first, last = (
         epoch_race.compute_fees(p, epoch_race.proving_cost_at(p, t), MANA, 0, 0, 32)[0] for t in (0, 9 * month)

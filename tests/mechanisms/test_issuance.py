@@ -18,7 +18,7 @@ from proofyard.mechanisms.issuance import DAY_MS, TOKEN, WEEK_MS, YEAR_MS
 CASH = 10**15  # of each actor: 1e9 tokens
 STAKER, RIVAL, RELAYER = 0, 1, 2
 UNIT = 1_300_000 * TOKEN
-SUCCINCT = {"yearly": 2_000_000 * TOKEN, "unit": 10_000 * TOKEN, "week_most": 0}
+SUCCINCT = {"yearly_gwei": 2_000_000 * TOKEN, "unit_gwei": 10_000 * TOKEN, "week_most_gwei": 0}
 
 
 class Chain:
@@ -62,7 +62,7 @@ def test_a_unit_is_asked_for_when_less_than_half_a_unit_would_be_left() -> None:
 
 def test_at_most_five_units_a_week() -> None:
     """1.4: at most 6.5M STRK per week on L1; what the week does not take may come in the next."""
-    chain = Chain(yearly=10**16)
+    chain = Chain(yearly_gwei=10**16)
     chain.ok(Kind.STAKE, 0, STAKER, amount=CASH)
     for job in range(7):
         assert chain.ask(DAY_MS) == Verdict.OK, job
@@ -88,7 +88,7 @@ def test_the_curve_of_april_2026_asks_for_97_units_a_year_and_never_meets_the_li
 
 def test_a_limit_below_the_rate_lets_claims_grow() -> None:
     """6.5M a week are 338.9M a year: of a rate of 500M the rest is owed and cannot be claimed."""
-    chain = Chain(yearly=500_000_000 * TOKEN)
+    chain = Chain(yearly_gwei=500_000_000 * TOKEN)
     chain.ok(Kind.STAKE, 0, STAKER, amount=CASH)
     for week in range(1, 53):
         for _ in range(5):
@@ -108,7 +108,7 @@ def test_dispensed_by_succinct() -> None:
     chain.ok(Kind.PROVE, 0, job=0)
     chain.ok(Kind.WITHDRAW, 1_000, STAKER)
     assert chain.gain(STAKER) == 31_709  # half of 63 419.58 millionths
-    year = Chain(**(SUCCINCT | {"unit": 3_000_000 * TOKEN}))
+    year = Chain(**(SUCCINCT | {"unit_gwei": 3_000_000 * TOKEN}))
     for actor in (STAKER, RIVAL):
         year.ok(Kind.STAKE, 0, actor, amount=5_000_000 * TOKEN)
     assert year.ask(0) == Verdict.OK
@@ -121,7 +121,7 @@ def test_dispensed_by_succinct() -> None:
 def test_aztec_issues_a_fifth_a_year_at_most() -> None:
     """2.1: coin issuance <= 20 %/yr, of the supply as the year began."""
     tenth = 100 * TOKEN
-    chain = Chain(yearly=0, unit=tenth, supply=10 * tenth, week_most=0, year_bips=2_000)
+    chain = Chain(yearly_gwei=0, unit_gwei=tenth, supply_gwei=10 * tenth, week_most_gwei=0, year_bips=2_000)
     chain.s.owed[0] = 100 * tenth  # somebody else's rule says what for
     brought: list[Verdict] = []
     for time in (0, 0, 0, YEAR_MS, YEAR_MS + 1, YEAR_MS + 2):
@@ -131,7 +131,7 @@ def test_aztec_issues_a_fifth_a_year_at_most() -> None:
 
 
 def test_claims_go_by_stake_and_time() -> None:
-    chain = Chain(yearly=YEAR_MS)  # a millionth a ms
+    chain = Chain(yearly_gwei=YEAR_MS)  # a millionth a ms
     chain.ok(Kind.REQUEST, 0, job=0)
     chain.ok(Kind.PROVE, 0, job=0)
     chain.ok(Kind.STAKE, 0, STAKER, amount=300)
@@ -162,7 +162,7 @@ def test_who_asked_is_refunded_if_nobody_brings_it() -> None:
 
 
 def test_nothing_is_minted_beyond_the_supply() -> None:
-    chain = Chain(mintable=UNIT - 1)
+    chain = Chain(mintable_gwei=UNIT - 1)
     assert chain.ask(0) == Verdict.OK
     assert chain.do(Kind.PROVE, 0, job=0) == Verdict.POOR
     assert chain.do(Kind.OFFER, 0, STAKER, amount=1, detail=1) == Verdict.UNKNOWN
@@ -170,8 +170,9 @@ def test_nothing_is_minted_beyond_the_supply() -> None:
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("unit=0", "unit"), ("year_bips=10_001", "year_bips"), ("yearly=-1", "yearly"), ("week_most=1", "week_most"),
-     ("window_ms=0", "window_ms"), ("supply=0", "supply"), ("mintable=-1", "mintable")],
+    [("unit_gwei=0", "unit_gwei"), ("year_bips=10_001", "year_bips"), ("yearly_gwei=-1", "yearly_gwei"),
+    ("week_most_gwei=1", "week_most_gwei"),
+     ("window_ms=0", "window_ms"), ("supply_gwei=0", "supply_gwei"), ("mintable_gwei=-1", "mintable_gwei")],
 )  # fmt: skip
 def test_senseless_parameters(text: str, name: str) -> None:
     with pytest.raises(BadInput) as caught:
@@ -182,7 +183,11 @@ def test_senseless_parameters(text: str, name: str) -> None:
 @given(st.integers(0, 2**32))
 def test_whatever_happens_money_is_kept_and_the_compiled_rule_agrees(seed: int) -> None:
     """Every event is audited by the market: conserved, nothing negative, refused means untouched."""
-    dice, chain, now = random.Random(seed), Chain(20, unit=10**9, yearly=10**12, week_most=3 * 10**9, year_bips=1), 0
+    dice, chain, now = (
+        random.Random(seed),
+        Chain(20, unit_gwei=10**9, yearly_gwei=10**12, week_most_gwei=3 * 10**9, year_bips=1),
+        0,
+    )
     for _ in range(60):
         now += dice.choice((0, 1, DAY_MS // 2, WEEK_MS))
         actor, job = dice.randrange(3), dice.randrange(18)

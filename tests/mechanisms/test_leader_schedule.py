@@ -52,7 +52,7 @@ MONAD_AT_LAUNCH = Params(
 STARKNET = Params(  # v3 as of April 2026: blocks of 3 s, C = 4.00, a quarter for BTC
     slot_ms=3_000, epoch_ms=HOUR, freeze_ms=0, draw_by=BY_WORD, seats=100, min_self_gwei=20_000 * TOKEN,
     min_total_gwei=0, whole_exit=1, withdraw_epochs=168, commission_rule=PROMISED, reward_by=CURVE, curve_ppm=40_000,
-    pace_low_ms=2_000, pace_high_ms=5_000, second_bips=2_500, supply=10**16, mintable=10**16,
+    pace_low_ms=2_000, pace_high_ms=5_000, second_bips=2_500, supply_gwei=10**16, mintable_gwei=10**16,
 )  # fmt: skip
 STARKNET_V2 = STARKNET._replace(
     draw_by=IN_TURN, reward_by=SHARES, slot_ms=50 * 3_180, earliest_ms=11 * 3_180, commission_rule=PROMISED
@@ -67,8 +67,9 @@ SOLANA = Params(
     commission_rule=AT_ONCE, reward_gwei=TOKEN,
 )  # fmt: skip
 ESPRESSO = Params(  # mainnet since March 2026
-    commission_rule=STEPWISE, reward_by=CURVE, curve_ppm=21_213, curve_floor_ppm=10_000, supply=10**16, mintable=10**16,
-    min_self_gwei=1, min_total_gwei=1, gift_most=0,
+    commission_rule=STEPWISE, reward_by=CURVE, curve_ppm=21_213, curve_floor_ppm=10_000, supply_gwei=10**16,
+    mintable_gwei=10**16,
+    min_self_gwei=1, min_total_gwei=1, gift_most_gwei=0,
 )  # fmt: skip
 AZTEC = Params(
     slot_ms=72_000, epoch_ms=32 * 72_000, freeze_ms=0, stake_lag=2, randomness_lag=1, draw_by=BY_BEACON,
@@ -237,7 +238,7 @@ def test_mina_counts_stake_two_epochs_late() -> None:
         chain.block(epoch * MINA.epoch_ms, word=2**61)
         seen.append(chain.weights()[1:4])
     assert seen == [[100, 0, 0], [100, 300, 0], [100, 300, 500]]
-    assert int(chain.b.reserve[0]) == MINA.mintable - 4 * 720 * TOKEN
+    assert int(chain.b.reserve[0]) == MINA.mintable_gwei - 4 * 720 * TOKEN
 
 
 def test_the_schedule_of_an_epoch_uses_randomness_of_two_epochs_before() -> None:
@@ -370,9 +371,9 @@ def test_nothing_is_paid_before_the_first_paid_epoch() -> None:
     chain = Chain(p)
     chain.enter(10**13)
     chain.block(746 * p.epoch_ms)
-    assert chain.b.reserve[0] == p.mintable
+    assert chain.b.reserve[0] == p.mintable_gwei
     chain.block(747 * p.epoch_ms)
-    assert chain.b.reserve[0] == p.mintable - 18 * TOKEN
+    assert chain.b.reserve[0] == p.mintable_gwei - 18 * TOKEN
 
 
 def test_commission_to_the_leader_and_the_rest_by_the_accumulator() -> None:
@@ -451,7 +452,7 @@ def test_a_missed_slot_costs_nobody_anything() -> None:
 
 
 def test_a_dry_reserve_pays_what_is_there() -> None:
-    chain = Chain(PLAIN._replace(mintable=20 * TOKEN))
+    chain = Chain(PLAIN._replace(mintable_gwei=20 * TOKEN))
     chain.enter(10**6)
     for k in range(3):
         chain.block(k)
@@ -511,7 +512,7 @@ def test_the_curve_of_starknet() -> None:
     stake = 10**9 * TOKEN
     yearly = compute_yearly(STARKNET, stake)
     assert round(yearly / TOKEN / 1e6, 3) == 126.491
-    assert yearly == math.isqrt(stake * STARKNET.supply) * 400 // 10_000  # c_num * isqrt(stake * supply) / 10000
+    assert yearly == math.isqrt(stake * STARKNET.supply_gwei) * 400 // 10_000  # c_num * isqrt(stake * supply) / 10000
     s = Chain(STARKNET).s
     s.staked[0] = stake
     assert round(compute_reward(STARKNET_V2, s) / TOKEN, 1) == 14_439.6
@@ -527,7 +528,7 @@ def test_the_table_of_snip_31_is_the_return_of_btc(staked: int, c: int, percent:
     With a supply of 8.8e9 it is 1.294, 2.431, 3.355. The page does not say of what: it is APR_BTC, alpha * mint *
     pSTRK / BTC value, with the code's constant, C / 0.75 cut to hundredths (213, 400). APR_STRK would be 6.3 to 11.9 %.
     """
-    p = STARKNET._replace(supply=88 * 10**14, curve_ppm=c * 100)
+    p = STARKNET._replace(supply_gwei=88 * 10**14, curve_ppm=c * 100)
     mint = compute_yearly(p, staked * 10**6 * TOKEN) / TOKEN
     assert round(100 * 0.25 * mint * 0.146 / 100e6, 3) == percent
 
@@ -886,7 +887,7 @@ def test_reward_of_espresso(share: float, percent: float) -> None:
     Issuance p R = 0.03 sqrt(p / 2) is the same curve as Starknet's, with 0.03 / sqrt 2 in the place of C / 100.
     """
     p = ESPRESSO
-    staked = int(share * p.supply)
+    staked = int(share * p.supply_gwei)
     assert round(100 * compute_yearly(p, staked) / staked, 2) == percent
 
 
@@ -983,9 +984,9 @@ def test_a_kind_without_a_meaning_is_unknown() -> None:
 @pytest.mark.parametrize(
     "bad",
     [{"seats": 0}, {"slot_ms": 0}, {"earliest_ms": 301}, {"freeze_ms": 15_000_001}, {"stake_lag": 9}, {"draw_by": 4},
-     {"second_bips": 10_001}, {"change_limit_bips": -1}, {"min_self_gwei": 0}, {"supply": 0}, {"reward_by": 3},
-     {"pace_high_ms": 299}, {"mintable": 2**61}, {"curve_ppm": 10**6 + 1}, {"commission_rule": -1},
-     {"commission_rule": 4}, {"target_ms": -1}, {"gift_most": 2**61 + 1}],
+     {"second_bips": 10_001}, {"change_limit_bips": -1}, {"min_self_gwei": 0}, {"supply_gwei": 0}, {"reward_by": 3},
+     {"pace_high_ms": 299}, {"mintable_gwei": 2**61}, {"curve_ppm": 10**6 + 1}, {"commission_rule": -1},
+     {"commission_rule": 4}, {"target_ms": -1}, {"gift_most_gwei": 2**61 + 1}],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=next(iter(bad))):
@@ -1006,7 +1007,7 @@ CHAINS = (
     STARKNET._replace(min_self_gwei=1, epoch_ms=HOUR, withdraw_epochs=1),
     STARKNET_V2._replace(min_self_gwei=1, epoch_ms=HOUR, earliest_ms=1, withdraw_epochs=0),
     AZTEC._replace(min_self_gwei=1, epoch_ms=HOUR, seats=2, withdraw_epochs=1),
-    ESPRESSO._replace(epoch_ms=HOUR, gift_most=10**9, target_ms=1_000),
+    ESPRESSO._replace(epoch_ms=HOUR, gift_most_gwei=10**9, target_ms=1_000),
 )
 ACTS = "osSuUdngwrrrrpppptz"
 WAITS = [0, 0, 1, 1_000, 600_000, HOUR]

@@ -87,7 +87,7 @@ def audit(p: Params, s: Any) -> None:
     jobs = np.bincount(s.book.prover[running], minlength=len(s.price))
     assert (jobs == s.open_jobs).all()
     assert (jobs <= np.minimum(s.capacity // p.compute_per_job, 101)).all()
-    assert (s.bond[running] == p.penalty).all()
+    assert (s.bond[running] == p.penalty_gwei).all()
     assert s.bond[~running].sum() == 0
 
 
@@ -327,7 +327,7 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("penalty", 0), ("window_ms", 0), ("match_ms", 0), ("match_ms", 599), ("compute_per_job", 0),
+        ("penalty_gwei", 0), ("window_ms", 0), ("match_ms", 0), ("match_ms", 599), ("compute_per_job", 0),
         ("deadline_by", 2), ("bounty_rate", 10_001), ("self_slash_rate", -1), ("unstake_ms", -1), ("expiry_ms", 0),
     ],
 )  # fmt: skip
@@ -352,7 +352,7 @@ def test_self_slashing_pays_in_the_simulator() -> None:
 
 MARKETS = (
     DEFAULT, Params(self_slash_rate=5_000, bounty_rate=7_000, compute_per_job=2), Params(deadline_by=1, unstake_ms=0),
-    Params(match_ms=1, expiry_ms=1, penalty=3),
+    Params(match_ms=1, expiry_ms=1, penalty_gwei=3),
 )  # fmt: skip
 STEP = st.tuples(
     st.sampled_from("osuwrrrrrpppdxxxccccz"),

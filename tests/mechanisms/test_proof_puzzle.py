@@ -124,7 +124,9 @@ def test_the_anchor_reward() -> None:
     assert by_year[:5] == [171_232_871, 152_206_996, 133_181_122, 114_155_247, 95_129_372]
     assert by_year[5:] == [76_103_498, 57_077_623, 38_051_749, 19_025_874, 19_025_874, 19_025_874]
     assert anchor_reward(FREE, 365 * DAY_S * 1_000) == 171_232_871
-    assert anchor_reward(FREE._replace(supply=2**62 - 1), 0) == (2**63 - 1) // (365 * DAY_S + 1)  # four times it is cut
+    assert anchor_reward(FREE._replace(supply_gwei=2**62 - 1), 0) == (2**63 - 1) // (
+        365 * DAY_S + 1
+    )  # four times it is cut
 
 
 @pytest.mark.parametrize("anchor_s", [5, 25, 35])
@@ -312,7 +314,7 @@ def test_kinds_without_a_meaning() -> None:
     ("name", "value"),
     [
         ("block_ms", 0), ("epoch_blocks", 0), ("anchor_s", 0), ("half_life_s", 0), ("least_target", 3),
-        ("least_target", 2**57 + 1), ("supply", -1), ("age_days", -1), ("requirement_gwei", -2), ("standing", 2),
+        ("least_target", 2**57 + 1), ("supply_gwei", -1), ("age_days", -1), ("requirement_gwei", -2), ("standing", 2),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -335,7 +337,7 @@ def test_the_cap_in_the_simulator() -> None:
 
 MARKETS = (
     FREE, BY_HAND._replace(requirement_gwei=50, epoch_blocks=3), DEFAULT._replace(requirement_gwei=7, half_life_s=3),
-    BY_HAND._replace(least_target=2**40, anchor_s=1_000, half_life_s=10, supply=10**9), Params(arc_days=-1),
+    BY_HAND._replace(least_target=2**40, anchor_s=1_000, half_life_s=10, supply_gwei=10**9), Params(arc_days=-1),
 )  # fmt: skip
 STEP = st.tuples(
     st.sampled_from("osuwrrrrppppxxxz"),

@@ -80,8 +80,8 @@ def audit(p: Params, s: Any) -> None:
     """Each term has its reservation, nobody else has one."""
     terms = [int(row[0]) - 1 for row in (s.active, s.pending) if row[0] > 0]
     assert len(set(terms)) == len(terms)
-    assert [int(s.quote[actor]) for actor in terms] == [p.min_bond] * len(terms)
-    assert s.quote.sum() == p.min_bond * len(terms)
+    assert [int(s.quote[actor]) for actor in terms] == [p.min_bond_gwei] * len(terms)
+    assert s.quote.sum() == p.min_bond_gwei * len(terms)
     assert np.flatnonzero(s.seat).tolist() == sorted(terms)
 
 
@@ -198,7 +198,7 @@ def test_the_liability(fee: int, amount: int) -> None:
     market = running(fee)
     assert market.s.bond[0] == amount
     assert market.s.stake[FIRST] == 9 * TOKEN - amount
-    assert liability(BIDS._replace(bond_per_job=TOKEN), fee) == TOKEN
+    assert liability(BIDS._replace(bond_per_job_gwei=TOKEN), fee) == TOKEN
 
 
 def test_a_term_that_is_short_retires() -> None:
@@ -231,7 +231,7 @@ def test_a_proof_retires_a_prover_that_is_short() -> None:
 
 def test_any_proof_retires_a_prover_that_is_short() -> None:
     """onProofAccepted looks at the active term whoever's proposal was proven, a permissionless one too."""
-    market = running(p=BIDS._replace(bond_per_job=4 * TOKEN))
+    market = running(p=BIDS._replace(bond_per_job_gwei=4 * TOKEN))
     nobodys = market.propose(1, amount=0)  # 10 less 1 reserved, less 4 at risk, covers 4 more
     market.ok(Kind.WITHDRAW, 2, FIRST, amount=2 * TOKEN)
     assert (market.prover, market.s.hired[nobodys]) == (FIRST, 0)
@@ -358,8 +358,8 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("min_bond", 0), ("bid_discount", 0), ("bid_discount", 10_001), ("max_fee", 0), ("max_fee", 2**48),
-        ("ewma_multiple", 0), ("slash_gwei", 0), ("window_ms", 0), ("standing", 2), ("grace_ms", -1),
+        ("min_bond_gwei", 0), ("bid_discount", 0), ("bid_discount", 10_001), ("max_fee_gwei", 0), ("max_fee_gwei",
+        2**48), ("ewma_multiple", 0), ("slash_gwei", 0), ("window_ms", 0), ("standing", 2), ("grace_ms", -1),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -381,8 +381,8 @@ def test_grace_spares_who_never_proves_in_the_simulator() -> None:
 # --- random markets: conserved, never negative, refused means untouched, plain equals compiled, no job stuck ---
 
 MARKETS = (
-    LIMITS, BIDS, BIDS._replace(cooldown_ms=0, slash_gwei=1, bond_per_job=1, min_bond=5, grace_ms=0),
-    LIMITS._replace(cooldown_ms=10, min_bond=3 * TOKEN, slash_gwei=3 * TOKEN),
+    LIMITS, BIDS, BIDS._replace(cooldown_ms=0, slash_gwei=1, bond_per_job_gwei=1, min_bond_gwei=5, grace_ms=0),
+    LIMITS._replace(cooldown_ms=10, min_bond_gwei=3 * TOKEN, slash_gwei=3 * TOKEN),
 )  # fmt: skip
 STEP = st.tuples(
     st.sampled_from("oosuwrrrrrpppxxxxz"),

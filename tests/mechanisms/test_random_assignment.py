@@ -56,7 +56,7 @@ class Market:
 
     def join(self, actor: int, time: int = 0) -> None:
         self.ok(Kind.OFFER, time, actor, amount=1, detail=1)
-        self.ok(Kind.STAKE, time, actor, amount=self.p.min_stake)
+        self.ok(Kind.STAKE, time, actor, amount=self.p.min_stake_gwei)
 
     def request(self, time: int = 0, word: int = 0, amount: int = FEE, size: int = 0) -> int:
         """Request the next job and return its number."""
@@ -148,13 +148,13 @@ def test_the_fallback_has_the_normal_reward_and_the_requester_half() -> None:
 
 def test_the_half_that_is_missing_is_minted_or_missing() -> None:
     """5, rule 5, literal and not: normal reward and 50 % back are more than the fee."""
-    for p, paid in ((Params(), FEE), (Params(supply=100), 600), (Params(minted_refund=0), 500)):
+    for p, paid in ((Params(), FEE), (Params(supply_gwei=100), 600), (Params(minted_refund=0), 500)):
         market = Market(p)
         job = market.request()
         market.miss(job)
         market.prove(job, WINDOW + 2)
         assert market.b.paid[job] == paid
-        assert market.b.reserve[0] == p.supply - (paid - 500)
+        assert market.b.reserve[0] == p.supply_gwei - (paid - 500)
 
 
 @pytest.mark.parametrize("both", [0, 1])
@@ -462,7 +462,7 @@ def test_kinds_without_a_meaning(kind: Kind) -> None:
     ("name", "value"),
     [
         ("window_ms", 0), ("accept_ms", 0), ("refund_rate", 10_001), ("network_rate", 10_001), ("standing", 2),
-        ("min_stake", 0), ("resources", 0), ("minted_refund", -1), ("cooldown_ms", -1), ("supply", 2**62 - 1),
+        ("min_stake_gwei", 0), ("resources", 0), ("minted_refund", -1), ("cooldown_ms", -1), ("supply_gwei", 2**62 - 1),
         ("ms_per_mgas", 2**24 + 1), ("remove_both", 2), ("respect_capacity", 2), ("round_ms", -1),
         ("use_bips", 10_001), ("idle_ms", -1),
     ],
@@ -487,7 +487,8 @@ def test_equal_shares_and_no_way_back_in_the_simulator() -> None:
 # --- random markets: conserved, never negative, refused means untouched, plain equals compiled, no job stuck ---
 
 MARKETS = (
-    Params(), EXPLICIT, Params(round_ms=60_000, respect_capacity=1, remove_both=1, network_rate=500, supply=10_000),
+    Params(), EXPLICIT, Params(round_ms=60_000, respect_capacity=1, remove_both=1, network_rate=500,
+    supply_gwei=10_000),
     Params(standing=0, minted_refund=0, cooldown_ms=0, week_ms=1, tx_gwei=3, compute_gwei=1, ms_per_mgas=1_000),
 )  # fmt: skip
 STEP = st.tuples(

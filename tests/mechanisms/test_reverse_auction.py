@@ -539,7 +539,7 @@ def test_a_deposit_that_would_buy_next_to_nothing_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("tick=0", "tick"), ("staker_bips=10001", "staker_bips"), ("protocol_bips=-1", "protocol_bips"),
+        ("tick_gwei=0", "tick_gwei"), ("staker_bips=10001", "staker_bips"), ("protocol_bips=-1", "protocol_bips"),
         ("cancel_ms=4999", "cancel_ms"), ("lookback_ms=0", "lookback_ms"), ("reserved=2", "reserved"),
         ("pgu_per_second=0", "pgu_per_second"), ("pgu_per_unit=1001", "pgu_per_unit"), ("slash_gwei=-1", "slash_gwei"),
         ("min_success_bips=10001", "min_success_bips"), ("min_deposit_gwei=0", "min_deposit_gwei"),

@@ -135,7 +135,7 @@ def test_no_size_makes_the_ordering_fee_wrap_around() -> None:
 
 def test_the_largest_standing_bid_is_the_deposit() -> None:
     """Ten times a worth of 2^60 is more than 63 bits hold."""
-    p = PLAIN._replace(standing_bips=100_000, ordering_bips=10_000, pool=0, payer=ROLLUP)
+    p = PLAIN._replace(standing_bips=100_000, ordering_bips=10_000, pool_gwei=0, payer=ROLLUP)
     market = Market(p, cash=DEPOSIT)
     market.b.cash[USERS] = 2**60
     market.total = shape.total_gwei(market.s)
@@ -320,7 +320,7 @@ def test_the_sequencer_buys_out_of_its_income() -> None:
 
 def test_a_pool_pays_whoever_is_first_the_same() -> None:
     """5.4 (b): from a protocol pool; sequencers cannot influence provers."""
-    market = Market(payer=POOL, pool=700).enter()
+    market = Market(payer=POOL, pool_gwei=700).enter()
     jobs = [market.closed() for _ in range(2)]
     assert market.b.phase[jobs[0]] == Phase.OPEN
     for job, prover, paid in ((jobs[0], DEAR, 500), (jobs[1], THIRD, 200)):
@@ -380,7 +380,7 @@ def test_senseless_offers_are_refused(capacity: int, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     "bad",
     [{"rights": 3}, {"payer": 4}, {"window_ms": 0}, {"bid_ms": -1}, {"ordering_bips": 10_001}, {"rollup_bips": 10_001},
-     {"min_stake_gwei": 0}, {"max_redraws": -1}, {"pool": 2**61}, {"reserve_bips": 100_001}],
+     {"min_stake_gwei": 0}, {"max_redraws": -1}, {"pool_gwei": 2**61}, {"reserve_bips": 100_001}],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=next(iter(bad))):

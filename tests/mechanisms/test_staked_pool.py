@@ -222,7 +222,7 @@ def test_a_charge_above_the_offer_is_refused() -> None:
 
 
 def test_a_dry_reserve_pays_what_is_there() -> None:
-    pool = Pool(Params(supply=400_000))
+    pool = Pool(Params(supply_gwei=400_000))
     job = pool.request()
     pool.prove(job, RESCUER, 1)
     assert pool.settle(job) == 400_000 + R  # the job's own fee arrives first
@@ -693,7 +693,7 @@ def test_only_proofs_in_time_teach_the_averages() -> None:
 @pytest.mark.parametrize(
     "text",
     ["seats=0", "seats=257", "slash_points=10_001", "delay_penalty=10_000", "min_window_ms=5_400_001", "late_paid=2",
-     "clip_high_percent=99", "supply=-1", "cooldown_ms=-1"],
+     "clip_high_percent=99", "supply_gwei=-1", "cooldown_ms=-1"],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(text: str) -> None:
     with pytest.raises(BadInput, match=text.partition("=")[0]):
@@ -712,7 +712,7 @@ def test_historical_parameters_are_accepted(name: str) -> None:
 MARKETS = (
     Params(seats=2, min_capacity=1),
     Params(seats=3, min_capacity=1, intended_averages=1, intended_capacity=1, intended_delay=1, average_factor=3),
-    Params(seats=2, min_capacity=2, old_slash=1, supply=3 * 10**6, oracle_slash=1, max_open_jobs=2),
+    Params(seats=2, min_capacity=2, old_slash=1, supply_gwei=3 * 10**6, oracle_slash=1, max_open_jobs=2),
     ELDFELL._replace(min_capacity=1, open_window_ms=HOUR, exit_period_ms=HOUR),
 )
 ACTS = "ossuwwrrrrrpppptttttz"

@@ -99,7 +99,7 @@ def seated(p: Params = BIDS, fee: int = 1_000, tokens: int = 20) -> Market:
 
 def test_fourteen_undercuts_halve_the_fee() -> None:
     """1.7 G3 and 5, item 7: 14 successive 5 % undercuts, 1 000 000 -> 487 673."""
-    market = Market(BIDS._replace(initial_fee=1_000_000))
+    market = Market(BIDS._replace(initial_fee_gwei=1_000_000))
     market.stake(FIRST)
     market.stake(SECOND)
     assert market.bid(FIRST, 1_000_000) == Verdict.OK
@@ -146,7 +146,7 @@ def test_the_cap_of_a_vacant_seat_doubles(minutes: int) -> None:
 
 def test_the_cap_counts_from_the_exit_and_from_twice_the_average() -> None:
     """1.7 G3: fee <= max(lastFee, max(initial, 2*MA)) << min(elapsed//15min, 8)."""
-    market = seated(BIDS._replace(initial_fee=10_000), fee=8_000)
+    market = seated(BIDS._replace(initial_fee_gwei=10_000), fee=8_000)
     assert market.s.average[0] == 8_000
     market.ok(Kind.UNSTAKE, HOUR, FIRST, amount=1)
     market.stake(SECOND, 20, HOUR)
@@ -167,7 +167,7 @@ def test_the_moving_average_weighs_by_time(seconds: int, average: int) -> None:
 
 
 def test_no_fee_beyond_what_can_be_written() -> None:
-    market = Market(BIDS._replace(initial_fee=2**32 - 1))
+    market = Market(BIDS._replace(initial_fee_gwei=2**32 - 1))
     market.stake(FIRST)
     assert market.bid(FIRST, 2**32, 10 * HOUR) == Verdict.TOO_DEAR
     assert market.bid(FIRST, 2**32 - 1, 10 * HOUR) == Verdict.OK
@@ -302,7 +302,7 @@ def test_nobody_proves() -> None:
 @pytest.mark.parametrize(("fee", "profit"), [(4 * TOKEN // 10, 0), (5 * TOKEN // 10, TOKEN)])
 def test_hit_and_run(fee: int, profit: int) -> None:
     """4.5: hit-and-run entry pays iff sum of prepaid fees > total slash; here 0.4 of a bond, through a sock puppet."""
-    market = seated(BIDS._replace(initial_fee=fee), fee)
+    market = seated(BIDS._replace(initial_fee_gwei=fee), fee)
     for _ in range(10):
         market.request()
     for job in range(10):
@@ -454,7 +454,7 @@ def limits(p: Params, asks: dict[int, int]) -> Market:
 
 def test_undercutting_ends_at_the_runner_up() -> None:
     """4.3: complete information, first price: the winner bids just under the second-lowest cost (within a step)."""
-    market = limits(Params(initial_fee=10_000), {FIRST: 1_000, SECOND: 2_000, THIRD: 4_000})
+    market = limits(Params(initial_fee_gwei=10_000), {FIRST: 1_000, SECOND: 2_000, THIRD: 4_000})
     provers = [market.request() for _ in range(60)]
     paid = market.b.paid[:60].tolist()
     assert paid[:3] == [10_000, 9_500, 9_025]
@@ -465,7 +465,7 @@ def test_undercutting_ends_at_the_runner_up() -> None:
 
 
 def test_nobody_bids_more_than_the_request_offers() -> None:
-    market = limits(Params(initial_fee=10_000), {FIRST: 1_000})
+    market = limits(Params(initial_fee_gwei=10_000), {FIRST: 1_000})
     assert market.do(Kind.REQUEST, 0, PROPOSER, amount=999) == Verdict.NO_PROVER
     assert market.request(amount=3_000) == FIRST
     assert market.b.paid[0] == 3_000
@@ -507,8 +507,8 @@ def test_too_small_a_winner_in_the_simulator() -> None:
     ("name", "value"),
     [
         ("design", 2), ("standing", -1), ("pool_size", 0), ("pool_size", 17), ("slot_ms", 0), ("reduction", 10_001),
-        ("reward", 10_001), ("liveness", 0), ("average_ms", 999), ("max_doublings", 61), ("max_fee", 2**40 + 1),
-        ("window_ms", -1), ("doubling_ms", 0),
+        ("reward", 10_001), ("liveness_gwei", 0), ("average_ms", 999), ("max_doublings", 61), ("max_fee_gwei",
+        2**40 + 1), ("window_ms", -1), ("doubling_ms", 0),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:
@@ -517,8 +517,8 @@ def test_senseless_parameters_are_refused(name: str, value: int) -> None:
 
 
 def test_senseless_thresholds_are_refused() -> None:
-    with pytest.raises(BadInput, match="outbid_bond"):
-        with_params("standing_auction", standing_auction, {"design": 1, "outbid_bond": 200 * TOKEN})
+    with pytest.raises(BadInput, match="outbid_bond_gwei"):
+        with_params("standing_auction", standing_auction, {"design": 1, "outbid_bond_gwei": 200 * TOKEN})
     with pytest.raises(BadInput, match="pool_size"):
         with_params("standing_auction", standing_auction, {"design": 1, "pool_size": 2})
 

@@ -260,7 +260,7 @@ def test_a_fourth_failure_in_a_row_is_a_ban() -> None:
 
 def test_copies_go_to_different_members_of_one_pool() -> None:
     """8, scheduler: tasks with high penalty go to more than one prover."""
-    market = Market(Params(pools=2, copies=4, copy_bond=TOKEN), members=8)
+    market = Market(Params(pools=2, copies=4, copy_bond_gwei=TOKEN), members=8)
     job = market.request(word=2**61)
     holders = market.holders(job)
     assert len(set(holders)) == 4
@@ -268,7 +268,7 @@ def test_copies_go_to_different_members_of_one_pool() -> None:
     market.prove(job, 5, holders[2])
     assert market.s.open_jobs.sum() == 0
     assert market.worth(holders[2]) == 80
-    low = Market(Params(copies=4, copy_bond=TOKEN + 1), members=8)
+    low = Market(Params(copies=4, copy_bond_gwei=TOKEN + 1), members=8)
     assert len(low.holders(low.request())) == 1
     few = Market(Params(copies=4), members=2)
     assert len(few.holders(few.request())) == 2

@@ -106,7 +106,7 @@ def test_the_schedule_ends_after_twenty_years() -> None:
 @pytest.mark.parametrize("stake", [0, 1, 14, 15, 1_499, 1_500, 1_501, 10_000])
 def test_reward_is_the_lesser_of_the_share_of_work_and_a_fifteenth_of_stake(stake: int) -> None:
     """1.5: Reward_i = min(0.75 E w_i / W, stake_i / 15); 1.7.8: the cap binds when stake_i < 15 x 0.75 E w_i/W."""
-    network = Network(emission_gwei=400, mintable=10**6)
+    network = Network(emission_gwei=400, mintable_gwei=10**6)
     if stake:
         network.ok(Kind.STAKE, 0, 1, amount=stake)
     network.work(1, 100, 0)
@@ -117,7 +117,7 @@ def test_reward_is_the_lesser_of_the_share_of_work_and_a_fifteenth_of_stake(stak
 
 
 def test_what_the_cap_takes_nobody_gets() -> None:
-    network = Network(emission_gwei=400, mintable=10**6)
+    network = Network(emission_gwei=400, mintable_gwei=10**6)
     network.ok(Kind.STAKE, 0, 2, amount=CASH)
     network.work(1, 100, 0)
     network.work(2, 100, 0)
@@ -128,12 +128,12 @@ def test_what_the_cap_takes_nobody_gets() -> None:
 
 def test_stake_counts_as_the_epoch_ends() -> None:
     """The mint calculator asks for the cap at the epoch's end: the last millisecond is in time."""
-    network = Network(emission_gwei=400, mintable=10**6)
+    network = Network(emission_gwei=400, mintable_gwei=10**6)
     network.work(1, 100, 0)
     network.ok(Kind.STAKE, EPOCH - 1, 1, amount=15 * 300)
     network.next_epoch(1)
     assert int(network.s.earned[1]) == 300
-    late = Network(emission_gwei=400, mintable=10**6)
+    late = Network(emission_gwei=400, mintable_gwei=10**6)
     late.work(1, 100, 0)
     late.ok(Kind.STAKE, EPOCH, 1, amount=15 * 300)
     assert late.gain(1) == 0
@@ -141,7 +141,7 @@ def test_stake_counts_as_the_epoch_ends() -> None:
 
 def test_names_gain_nothing_under_the_cap_or_beside_it() -> None:
     """Shares of work and the cap are both linear: two names together have what one had."""
-    one, two = (Network(emission_gwei=10**9, mintable=10**12) for _ in range(2))
+    one, two = (Network(emission_gwei=10**9, mintable_gwei=10**12) for _ in range(2))
     one.ok(Kind.STAKE, 0, 1, amount=3_000_000)
     for actor in (1, 2):
         two.ok(Kind.STAKE, 0, actor, amount=1_500_000)
@@ -160,7 +160,7 @@ def test_names_gain_nothing_under_the_cap_or_beside_it() -> None:
 def entrants(cost_of_a_cycle: float, cycles: int) -> int:
     """Let equal provers with ample stake enter while who enters still earns its cost."""
     for count in range(1, 40):
-        network = Network(provers=count, emission_gwei=40_000, mintable=10**6)
+        network = Network(provers=count, emission_gwei=40_000, mintable_gwei=10**6)
         for actor in range(1, count + 1):
             network.ok(Kind.STAKE, 0, actor, amount=10**9)
             network.work(actor, cycles, 0)
@@ -179,7 +179,7 @@ def test_entry_goes_on_until_a_cycle_earns_its_cost(cost: float, cycles: int) ->
 
 def test_junk_work_counts_like_any() -> None:
     """1.6: junk work to harvest PoVW when the reward per cycle exceeds cost per cycle: nobody asked, nobody pays."""
-    network = Network(emission_gwei=400, mintable=10**6)
+    network = Network(emission_gwei=400, mintable_gwei=10**6)
     for actor in (1, 2):
         network.ok(Kind.STAKE, 0, actor, amount=10**6)
     network.ok(Kind.OFFER, 0, 1, amount=7, detail=1)
@@ -197,7 +197,7 @@ def test_junk_work_counts_like_any() -> None:
 
 def test_stakers_share_their_part_in_epochs_without_work() -> None:
     """1.5: 25 % stakers. Ten epochs in which nothing happens, one payment."""
-    network = Network(emission_gwei=400, mintable=10**6)
+    network = Network(emission_gwei=400, mintable_gwei=10**6)
     network.ok(Kind.STAKE, 0, 1, amount=300)
     network.ok(Kind.STAKE, 0, 2, amount=100)
     network.next_epoch(10)
@@ -220,7 +220,7 @@ def test_a_position_leaves_as_a_whole_after_thirty_days() -> None:
 
 
 def test_a_dry_reserve_pays_what_is_there() -> None:
-    network = Network(emission_gwei=400, mintable=250)
+    network = Network(emission_gwei=400, mintable_gwei=250)
     for actor in (1, 2):
         network.ok(Kind.STAKE, 0, actor, amount=10**6)
         network.work(actor, 100, 0)
@@ -258,7 +258,7 @@ def test_own_work_needs_room_too() -> None:
     ("name", "value"),
     [
         ("epoch_ms", 0), ("first_epoch", LAST_EPOCH + 1), ("emission_gwei", -2), ("work_bips", 10_001),
-        ("cap_divisor", -1), ("exit_ms", -1), ("mintable", 2**61), ("window_ms", 0),
+        ("cap_divisor", -1), ("exit_ms", -1), ("mintable_gwei", 2**61), ("window_ms", 0),
     ],
 )  # fmt: skip
 def test_senseless_parameters_are_refused(name: str, value: int) -> None:

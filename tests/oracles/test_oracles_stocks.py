@@ -69,7 +69,7 @@ def test_locked_capital_follows_little(slots: int, every_s: float) -> None:
 def test_halving_the_lock_halves_the_capital(minutes: int) -> None:
     """Chains 7.14: bond x rate x lock = 72 000 (150 x 2/min x 240 min); halving the lock halves it. Exact, compiled."""
     step, lock, jobs = 30_000, minutes * 60_000, 1_500
-    setup = Setup(rule(f"bonded(tee_cooldown={lock})"), jobs, (10**15,) * 2)
+    setup = Setup(rule(f"bonded(tee_cooldown_ms={lock})"), jobs, (10**15,) * 2)
     plan = [(job * step + wait, kind, job) for job in range(jobs) for wait, kind in ((0, 7), (0, 11), (lock + 1, 14))]
     now = 600 * 60_000 + step // 2  # long after the first settlement, half way between two proposals
     events = [

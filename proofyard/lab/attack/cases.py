@@ -88,7 +88,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "… with a bond of 5", "taiko-bought-proof", "hit_and_run", "honest", pays=False,
-        why="the bond exceeds the fee", mechanism="bought_proof(liveness = 5_000_000_000)", changes=_DAY,
+        why="the bond exceeds the fee", mechanism="bought_proof(liveness_gwei = 5_000_000_000)", changes=_DAY,
     ),
     Case(
         "a wrong claim worth 1,000 against a bond of 150, three in four looked at", "taiko-wrong-proofs", "wrong_proof",
@@ -225,8 +225,8 @@ MENDS: tuple[Mend, ...] = (
     Mend(
         "Do bonds have to lock 72,000 tokens?", "taiko-bonded", ("withhold", "own_slash", "hit_and_run"), "proposer",
         (
-            "liveness=1000000000..125000000000", "tee_validity=1000000000..150000000000",
-            "tee_cooldown=600000..14400000",
+            "liveness_gwei=1000000000..125000000000", "tee_validity_gwei=1000000000..150000000000",
+            "tee_cooldown_ms=600000..14400000",
         ),
         "bonded", {"horizon": "2d"},
     ),

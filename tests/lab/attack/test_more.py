@@ -73,7 +73,7 @@ def test_bonds_lock_less_and_keep_what_they_keep() -> None:
     """The claim of the scenario: 72,000 tokens lie idle. What they hold off here, a tenth of them holds off too."""
     tree = scenarios.tree_of(SCENARIOS / "taiko-bonded.toml", {"horizon": "1d"}, "bonded")
     attacks = [(attack, [0]) for attack in catalogue.chosen(["withhold"])]
-    searched = fix.read(["liveness=1000000000..125000000000", "tee_validity=1000000000..150000000000"])
+    searched = fix.read(["liveness_gwei=1000000000..125000000000", "tee_validity_gwei=1000000000..150000000000"])
     with Runner(workers=1) as runner:
         points = fix.front(runner, tree, searched, attacks, Budget(10, 1, 4))
     default = next(point for point in points if point.default)
