@@ -122,6 +122,8 @@ def _said(error: "CycloptsError") -> str:
     """Say in our words what is wrong with a command line."""
     from cyclopts import MissingArgumentError, UnusedCliTokensError
 
+    if "-" in sys.argv[2:]:
+        return "wanted the name of a file (standard input is /dev/stdin), got -."
     help_of = f"`proofyard {sys.argv[1]} --help`"
     if isinstance(error, UnusedCliTokensError):
         return f"wanted the arguments that {help_of} lists, got {' '.join(error.unused_tokens or ())!r} too."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, check_workers, print_json
+from proofyard.cli.shared import Json, Settings, Whole, changes, check_workers, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +31,10 @@ def attack(
     equilibrium: Flag = False,
     fix: Names = None,
     out: Path = Path("attacks"),
-    trials: int = 12,
-    search_seeds: int = 4,
-    seeds: int = 24,
-    workers: int | None = None,
+    trials: Whole = 12,
+    search_seeds: Whole = 4,
+    seeds: Whole = 24,
+    workers: Whole | None = None,
     ray: str | None = None,
     json: Json = False,
 ) -> None:

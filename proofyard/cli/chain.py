@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, Whole, print_json
 
 if TYPE_CHECKING:
     from proofyard.chain import Client
@@ -24,7 +24,7 @@ def chain(
     seconds: float | None = None,
     own: float = 10e6,
     delegated: float = 0.0,
-    commission: int = 1_000,
+    commission: Whole = 1_000,
     proofs: float = 1_000.0,
     fee: float = 1.0,
     cost: float = 0.2,

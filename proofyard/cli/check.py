@@ -1,10 +1,10 @@
 """`proofyard check`."""
 
 from proofyard.cli import FAILED
-from proofyard.cli.shared import Json, check_seed, print_json
+from proofyard.cli.shared import Json, Whole, check_seed, print_json
 
 
-def check(path: str, *, seed: int = 0, quick: bool = False, json: Json = False) -> None:
+def check(path: str, *, seed: Whole = 0, quick: bool = False, json: Json = False) -> None:
     """Run the conformance suite on a rule: a file of your own, or a name from the catalogue.
 
     Example: proofyard check my_rule.py

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proofyard.cli.shared import Json, Mechanisms, Settings, changes, check_workers, print_json
+from proofyard.cli.shared import Json, Mechanisms, Settings, Whole, changes, check_workers, print_json
 
 
 def compare(
@@ -11,8 +11,8 @@ def compare(
     mechanisms: Mechanisms = None,
     out: Path | None = None,
     settings: Settings = None,
-    seeds: int = 1,
-    workers: int | None = None,
+    seeds: Whole = 1,
+    workers: Whole | None = None,
     ray: str | None = None,
     json: Json = False,
 ) -> None:

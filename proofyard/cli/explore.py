@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
-from proofyard.cli.shared import Json
+from proofyard.cli.shared import Json, Whole
 
 JOURNAL = "market.db"  # in the folder of a live run
 
@@ -14,7 +14,7 @@ def explore(
     scenario: Path | None = None,
     prediction: Path | None = None,
     reports: list[Path] | None = None,
-    port: int = 0,
+    port: Whole = 0,
     host: str = "127.0.0.1",
     browser: bool = True,
     json: Json = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, print_json
+from proofyard.cli.shared import Json, Settings, Whole, changes, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.live import Plan
@@ -18,9 +18,9 @@ def live(
     out: Path | None = None,
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
-    port: int = 8700,
+    port: Whole = 8700,
     backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
-    transfers: int = 16,
+    transfers: Whole = 16,
     chain: bool = True,
     replace: bool = False,
     json: Json = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, gwei, print_json
+from proofyard.cli.shared import Json, Whole, gwei, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.messages import Signer
@@ -17,9 +17,9 @@ def market(
     *,
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     host: str = "127.0.0.1",
-    port: int = 8700,
+    port: Whole = 8700,
     key: Path | None = None,
-    actors: int = 256,
+    actors: Whole = 256,
     grant: str = "1000",
     backend: Literal["calibrated", "noir", "groth16"] | None = None,
     traces: Path | None = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, check_seed, print_json
+from proofyard.cli.shared import Json, Whole, check_seed, print_json
 
 if TYPE_CHECKING:
     from proofyard.proofs.planning.fleet import Fleet
@@ -36,9 +36,9 @@ def plan(
     detect: str = "30s",
     wrap: Literal["none", "groth16", "plonk"] = "none",
     execute_mhz: float = 0,
-    cut: int = 0,
-    trials: int = 1_000,
-    seed: int = 1,
+    cut: Whole = 0,
+    trials: Whole = 1_000,
+    seed: Whole = 1,
     out: Path | None = None,
     measure: bool = False,
     json: Json = False,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from proofyard.cli.shared import Json, check_seed, print_json, start_quickly
+from proofyard.cli.shared import Json, Whole, check_seed, print_json, start_quickly
 
 if TYPE_CHECKING:
     from proofyard.proofs.parallel import Progress
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def prove(
     *,
-    batches: int = 1,
+    batches: Whole = 1,
     size: Literal[4, 16, 64] = 16,
     out: Path | None = None,
     srs: Literal["auto", "ceremony", "development"] = "auto",
     payout: str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-    seed: int = 1,
-    workers: int = 0,
+    seed: Whole = 1,
+    workers: Whole = 0,
     ray: str | None = None,
     backend: Literal["noir", "groth16", "calibrated"] = "noir",
     json: Json = False,

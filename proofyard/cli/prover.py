@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proofyard.cli.shared import Json, print_json
+from proofyard.cli.shared import Json, Whole, print_json
 
 
 def prover(
@@ -10,8 +10,8 @@ def prover(
     config: Path,
     key: Path | None = None,
     state: Path = Path("build/prover"),
-    size: int = 16,
-    metrics: int = 0,
+    size: Whole = 16,
+    metrics: Whole = 0,
     traces: Path | None = None,
     json: Json = False,
 ) -> None:

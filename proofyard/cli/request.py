@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proofyard.cli.shared import Json, check_seed, gwei, print_json
+from proofyard.cli.shared import Json, Whole, check_seed, gwei, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +19,14 @@ def request(
     market: str = "http://127.0.0.1:8700",
     key: Path | None = None,
     ceiling: str = "2.0",
-    size: int = 1_000_000,
-    transfers: int = 16,
-    batches: int = 1,
-    again: int = 5,
-    raise_percent: int = 20,
+    size: Whole = 1_000_000,
+    transfers: Whole = 16,
+    batches: Whole = 1,
+    again: Whole = 5,
+    raise_percent: Whole = 20,
     most: str = "100",
-    seed: int = 1,
-    cancel: int | None = None,
+    seed: Whole = 1,
+    cancel: Whole | None = None,
     chain: str = "",
     deployment: Path | None = None,
     profile: str = "anvil",

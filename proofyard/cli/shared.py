@@ -8,9 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
     from proofyard.engine.result import Run
     from proofyard.scenario import Scenario
 
+
+def _whole(_: Any, tokens: "Sequence[Token]") -> int:
+    """Read a whole number; left to itself, cyclopts makes 2 of 1.5."""
+    from proofyard.core.errors import BadInput
+
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise BadInput(str(tokens[0].keyword), "a whole number", repr(tokens[0].value)) from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]
 Mechanisms = Annotated[list[str] | None, Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
 MOST_SEED = 2**62  # as in a scenario
@@ -79,9 +95,9 @@ def check_file(path: Path, option: str) -> None:
     """Refuse, before a long run rather than after it, a file that can't be written. Raises BadInput."""
     from proofyard.core.errors import BadInput
 
-    there = next(folder for folder in path.absolute().parents if folder.exists())
     if path.is_dir():
         raise BadInput(option, "a file", f"{path}, which is a folder")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(path if path.exists() else there, os.W_OK):
         raise BadInput(option, "a file that can be written", path)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, check_file, check_place, print_json, runs
+from proofyard.cli.shared import Json, Settings, Whole, changes, check_file, check_place, print_json, runs
 
 
 def simulate(
@@ -15,7 +15,7 @@ def simulate(
     trace: Path | None = None,
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
-    seeds: int = 1,
+    seeds: Whole = 1,
     json: Json = False,
 ) -> None:
     """Run a scenario and print the result table.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, changes, check_workers, print_json
+from proofyard.cli.shared import Json, Settings, Whole, changes, check_workers, print_json
 
 Many = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
@@ -18,10 +18,10 @@ def sweep(
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
     figure: Many = None,
-    seeds: int = 1,
-    samples: int = 64,
+    seeds: Whole = 1,
+    samples: Whole = 64,
     summary: Annotated[bool, Parameter(negative="")] = False,
-    workers: int | None = None,
+    workers: Whole | None = None,
     ray: str | None = None,
     json: Json = False,
 ) -> None:
@@ -60,7 +60,7 @@ def sweep(
         Print the result as JSON.
     """
     from proofyard.core.errors import BadInput
-    from proofyard.lab import output, runs, store
+    from proofyard.lab import output, store
     from proofyard.lab import sweep as sweeps
     from proofyard.lab.runner import Runner
 
@@ -69,7 +69,6 @@ def sweep(
     check_workers(workers)
     place = out if out is not None else Path("sweeps") / scenario.stem
     store.check_files(place, sweeps.FILES)
-    runs.say_cold()
     with Runner(workers=workers, ray=ray, folder=place, quiet=json, ahead="proofyard.lab.sweep_page") as runner:
         found = sweeps.sweep(
             scenario, over or [], runner, changes=changes(settings), mechanism=mechanism, seeds=seeds, samples=samples

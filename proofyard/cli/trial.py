@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, print_json
+from proofyard.cli.shared import Json, Settings, Whole, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.comparison import Line
@@ -18,10 +18,10 @@ def trial(
     out: Path | None = None,
     mechanism: Annotated[str | None, Parameter(name=["--mechanism", "-m"])] = None,
     settings: Settings = None,
-    seeds: int = 100,
-    port: int = 8700,
+    seeds: Whole = 100,
+    port: Whole = 8700,
     backend: Literal["calibrated", "noir", "groth16"] = "calibrated",
-    transfers: int = 16,
+    transfers: Whole = 16,
     chain: bool = True,
     profile: Path | None = None,
     replace: bool = False,

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from proofyard.cli.shared import Json, print_json, start_quickly
+from proofyard.cli.shared import Json, Whole, print_json, start_quickly
 
 if TYPE_CHECKING:
     from proofyard.proofs.backend import ProofBackend
@@ -15,7 +15,7 @@ def verify(
     proof: Path,
     *,
     payout: str | None = None,
-    chain_id: int | None = None,
+    chain_id: Whole | None = None,
     srs: Literal["auto", "ceremony", "development"] = "auto",
     json: Json = False,
 ) -> None:

@@ -67,7 +67,8 @@ class Rule:
 
 def nearest(word: str, known: list[str]) -> str:
     """End a sentence with the nearest known name, or with all of them."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    longer = sorted((name for name in known if name.startswith(f"{word}_")), key=len)  # without its unit, say
+    close = longer or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
 
 
@@ -78,7 +79,7 @@ def parse_call(text: str, field: str) -> tuple[str, dict[str, Any]]:
         raise BadInput(field, "a name or name(key=value, …)", repr(text))
     try:
         call = ast.parse(f"f({match['args'] or ''})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
+        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
             raise BadInput(field, "arguments written key=value", repr(text))
         names = [str(k.arg) for k in call.keywords]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -96,11 +97,11 @@ def with_params(name: str, module: ModuleType, values: dict[str, Any], field: st
     for key, value in values.items():
         if key not in known:
             raise BadInput(field, f"a parameter of {name} ({nearest(key, known)})", key)
-        if isinstance(value, float) or not isinstance(value, int):
+        if type(value) is not int:
             raise BadInput(f"{field}.{key}", "an integer", repr(value))
         if abs(value) >= 2**62:
             raise BadInput(f"{field}.{key}", "an integer below 2**62", value)
-    params = module.Params(**{key: int(value) for key, value in values.items()})
+    params = module.Params(**values)
     complaint = module.validate(params) if hasattr(module, "validate") else None
     if complaint:
         key, wanted = complaint
@@ -117,13 +118,7 @@ def load(path: Path, field: str = "mechanism") -> ModuleType:
 
 def load_file(path: Path, field: str, what: str) -> ModuleType:
     """Import a user's file, a `what`: a rule or a policy. Raises BadInput, never a traceback."""
-    if not path.is_file():
-        raise BadInput(field, f"a {what} file", f"{path}, which does not exist")
-    source = path.read_text(encoding="utf-8")
-    try:
-        compile(source, str(path), "exec")
-    except SyntaxError as error:
-        raise BadInput(f"{path}, line {error.lineno}", "valid Python", error.msg) from None
+    _check_source(path, field, what)
     place = zlib.crc32(str(path.resolve()).encode())  # two files of one name are two rules
     loader = importlib.util.spec_from_file_location(f"proofyard_rule_{path.stem}_{place:08x}", path)
     if loader is None or loader.loader is None:
@@ -132,9 +127,27 @@ def load_file(path: Path, field: str, what: str) -> ModuleType:
     sys.modules[loader.name] = module
     try:
         loader.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever the user's file raises on import is the user's to read
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file raises on import is its user's to read
         raise BadInput(str(path), f"a {what} that can be imported", f"{type(error).__name__}: {error}") from None
     return module
+
+
+def _check_source(path: Path, field: str, what: str) -> None:
+    """Refuse a file that is no Python before it is imported. Raises BadInput."""
+    try:
+        source = path.read_bytes()
+        compile(source.decode("utf-8-sig"), str(path), "exec")
+    except OSError as error:
+        why: dict[type[OSError], str] = {
+            FileNotFoundError: ", which does not exist",
+            IsADirectoryError: ", which is a folder",
+        }
+        raise BadInput(field, f"a {what} file", f"{path}{why.get(type(error), f' ({error.strerror})')}") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(str(path), "text in UTF-8", f"byte {error.start + 1} of it, which is none") from None
+    except SyntaxError as error:
+        place = f"{path}, line {error.lineno}" if error.lineno else str(path)
+        raise BadInput(place, "valid Python", error.msg) from None
 
 
 def check_form(module: ModuleType, where: str) -> None:

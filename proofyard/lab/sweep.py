@@ -11,7 +11,7 @@ from proofyard import scenario as scenarios
 from proofyard.core.errors import BadInput
 from proofyard.engine.simulate import simulate
 from proofyard.engine.world import rule_of
-from proofyard.lab import design, metrics, sensitivity
+from proofyard.lab import design, metrics, runs, sensitivity
 from proofyard.lab.design import Design
 from proofyard.lab.runner import Runner, key_of, name_of
 from proofyard.scenario import Scenario
@@ -112,6 +112,7 @@ def sweep(
         for k in range(seeds):
             tasks.append((world, world.seed + k, labels))
             keys.append(f"{name}-{world.seed + k}")
+    runs.say_cold()
     rows = runner.map(measure, tasks, keys)
     if runner.store is not None:
         runner.store.finish(rows)

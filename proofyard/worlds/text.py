@@ -17,6 +17,7 @@ PS_PER_MS = 10**9
 
 _CALL = re.compile(r"\s*([^()]*[^()\s])\s*(?:\((.*)\))?\s*", re.DOTALL)
 _ITEM = re.compile(r"""\s*(?:([A-Za-z_]\w*)\s*=\s*)?('[^']*'|"[^"]*"|[^,'"=]+?)\s*(?:,|$)""")
+_TABLE = re.compile("a valid dictionary( or instance of .*)?")
 _DURATION = re.compile(r"(\d+(?:_\d+)*)(?:\.(\d+))?\s*([a-z]+)")
 
 
@@ -27,10 +28,22 @@ class Call(NamedTuple):
     values: dict[str, str]
 
 
+_piped: dict[Path, str] = {}  # what came through a pipe, which gives it once
+
+
+def _text_of(path: Path) -> str:
+    if path not in _piped:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.is_file():
+            return text
+        _piped[path] = text
+    return _piped[path]
+
+
 def read_toml(path: Path, field: str) -> dict[str, Any]:
-    """Read a TOML file, with or without a byte order mark; `field` asks for it. Raises BadInput."""
+    """Read a TOML file or pipe, with or without a byte order mark; `field` asks for it. Raises BadInput."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(_text_of(path))
     except FileNotFoundError:
         raise BadInput(field, "a TOML file", f"{path}, which does not exist") from None
     except IsADirectoryError:
@@ -46,7 +59,8 @@ def read_toml(path: Path, field: str) -> dict[str, Any]:
 def wanted(error: Mapping[str, Any]) -> str:
     """Say what pydantic would have taken, without how it looked for it."""
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return message.split(", unable to parse")[0]
+    message = _TABLE.sub("a table", message).replace("a valid list", "a list")
+    return message.split(", unable to parse")[0].split(", got a number")[0]
 
 
 def first_fault(path: Path, error: "ValidationError", keys: Iterable[str]) -> BadInput:

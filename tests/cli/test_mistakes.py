@@ -1,5 +1,7 @@
 """What a user types wrong, verb by verb: one sentence, exit code 2 (1 where it is no fault of theirs), nothing left."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,6 +47,13 @@ MISTAKES = (
     ("simulate ok.toml --set seed=abc", "seed: wanted a valid integer, got 'abc'."),
     ("simulate ok.toml --trace folder", "--trace: wanted a file, got folder, which is a folder."),
     ("simulate ok.toml --trace empty/x", "--trace: wanted a file that can be written, got empty/x."),
+    ("simulate ok.toml --trace /", "--trace: wanted a file, got /, which is a folder."),
+    ("simulate ok.toml --seeds 1.5", "--seeds: wanted a whole number, got '1.5'."),
+    ("simulate ok.toml --seeds two", "--seeds: wanted a whole number, got 'two'."),
+    ("sweep ok.toml --over seed=1,2 --workers 1.5", "--workers: wanted a whole number, got '1.5'."),
+    ("simulate -", "wanted the name of a file (standard input is /dev/stdin), got -."),
+    ("simulate ok.toml --set workload=3", "workload: wanted a table, got 3."),
+    ("simulate ok.toml --set seed=1.5", "seed: wanted a valid integer, got 1.5."),
     ("simulate", "SCENARIO: wanted as `proofyard simulate --help` says, got none."),
     ("simulate ok.toml more", "wanted the arguments that `proofyard simulate --help` lists, got 'more' too."),
     ("sweep ok.toml --over mechanism.window_ms=a..b", "--over mechanism.window_ms: wanted numbers at both ends"),
@@ -112,3 +121,11 @@ def test_a_scenario_of_another_editor_is_read(
     told = capsys.readouterr().out
     assert "größe 字 under race" in told
     assert "One prover, größe 字 [red], made 100\N{NO-BREAK SPACE}%" in told
+
+
+def test_a_scenario_that_comes_through_a_pipe_is_read_once_for_all_its_rules() -> None:
+    command = [sys.executable, "-m", "proofyard", "compare", "/dev/stdin", "-m", "race", "-m", "first_price", "--json"]
+    text = MINIMAL.read_bytes()
+    done = subprocess.run(command, input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [each["mechanism"].split("(")[0] for each in json.loads(done.stdout)] == ["race", "first_price"]

@@ -51,6 +51,14 @@ def test_a_file_anywhere_is_a_rule(tmp_path: Path) -> None:
         ("rase", "mechanism: wanted a mechanism (did you mean race?), got rase."),
         ("race(windw_ms=1)", "mechanism: wanted a parameter of race (did you mean window_ms?), got windw_ms."),
         ("race(window_ms=1.5)", "mechanism.window_ms: wanted an integer, got 1.5."),
+        ("race(window_ms=True)", "mechanism.window_ms: wanted an integer, got True."),
+        ("race(**{})", "mechanism: wanted arguments written key=value, got 'race(**{})'."),
+        ("race(window=1)", "mechanism: wanted a parameter of race (did you mean window_ms?), got window."),
+        (
+            "staked_pool(initial_fee=3)",
+            "mechanism: wanted a parameter of staked_pool (did you mean initial_fee_gwei_per_gas?), got initial_fee.",
+        ),
+        ("./mine", "mechanism: wanted a name of the catalogue, or a rule file that ends in .py, got ./mine."),
         ("race(window_ms=x)", "mechanism: wanted a name or name(key=value, …), got 'race(window_ms=x)'."),
         ("race(5)", "mechanism: wanted arguments written key=value, got 'race(5)'."),
         ("race(window_ms=1, window_ms=2)", "mechanism.window_ms: wanted one value, got 2."),
@@ -114,6 +122,41 @@ def test_a_name_that_is_read_as_something_else_is_refused(tmp_path: Path, field:
     with pytest.raises(BadInput) as error:
         mechanisms.rule(path)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (GOOD.replace("class", "# \xe9\nclass", 1).encode("latin-1"), "wanted text in UTF-8, got byte"),
+        (b"\0", "wanted valid Python, got source code string cannot contain null bytes"),
+        (b"raise SystemExit(3)", "wanted a rule that can be imported, got SystemExit: 3"),
+    ],
+)
+def test_a_file_that_is_no_python_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        mechanisms.rule(str(path))
+    assert sentence in str(caught.value)
+    assert "None" not in str(caught.value)
+
+
+def test_a_folder_is_no_rule(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").mkdir()
+    with pytest.raises(BadInput, match=r"wanted a rule file, got .*mine\.py, which is a folder\.$"):
+        mechanisms.rule(str(tmp_path / "mine.py"))
+
+
+def test_a_file_nobody_may_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read all, so the refusal is the test's own."""
+    path = written(tmp_path, GOOD)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BadInput, match=r"wanted a rule file, got .*mine\.py \(Permission denied\)\.$"):
+        mechanisms.rule(path)
 
 
 def test_a_rule_refuses_its_own_senseless_parameters(tmp_path: Path) -> None:
