@@ -58,6 +58,11 @@ class Rule:
         shipped = self.module.__name__.startswith("proofyard.")
         return self._written(self.name if shipped else str(Path(str(self.module.__file__)).resolve()))
 
+    @property
+    def price_units(self) -> int:
+        """Units of size that OFFER and BID name the price of; 0: that of a whole proof."""
+        return int(getattr(self.module, "PRICE_PER_UNIT", 0))
+
     def _written(self, name: str) -> str:
         defaults = type(self.params)()
         pairs = zip(self.params._fields, self.params, defaults, strict=True)

@@ -65,11 +65,12 @@ class Cast:
 
 
 def cast_of(
-    scenario: Scenario, trace: Trace | None, *, per_unit: bool = False, played: Mapping[int, Policy] | None = None
+    scenario: Scenario, trace: Trace | None, *, price_units: int = 0, played: Mapping[int, Policy] | None = None
 ) -> Cast:
     """Lay all provers out in one row each. Raises BadInput.
 
-    `per_unit`: they ask a price per unit of size; `played`: provers with another policy than the scenario says.
+    `price_units`: they ask the price of so many units of size, 0 of a whole job; `played`: provers with another policy
+    than the scenario says.
     """
     classes = scenario.provers
     count = sum(group.count for group in classes)
@@ -80,7 +81,7 @@ def cast_of(
     rate = [_rate(scenario, g) for g in classes]
     settled = settling(scenario)
     size = int(np.median(trace.gas)) if trace is not None else int(np.median(sizes(scenario.workload.size).size))
-    asks = [_ask(scenario, k, models[k], rate[k], size, trace, settled, per_unit=per_unit) for k in range(len(classes))]
+    asks = [_ask(scenario, k, models[k], rate[k], size, trace, settled, price_units) for k in range(len(classes))]
     counts = [g.count for g in classes]
     does = [policy(g.policy) for g in classes]
     group = np.repeat(np.arange(len(classes)), counts)
@@ -186,19 +187,18 @@ def _ask(
     size: int,
     trace: Trace | None,
     settled: int,
-    *,
-    per_unit: bool,
+    price_units: int,
 ) -> int:
     """Price one honest prover of class `k` asks, gwei: what it states, or its cost of the median job, gas included.
 
-    For a rule with PRICE_PER_UNIT it is a price per unit of size, not per proof.
+    For a rule with PRICE_PER_UNIT it is the price of so many units of size, not of a proof.
     """
     group = scenario.provers[k]
     if group.ask != "cost":
         base = float(scenario.gwei(group.ask, f"provers[{k}].ask"))
     else:
         time = proving_ms(model, size) if model is not None else median_time(trace, group.hardware)
-        base = (rate * time / MS_PER_HOUR + settled) / (size if per_unit else 1)
+        base = (rate * time / MS_PER_HOUR + settled) * (price_units / size if price_units else 1)
     return max(1, int(base))
 
 

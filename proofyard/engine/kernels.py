@@ -4,6 +4,7 @@ One run is one thread; `run` returns to Python every `budget` events, at every e
 called again to go on where it stopped: all it knows is in the arrays of `World`.
 """
 
+from proofyard.core.arith import mul_div
 from proofyard.core.book import Ints
 from proofyard.core.event import Kind, Phase, Verdict
 from proofyard.engine import claims, dice, queue
@@ -249,7 +250,16 @@ def _take_bids(rule: int, context: int, w: World, now: int, job: int) -> None:
         if w.book.phase[job] == Phase.BIDDING and is_online(w, p, now):
             amount = asked(w, p, integer(Moment.BID), prover, job, queue.NEVER, estimate(w, p, job))
             if amount > 0:
-                _act(rule, context, w, integer(Kind.BID), now, prover, job, amount, 0, 0)
+                _act(rule, context, w, integer(Kind.BID), now, prover, job, _priced(w, job, amount), 0, 0)
+
+
+@inlined
+def _priced(w: World, job: int, amount: int) -> int:
+    """Say `amount` for the whole of `job` as the rule wants prices told."""
+    r = w.registers[0]
+    if r.price_units > 0:
+        amount = mul_div(amount, r.price_units, w.size[job & r.size_mask])
+    return max(r.price_step, amount - amount % r.price_step)
 
 
 @aside

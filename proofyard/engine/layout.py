@@ -107,6 +107,8 @@ REGISTERS = np.dtype(
         ("provers", np.int64),
         ("slots_each", np.int64),  # `slot` is so often the prover's number, known before its row is; 0: it is not
         ("parts", np.int64),  # of which a proof may cover the first ones only, 0: it covers all
+        ("price_units", np.int64),  # units of size that a bid names the price of, 0: of the whole job
+        ("price_step", np.int64),  # a bid is a multiple of it
         ("stuck", np.int64),  # jobs whose due timer was refused: a fault of the rule
     ],
     align=True,

@@ -100,7 +100,7 @@ def stage(
     requests come, if it is another.
     """
     measured = trace_of(scenario)
-    cast = cast_of(scenario, measured, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False), played=played)
+    cast = cast_of(scenario, measured, price_units=rule.price_units, played=played)
     delegators = delegating(scenario)
     others = cast.count + 1 + delegators  # the first actor of [[requesters]]
     requests = requests_of(scenario, seed if asked is None else asked, cast.count, measured, arrive, others)
@@ -119,6 +119,8 @@ def stage(
     registers["tracing"] = trace_room > 0
     registers["every_proof"] = getattr(rule.module, "EVERY_PROOF", False)
     registers["parts"] = getattr(rule.params, getattr(rule.module, "PARTS", ""), 0)
+    registers["price_units"] = rule.price_units
+    registers["price_step"] = getattr(rule.params, getattr(rule.module, "PRICE_STEP", ""), 1)
     world = world._replace(trace=np.zeros(EVENT_WORDS * trace_room, np.int64))
     text = scenario.delegators.policy if scenario.delegators else "stay"
     return Stage(

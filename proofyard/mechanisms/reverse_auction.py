@@ -29,7 +29,8 @@ Staking
 
 Units
     Money gwei (10^-9 PROVE), time ms. Prices are gwei per 10^9 PGU, the same numbers as wei per PGU; a cost is rounded
-    down to a gwei. A job has `detail` * `pgu_per_unit` PGU, and uses them all.
+    down to a gwei. A job has `detail` * `pgu_per_unit` PGU, and uses them all. Who asks its cost, here and in any rule,
+    names what its PGU cost; the base fee comes on top, as it does for a bidder there.
 
 Randomness
     `e.word` of CLOSE, among equal prices. How the auctioneer breaks ties is not known.
@@ -99,6 +100,8 @@ SOURCE = "succinctlabs/network vapp and SuccinctStaking.sol, sp1 SDK, sp1-cluste
 FAMILY = "auction"
 
 PRICED_PGU = 1_000_000_000  # a price of 1 gwei is for so many PGU
+PRICE_PER_UNIT = PRICED_PGU  # what OFFER and BID name is the price of so many units of size, each of one PGU
+PRICE_STEP = "tick_gwei"  # a BID is a multiple of it
 SECOND = 1_000  # ms
 MAX_SIZE = 2**31  # of a request
 MAX_PER_UNIT = 1_000  # PGU: a job stays below 2**41 PGU

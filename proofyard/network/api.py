@@ -230,7 +230,7 @@ def _overview(market: Market, now: int) -> dict[str, Any]:
         "mechanism": market.rule.text,
         "rule": (market.rule.module.__doc__ or "").strip(),
         "params": market.rule.params._asdict(),
-        "price_per_unit": bool(getattr(market.rule.module, "PRICE_PER_UNIT", False)),
+        "price_per_unit": market.rule.price_units > 0,
         "stake_names_position": bool(getattr(market.rule.module, "STAKE_NAMES_POSITION", False)),
         "backend": market.genesis.backend,
         "coordinator": market.genesis.coordinator,

@@ -65,8 +65,7 @@ class Rerun:
         means = {actor: prover.mean_ms for actor, prover in story.provers.items()}
         self._mean = {actor: mean or max(means.values()) for actor, mean in means.items()}  # who proved nothing is slow
         self._now = 0
-        unit = max(1, int(np.median([size for _, _, size in story.market.asks])))
-        self._parts = (unit if _per_unit(story.market.rule) else 1, unit if _per_unit(rule) else 1)
+        self._size = max(1, int(np.median([size for _, _, size in story.market.asks])))
 
     def run(self) -> None:
         """Go through it all."""
@@ -111,7 +110,7 @@ class Rerun:
     def _adapted(self, event: Event) -> list[Event]:
         """Say in this rule's terms what was said in another's."""
         if event.kind == Kind.OFFER:
-            return [event._replace(amount=max(1, event.amount * self._parts[0] // self._parts[1]))]
+            return [event._replace(amount=self._priced(event.amount, self._size))]
         if event.kind in (Kind.STAKE, Kind.UNSTAKE):
             return self._stake(event)
         if event.kind == Kind.REQUEST:
@@ -220,6 +219,11 @@ class Rerun:
             self._idle()
         self._let_go(job)
 
+    def _priced(self, amount: int, size: int) -> int:
+        """Say a price of a proof of `size` in this rule's terms: gwei, of the whole or of some units of size."""
+        was, now = self._story.market.rule.price_units, self.market.rule.price_units
+        return max(1, amount * (size if was else 1) * (now or 1) // ((was or 1) * (size if now else 1)))
+
     # Provers.
 
     def _bids(self, job: int) -> None:
@@ -229,10 +233,11 @@ class Rerun:
             prover = worker.prover
             bids = prover.bids.get(recorded, [])
             if not prover.bids and worker.job < 0 and not worker.queue and not self._leaves(prover, recorded):
-                price = prover.price * (size if self._parts[0] > 1 else 1)
-                bids = [(0, price)] if price <= ceiling else []
+                units = self._story.market.rule.price_units
+                price = prover.price * size // units if units else prover.price
+                bids = [(0, prover.price)] if price <= ceiling else []
             for after, amount in bids:
-                self._later(self._now + after, PROOF, (actor, Kind.BID, job, amount, 0))
+                self._later(self._now + after, PROOF, (actor, Kind.BID, job, self._priced(amount, size), 0))
 
     def _leaves(self, prover: Prover, recorded: int, *, free: bool = False) -> bool:
         """Say whether the prover leaves this job on purpose; `free`: open to all."""
@@ -291,10 +296,6 @@ class Rerun:
             if worker.job == job and not self._may_prove(worker.prover.actor, job):
                 worker.job, worker.turn = -1, worker.turn + 1
                 self._next(worker)
-
-
-def _per_unit(rule: Rule) -> bool:
-    return bool(getattr(rule.module, "PRICE_PER_UNIT", False))
 
 
 def replay(story: Story, mechanism: str) -> Rerun:

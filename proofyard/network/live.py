@@ -147,7 +147,7 @@ def check(plan: Plan) -> Cast:
     if scenario.delegators is not None or scenario.requesters or scenario.workload.arrivals in ("after", "trace"):
         raise BadInput("scenario", "one without delegators and with one rollup's own requests", scenario.name)
     rule = rule_of(scenario)
-    cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
+    cast = cast_of(scenario, None, price_units=rule.price_units)
     check_size(plan.backend, plan.transfers)
     if cast.count > MOST:
         raise BadInput("provers", f"at most {MOST} to run live on one machine", cast.count)

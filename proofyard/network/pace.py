@@ -64,7 +64,7 @@ def paced(scenario: Scenario, least_ms: int) -> Scenario:
 def with_measured(scenario: Scenario, took_ms: Mapping[str, int]) -> Scenario:
     """Return the scenario with mean proving times, by prover, in place of those it foresaw, at the prices asked."""
     rule = rule_of(scenario)
-    cast = cast_of(scenario, None, per_unit=getattr(rule.module, "PRICE_PER_UNIT", False))
+    cast = cast_of(scenario, None, price_units=rule.price_units)
     classes = [group.model_copy() for group in scenario.provers]
     for k, model in enumerate(cast.hardware):
         mine = np.flatnonzero(cast.group == k).tolist()

@@ -15,7 +15,7 @@ MIXING = "learn(explore=1, step=0.1)"  # each epoch one of 12 prices, 0 to 110 %
 ARMS = np.arange(12)
 
 
-def crew(name: str, policy: str = "honest", cost: int = 1, **more: object) -> dict[str, object]:
+def crew(name: str, policy: str = "honest", cost: float = 1, **more: object) -> dict[str, object]:
     """Who makes a proof in a minute, as many at once as there are, at a cost in tokens."""
     machine = {"hardware": "speed(setup='60s', per_mgas='0s', noise=0)", "capacity": 30, "stake": "100_000"}
     price = {"cost": {"per_hour": f"{60 * cost} usd", "energy": "0 kW"}, "open_jobs": "ignore"}
@@ -64,6 +64,22 @@ def test_who_sees_only_what_was_asked_before_earns_what_the_dice_leave(place: in
     earned = np.where(ARMS[:, None] <= ARMS, ARMS[:, None] / 10, 0)  # its last price, where the next is not lower
     spread = earned.std() / len(run.jobs.paid_gwei) ** 0.5
     assert profit == pytest.approx(earned.mean(), abs=4 * spread)  # 0.199, wherever it stands in the scenario
+
+
+@pytest.mark.parametrize(
+    ("size", "cost", "paid"),
+    [(10**9, 1, GWEI), (22_000_000, 1, 990 * GWEI // 1_000), (22_000_000, 0.1, 99 * GWEI // 1_000)],
+)
+@pytest.mark.parametrize("bids", ["each", "standing"])
+def test_where_prices_are_those_of_units_the_honest_are_paid_their_cost(
+    size: int, cost: float, paid: int, bids: str
+) -> None:
+    """Prices are those of 10^9 units, here in steps of 0.5 tokens: 45 for a job of 22 million units that costs 1."""
+    rule = "reverse_auction(tick_gwei=500_000_000, base_fee_gwei=0, staker_bips=0, min_success_bips=0)"
+    run = market(rule, [crew("us", cost=cost, bids=bids)], {}, size=size)
+    assert set(run.jobs.paid_gwei.tolist()) == {paid}
+    refused = {str(verdict): n for (kind, verdict), n in run.verdicts.items() if kind == "BID"}
+    assert refused == ({"OK": len(run.jobs.paid_gwei)} if bids == "each" else {})
 
 
 @pytest.mark.parametrize(("told", "price"), [(FAVOURED, 2 * GWEI - 200_000), ({}, GWEI)])
