@@ -101,10 +101,18 @@ def _context() -> ForkServerContext:
     return context
 
 
+def _check_program() -> None:
+    """Refuse a program that is no file: each worker imports it, and would end at once. Raises BadInput."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is not None and not os.path.exists(file):  # noqa: PTH110 - `<stdin>` is no path
+        raise BadInput("program", "a file, which every worker process imports", f"{file}, a program typed in or piped")
+
+
 class Processes:
     """Worker processes on this machine, at most one a core, fewer where memory is short."""
 
     def __init__(self, workers: int | None = None) -> None:
+        _check_program()
         self.workers = workers or os.cpu_count() or 1
         self.deaths = 0
         self.budget = free_memory() * USED

@@ -228,7 +228,8 @@ class _Spread:
         for k in chunk:
             self.strikes[k] = self.strikes.get(k, 0) + 1
             if self.strikes[k] >= ATTEMPTS:
-                raise Fault(f"a run ended its worker {ATTEMPTS} times (out of memory?): {self.tasks[k]!r:.200}")
+                why = 'out of memory, or no `if __name__ == "__main__":`?'
+                raise Fault(f"a run ended its worker {ATTEMPTS} times ({why}): {self.tasks[k]!r:.200}")
             self.suspects.append(k)
 
 

@@ -92,9 +92,26 @@ def test_one_death_that_two_chunks_tell_of_is_counted_once_and_spares_the_new_wo
         pool.close()
 
 
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("-", "program: wanted a file, which every worker process imports, got <stdin>, a program typed in or piped."),
+        ("program.py", 'a run ended its worker 3 times (out of memory, or no `if __name__ == "__main__":`?): 0'),
+    ],
+)
+def test_a_program_that_workers_cannot_import_is_told_so(tmp_path: Path, program: str, sentence: str) -> None:
+    """Each worker imports the program that called it: not one from standard input, and not one that maps again."""
+    text = "from proofyard.lab.runner import Runner\nwith Runner(workers=2, patience=0) as r: r.map(abs, range(9))\n"
+    (tmp_path / "program.py").write_text(text)
+    command = [sys.executable, program]
+    done = subprocess.run(command, input=text, cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert sentence in done.stderr.splitlines()[-1]
+
+
 def test_a_run_that_kills_every_worker_is_named_and_its_neighbours_are_done() -> None:
     with Runner(workers=2, patience=0.05) as runner:
-        with pytest.raises(Fault, match=r"ended its worker 3 times \(out of memory\?\): 7$"):
+        with pytest.raises(Fault, match=r"ended its worker 3 times \(out of memory, or .*\?\): 7$"):
             runner.map(tasks.die, range(40))
         assert runner.deaths == 3
 
