@@ -32,6 +32,8 @@ def fetch(w: World, key: int) -> None:
 def look_ahead(w: World, job: int) -> None:
     """At the request `job`: fetch the prover that the next one finds, and the leaves that the one after that reads."""
     r, tree = w.registers[0], w.lots
+    if tree[TOTAL] == 0:  # the rule draws in some other way
+        return
     near, far = 2 * ((job + 1) % GUESSES), 2 * ((job + 2) % GUESSES)
     found, _ = _pass_by(tree, tree[LEVELS], w.guess[near], w.guess[near + 1])
     prefetch(w.provers, found)
