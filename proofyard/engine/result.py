@@ -12,7 +12,7 @@ from proofyard.core.book import Ints
 class Jobs(NamedTuple):
     """One row per request, in order of arrival. Shape (jobs,)."""
 
-    asked_ms: Ints
+    asked_ms: Ints  # when it was asked for
     size: Ints  # in the unit of the workload, e.g. gas
     requester: Ints  # actor
     prover: Ints  # prover of record, -1 nobody
@@ -54,7 +54,7 @@ class Provers(NamedTuple):
     stake_start_gwei: Ints  # its own stake at the start
     busy_ms: Ints  # work, summed over its slots
     wasted_ms: Ints  # of this, not paid
-    online_ms: Ints
+    online_ms: Ints  # when it could work, to the end of the run
     active: Ints  # 1: in the market at the end (not broke, not gone for lack of profit)
     pool_gwei: Ints  # delegated to it, with what is on its way out, mean over the run (0 without delegation)
     pool_end_gwei: Ints  # delegated to it at the end

@@ -5,7 +5,8 @@ Money in gwei, times in ms, shares and yearly rates as parts of one. What would 
 mechanism, scenario, seeds  as the user writes them; `seeds` is a list. `horizon_ms` is the first seed's
 proofs
     requested   all jobs. Of these: `refused` by the rule; `settled`: final, proven; `lost`: final, never proven;
-                `unfinished`: neither at the end of the run
+                `unfinished`: neither at the end of the run. Where a rule has the protocol's own oracle prove what
+                nobody did, that is settled too, at no price and by no prover, and in no figure of time or share
     late        proven after the deadline they were first given
     reassigned  how often a job was given to somebody again
 time_to_proof_ms
@@ -22,7 +23,8 @@ concentration, income_concentration
     `gini`; `nakamoto` the fewest provers with more than 1/2 (`nakamoto_third`: 1/3); `top1_share`, `top3_share`
 stake
     slashed_gwei, burnt_gwei    slashed: own and delegated money
-    locked_mean_gwei, locked_peak_gwei  over the samples; `utilisation` = mean locked / supply
+    locked_mean_gwei, locked_peak_gwei  over samples at every epoch, before anybody moves stake, and at the end;
+                `utilisation` = mean locked / supply
     seat_churn  seat changes
 delegators
     apr_gross   gain / mean delegated stake, per 365 days, not compounded; `apr_net`: the gain less what was slashed
