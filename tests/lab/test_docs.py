@@ -1,6 +1,10 @@
 """The generated pages are up to date and tell all there is; what is written by hand keeps its promises."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +130,24 @@ def test_tutorial_shows_what_the_command_writes() -> None:
     tutorial = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
     for name, text in skeleton.files("by_lot").items():
         assert text.strip() in tutorial, f"{name} in docs/write-a-rule.md is not what `proofyard new by_lot` writes"
+
+
+def test_tutorial_shows_what_the_commands_say(tmp_path: Path) -> None:
+    """Word for word, but for the attack and the live market, which take minutes."""
+    tutorial = (docs.ROOT / "write-a-rule.md").read_text(encoding="utf-8")
+    consoles = re.findall(r"```console\n\$ proofyard (.*?)\n(.*?)```", tutorial, re.DOTALL)
+    wanted = {command: told for command, told in consoles if command.split()[0] not in {"attack", "trial"}}
+    assert [command.split()[0] for command in wanted] == ["new", "check", "check", "simulate", "compare", "mechanisms"]
+    for command, told in wanted.items():
+        if "broken.py" in command:
+            lines = (tmp_path / "by_lot.py").read_text(encoding="utf-8").splitlines(keepends=True)
+            broken = "".join(line for line in lines if line != "        refund(b, e.job)\n")
+            (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
+        words = [sys.executable, "-m", "proofyard", *shlex.split(command)]
+        done = subprocess.run(
+            words, cwd=tmp_path, env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=False
+        )
+        assert [line.rstrip() for line in done.stdout.splitlines()] == told.splitlines(), command
 
 
 def test_python_of_the_page_runs_and_its_columns_are_told(
