@@ -166,6 +166,8 @@ def lines(summary: Figures) -> list[Line]:
 def in_words(summary: Figures) -> str:
     """Say in one line what happened."""
     proofs, rows = summary["proofs"], summary["provers"]
+    if not proofs["requested"]:
+        return "No proof was asked for."
     if not proofs["settled"]:
         ends = [f"{count(proofs[end])} {end}" for end in ("refused", "lost", "unfinished") if proofs[end]]
         return f"No proof was settled: of {count(proofs['requested'])} requests {', '.join(ends)}."

@@ -151,7 +151,12 @@ def check(plan: Plan) -> Cast:
     check_size(plan.backend, plan.transfers)
     if cast.count > MOST:
         raise BadInput("provers", f"at most {MOST} to run live on one machine", cast.count)
-    _requests(scenario, cast)
+    first = int(_requests(scenario, cast).arrive[0])
+    if first >= scenario.horizon:
+        wanted = (
+            f"more than the {first / MS:.0f} s after which the first proof is asked for, or a smaller workload.every"
+        )
+        raise BadInput("horizon", wanted, f"{scenario.horizon / MS:g} s")
     _check_place(plan)
     return cast
 
@@ -267,9 +272,9 @@ async def _play(
         await stack.enter_async_context(market)
         await _gathered(market, cast, processes)
         rollup, payload_of = await _join_rollup(plan, market, signer, net, stack)
-        tell(f"live: {cast.count} provers, {scenario.horizon // MS} s of requests")
-        tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         requests = _requests(scenario, cast)
+        tell(f"live: {cast.count} provers, {len(requests.arrive)} requests within {scenario.horizon // MS} s")
+        tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
         units = _endless(requests)
         asking = asyncio.create_task(

@@ -80,6 +80,10 @@ MISTAKES = (
     ("chain deposit --amount nan", "--amount: wanted a number that is not negative, got nan."),
     ("chain cost --profile ok.toml", "ok.toml: mechanism: wanted a known key"),
     ("live ok.toml --for 10s", "workload.every: wanted at least one request within the horizon, got 60000 ms."),
+    (
+        "live ok.toml --for 10s --set workload.arrivals=poisson",
+        "horizon: wanted more than the 30 s after which the first proof is asked for, or a smaller workload.every, got",
+    ),
     ("live ok.toml --out empty", "--out: wanted a folder, got the file empty."),
     (
         "live ok.toml --out other",

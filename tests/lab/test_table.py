@@ -85,6 +85,8 @@ def test_one_line_without_monopoly_or_proofs(make: Any) -> None:
         "2 of 4 provers made more than half of the proofs; 1 of 4 worked at a loss; "
         "16.7 % of the requests got no proof; 2 tokens were slashed."
     )
+    nothing = make.run_of(make.jobs_of(0), make.provers_of(2))
+    assert table.in_words(summary([nothing])) == "No proof was asked for."
     refused = make.run_of(make.jobs_of(3, phase=[0] * 3), make.provers_of(2))
     assert table.in_words(summary([refused])) == "No proof was settled: of 3 requests 3 refused."
     ends = make.run_of(make.jobs_of(4, phase=[0, 7, 7, 1]), make.provers_of(2))
