@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FILES = ("summary.json", "provers.parquet", "jobs.parquet", "report.html")
 _OURS = {"mechanism", "scenario", "proofs", "money_difference_gwei"}  # names by which we know our own summary.json
+LOOKS, LOOK_S = 100, 0.02  # how often to look whether a draft is gone, and s between
 _PHASES = ["refused", *(phase.name.lower() for phase in Phase if phase != Phase.NONE)]
 
 
@@ -57,9 +59,18 @@ def _write_set(out_dir: Path, fill: Callable[[Path], None]) -> None:
             draft.chmod(0o755)
             _swap(draft, place)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _clear(draft)
     except OSError as error:
         raise BadInput("--out", "a folder that can be written", f"{out_dir} ({error.strerror})") from None
+
+
+def _clear(draft: Path) -> None:
+    """Remove `draft`; where Polars, interrupted, still writes into it beside us, again until nothing is left."""
+    for _ in range(LOOKS):
+        shutil.rmtree(draft, ignore_errors=True)
+        if not draft.exists():
+            return
+        time.sleep(LOOK_S)
 
 
 def as_json(summary: Figures | list[Figures]) -> str:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,28 @@ def test_interrupted_at_any_moment_leaves_the_old_set_or_none(
         written(make, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in tmp_path.glob("out/*")} == kept
     assert names(tmp_path) == ({"out"} if before else set())
+
+
+def test_a_file_that_comes_while_the_draft_is_cleared_is_cleared_too(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polars writes beside us: interrupted, it may make a file in the folder that is just being emptied."""
+    real, late = shutil.rmtree, ["polars.parquet"]
+
+    def emptied(place: Path, **options: Any) -> None:
+        if late:
+            (place / late.pop()).touch()
+            return
+        real(place, **options)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(output, "jobs_frame", stop)
+    monkeypatch.setattr(shutil, "rmtree", emptied)
+    with pytest.raises(KeyboardInterrupt):
+        written(make, tmp_path / "out")
+    assert names(tmp_path) == set()
 
 
 def test_pictures_need_no_browser(make: Any) -> None:
