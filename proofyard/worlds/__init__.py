@@ -3,7 +3,6 @@
 Everything handed to the engine is int64: ms, gas, Q16 multipliers (65,536 is 1.0), parts per million, micro-USD.
 """
 
-from proofyard.worlds.archive import import_archive, write_csv
 from proofyard.worlds.dice import uniform, word
 from proofyard.worlds.fitting import Fit, fit
 from proofyard.worlds.hardware import Hardware, hardware, in_unit, proving_ms
@@ -28,7 +27,6 @@ __all__ = [
     "fit",
     "hardware",
     "hardware_catalogue",
-    "import_archive",
     "in_unit",
     "online_ms",
     "proving_ms",
@@ -40,5 +38,4 @@ __all__ = [
     "toggles",
     "uniform",
     "word",
-    "write_csv",
 ]

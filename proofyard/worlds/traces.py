@@ -154,7 +154,7 @@ def _attempt(here: str, line: int, fields: list[str], columns: dict[str, int], w
         time_ms = CRASH
     return Attempt(
         line,
-        _positive(f"{here}, column block", text["block"], "a block number"),
+        _positive(f"{here}, column block", text["block"], "a block number from 1"),
         _positive(f"{here}, column gas_used", text["gas_used"], "a positive amount of gas"),
         "/".join((text["hardware"], text["client"], text["zkvm"])),
         time_ms,

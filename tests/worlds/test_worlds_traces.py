@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofyard.core.errors import BadInput
-from proofyard.worlds import ABSENT, CRASH, import_archive, read, write_csv
+from proofyard.worlds import ABSENT, CRASH, read
+from proofyard.worlds.archive import import_archive, write_csv
 from proofyard.worlds.archive import main as import_main
 
 HEADER = "block,gas_used,hardware,client,zkvm,status,proving_time_ms"
@@ -185,6 +188,14 @@ def test_bad_records(tmp_path: Path, proving: object, says: str) -> None:
         import_archive(tmp_path)
     assert str(caught.value).startswith(str(path))
     assert says in str(caught.value)
+
+
+def test_the_importer_is_a_command_that_says_nothing_but_its_line(tmp_path: Path) -> None:
+    archive(tmp_path)
+    command = [sys.executable, "-m", "proofyard.worlds.archive", str(tmp_path), str(tmp_path / "out.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"wrote 3 proofs to {tmp_path / 'out.csv'}\n"
 
 
 def test_bad_archives(tmp_path: Path) -> None:
