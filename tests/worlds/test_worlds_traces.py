@@ -62,7 +62,7 @@ def test_order_of_columns_and_further_ones_do_not_matter(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("x,100,8x5090,reth,zisk-v1,ok,50", ", line 5, column block: wanted a block number, got 'x'."),
+        ("x,100,8x5090,reth,zisk-v1,ok,50", ", line 5, column block: wanted a block number from 1, got 'x'."),
         ("9,1e6,8x5090,reth,zisk-v1,ok,50", ", line 5, column gas_used: wanted a positive amount of gas, got '1e6'."),
         ("9,-1,8x5090,reth,zisk-v1,ok,50", ", line 5, column gas_used: wanted a positive amount of gas, got '-1'."),
         ("9,100,8x5090,reth,zisk-v1,ok,-5", ", line 5, column proving_time_ms: wanted a positive time"),
