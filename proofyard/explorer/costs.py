@@ -32,7 +32,7 @@ class Costs:
         self._lock = threading.Lock()
         if source.scenario is None:
             return
-        cast = cast_of(source.scenario, trace_of(source.scenario), per_unit=False)
+        cast = cast_of(source.scenario, trace_of(source.scenario))
         self._rates = dict(zip(cast.names, cast.rate.tolist(), strict=True))
         self.note = ESTIMATE
         if isinstance(source, TraceSource):
