@@ -1,11 +1,14 @@
 """`proofyard simulate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from proofyard.cli.shared import Json, Settings, Whole, changes, check_file, check_place, print_json, runs
+
+if TYPE_CHECKING:
+    from proofyard.lab.words import Figures
 
 
 def simulate(
@@ -51,15 +54,26 @@ def simulate(
     if trace is not None:
         check_file(trace, "--trace")
     done = runs(chosen, seeds, quiet=json, traced=trace is not None)
-    summary = metrics.summary(done)
-    if out is not None:
-        from proofyard.lab import output
+    summary, whole = metrics.summary(done), list[str]()
+    try:
+        if out is not None:
+            from proofyard.lab import output
 
-        output.write(out, done, summary, claim=chosen.claim)
-    if trace is not None:
-        from proofyard.lab.runs import write_trace
+            output.write(out, done, summary, claim=chosen.claim)
+            whole.append(str(out))
+        if trace is not None:
+            from proofyard.lab import runs as running
 
-        write_trace(trace, chosen, done[0])
+            running.write_trace(trace, chosen, done[0])
+            whole.append(str(trace))
+        _show(summary, out, json=json)
+    except KeyboardInterrupt:
+        if not whole:
+            raise
+        raise KeyboardInterrupt(f"interrupted; what is in {' and '.join(whole)} is whole.") from None
+
+
+def _show(summary: "Figures", out: Path | None, *, json: bool) -> None:
     if json:
         print_json(summary)
         return

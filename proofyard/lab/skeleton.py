@@ -187,7 +187,10 @@ def write(name: str, folder: Path = Path()) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput("--folder", "a folder that can be made", f"{folder} ({error.strerror})") from None
-    for path, text in texts.items():
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+    try:
+        for path, text in texts.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise BadInput("--folder", "a folder that can be written", f"{folder} ({error.strerror})") from None
     return list(texts)

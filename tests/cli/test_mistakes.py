@@ -127,6 +127,35 @@ def test_a_scenario_of_another_editor_is_read(
     assert "One prover, größe 字 [red], made 100\N{NO-BREAK SPACE}%" in told
 
 
+@pytest.mark.parametrize(
+    ("stopped", "options", "told"),
+    [
+        ("proofyard.lab.runs.write_trace", "--out o --trace t", "interrupted; what is in o is whole."),
+        ("proofyard.lab.table.print_result", "--out o --trace t", "interrupted; what is in o and t is whole."),
+        ("proofyard.lab.output.write", "--out o --trace t", "interrupted; nothing was written."),
+    ],
+)
+def test_interrupted_late_says_what_is_there(
+    stopped: str, options: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped, stop)
+    assert complaint(f"simulate ok.toml {options}", monkeypatch, capsys) == (130, f"proofyard: {told}")
+
+
+def test_new_in_a_folder_that_takes_no_files_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    told = complaint("new mine --folder folder", monkeypatch, capsys)
+    assert told == (2, "proofyard: --folder: wanted a folder that can be written, got folder (Permission denied).")
+
+
 def test_a_scenario_that_comes_through_a_pipe_is_read_once_for_all_its_rules() -> None:
     command = [sys.executable, "-m", "proofyard", "compare", "/dev/stdin", "-m", "race", "-m", "first_price", "--json"]
     text = MINIMAL.read_bytes()
