@@ -6,7 +6,8 @@ Source  The layout of the figures taken from eth-act/zkevm-benchmark-runs; `arch
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -72,40 +73,40 @@ def read(path: str | Path, *, setups: Sequence[str] | None = None) -> Trace:
     ------
     BadInput : anything wrong with the file, with its name, line and column.
     """
-    attempts = list(_attempts(Path(path)))
-    if not attempts:
+    found: dict[str, int] = {}  # set-ups of the file, in order of appearance
+    words = array("q")  # line, block, gas, time, set-up of each attempt; ten million of them are no objects
+    for line, block, gas, setup, time_ms in _attempts(Path(path)):
+        words.extend((line, block, gas, time_ms, found.setdefault(setup, len(found))))
+    if not found:
         raise BadInput(str(path), "at least one row of data", "none")
-    present = sorted({attempt.setup for attempt in attempts})
-    if setups is None:
-        names = tuple(present)
-    else:
-        names = tuple(dict.fromkeys(match_setup(setup, present, str(path)) for setup in setups))
-        if not names:
-            raise BadInput(str(path), "at least one set-up to read", "an empty list")
-    return _table(str(path), names, attempts)
+    present = sorted(found)
+    wanted = present if setups is None else [match_setup(setup, present, str(path)) for setup in setups]
+    names = tuple(dict.fromkeys(wanted))
+    if not names:
+        raise BadInput(str(path), "at least one set-up to read", "an empty list")
+    place = np.full(len(found), -1, np.int64)
+    place[[found[name] for name in names]] = np.arange(len(names))
+    return _table(str(path), names, place, np.frombuffer(words, np.int64).reshape(-1, 5))
 
 
-def _table(path: str, names: tuple[str, ...], attempts: Iterable[Attempt]) -> Trace:
-    column = {name: k for k, name in enumerate(names)}
-    gas: dict[int, int] = {}
-    cells: dict[tuple[int, int], int] = {}
-    for attempt in attempts:
-        here = f"{path}, line {attempt.line}"
-        if attempt.setup not in column:
-            continue
-        if gas.setdefault(attempt.block, attempt.gas) != attempt.gas:
-            got = f"{attempt.gas} after {gas[attempt.block]}"
-            raise BadInput(f"{here}, column gas_used", f"the same gas in every row of block {attempt.block}", got)
-        cell = (attempt.block, column[attempt.setup])
-        if cell in cells:
-            raise BadInput(f"{here}, column block", "one row per block and set-up", f"block {attempt.block} twice")
-        cells[cell] = attempt.time_ms
-    block = np.array(sorted(gas), np.int64)
-    row = {number: k for k, number in enumerate(block.tolist())}
-    time_ms = np.full((len(block), len(names)), ABSENT, np.int64)
-    for (number, k), value in cells.items():
-        time_ms[row[number], k] = value
-    return Trace(block, np.array([gas[number] for number in block.tolist()], np.int64), names, time_ms)
+def _table(path: str, names: tuple[str, ...], place: Ints, rows: Ints) -> Trace:
+    """Lay attempts out by block and set-up: a row is line, block, gas, time and set-up, whose column is in `place`."""
+    line, number, gas, time_ms, column = rows[place[rows[:, 4]] >= 0].T
+    block, first, at = np.unique(number, return_index=True, return_inverse=True)
+    cell = at * len(names) + place[column]
+    order = np.argsort(cell, kind="stable")
+    twice = np.zeros(len(cell), np.bool_)
+    twice[order[1:]] = cell[order[1:]] == cell[order[:-1]]
+    other = gas != gas[first][at]
+    for k in np.flatnonzero(other | twice)[:1].tolist():
+        here = f"{path}, line {line[k]}"
+        if other[k]:
+            got = f"{gas[k]} after {gas[first[at[k]]]}"
+            raise BadInput(f"{here}, column gas_used", f"the same gas in every row of block {number[k]}", got)
+        raise BadInput(f"{here}, column block", "one row per block and set-up", f"block {number[k]} twice")
+    table = np.full((len(block), len(names)), ABSENT, np.int64)
+    table.flat[cell] = time_ms
+    return Trace(block, gas[first], names, table)
 
 
 def _attempts(path: Path) -> Iterator[Attempt]:
