@@ -89,5 +89,5 @@ def _witness(
     from proofyard.network.witness import Witness
 
     with ExitStack() as stack:
-        url = chain or stack.enter_context(devchain.running(state=state)).url
+        url = chain or stack.enter_context(devchain.running(state=state, saves=False)).url
         yield Witness(url, Deployment.read(contracts), profile)

@@ -48,8 +48,12 @@ def replace_file(place: Path, content: bytes) -> None:
     """Write a file: whole or not at all, whoever else writes it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}.tmp")
-    draft.write_bytes(content)
-    draft.replace(place)
+    try:
+        draft.write_bytes(content)
+        draft.replace(place)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def kept(name: str, make: Callable[[Path], None], *, mib: int = 0) -> Path:

@@ -1,9 +1,11 @@
 """A chain in trouble: slow, away, of two minds. Nothing is lost, nothing is doubled, and what cannot go on says so."""
 
+import json
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,50 @@ def test_a_chain_that_goes_away_loses_and_doubles_nothing(tmp_path: Path) -> Non
         again.close()
     finally:
         node.stop()
+
+
+def test_a_state_is_saved_between_two_blocks(tmp_path: Path) -> None:
+    """What a block did without the block cannot be undone: whoever looks finds money that moved for no reason."""
+    state, payer = tmp_path / "state.json", devchain.account(1)
+    sender, over = payer.address.lower(), threading.Event()
+
+    def pay(chain: Chain) -> None:
+        payment = {"to": payer.address, "gas": 21_000, "gasPrice": 2 * 10**9, "chainId": devchain.CHAIN_ID}
+        for nonce in count():
+            if over.is_set():
+                return
+            signed = payer.sign_transaction(payment | {"nonce": nonce})
+            chain.rpc("eth_sendRawTransaction", signed.raw_transaction.hex())
+
+    with devchain.running(state=state, block_s=0.002) as node:
+        paying = threading.Thread(target=pay, args=(Chain(profiles.read("anvil"), node.url),))
+        paying.start()
+        try:
+            for _ in range(120):
+                node.save()
+                saved = json.loads(state.read_text())
+                assert saved["best_block_number"] == len(saved["blocks"]) - 1
+                assert saved["accounts"].get(sender, {"nonce": 0})["nonce"] == len(saved["transactions"])
+            assert saved["accounts"][sender]["nonce"] > 100
+        finally:
+            over.set()
+            paying.join()
+
+
+def test_a_chain_that_cannot_save_its_state_goes_on_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    with devchain.running(state=state, block_s=0.05) as node:
+        chain = Chain(profiles.read("anvil"), node.url)
+        while not state.exists():
+            assert node.process.poll() is None
+        with node.turn:
+            state.unlink()
+            state.mkdir()  # as good as a full disk: no file can take its place
+            node.save()
+            number = chain.block_number()
+        while chain.block_number() == number:
+            assert node.process.poll() is None
+        assert list(tmp_path.iterdir()) == [state]
 
 
 def test_a_chain_makes_blocks_by_itself_and_keeps_the_states_of_the_last_ones() -> None:
