@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proofyard.cli.shared import Json, Mechanisms, Settings, Whole, changes, check_workers, print_json
+from proofyard.cli.shared import Json, Mechanisms, Settings, Whole, changes, check_seeds, check_workers, print_json
 
 
 def compare(
@@ -43,12 +43,10 @@ def compare(
         Print the summaries as JSON.
     """
     from proofyard import scenario as scenarios
-    from proofyard.core.errors import BadInput
     from proofyard.lab import comparing, output, store
     from proofyard.lab.runner import Runner
 
-    if seeds < 1:
-        raise BadInput("--seeds", "a whole number from 1", seeds)
+    check_seeds(seeds)
     check_workers(workers)
     world = scenarios.read_variants(scenario, changes(settings), mechanisms)
     if out is not None:

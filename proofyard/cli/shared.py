@@ -30,6 +30,7 @@ Whole = Annotated[int, Parameter(converter=_whole)]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="", consume_multiple=False)]
 Mechanisms = Annotated[list[str] | None, Parameter(name=["--mechanism", "-m"], negative="", consume_multiple=False)]
 MOST_SEED = 2**62  # as in a scenario
+MOST_SEEDS = 100_000  # the results of all stay in memory until the last is in
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -66,6 +67,14 @@ def check_workers(workers: int | None) -> None:
 
     if workers is not None and workers < 1:
         raise BadInput("--workers", "a whole number from 1", workers)
+
+
+def check_seeds(seeds: int) -> None:
+    """Refuse a number of seeds that is none, or more than anybody waits for. Raises BadInput."""
+    from proofyard.core.errors import BadInput
+
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise BadInput("--seeds", f"a whole number from 1 to {MOST_SEEDS:,}", seeds)
 
 
 def check_seed(seed: int) -> None:

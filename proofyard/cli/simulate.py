@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, Whole, changes, check_file, check_place, print_json, runs
+from proofyard.cli.shared import Json, Settings, Whole, changes, check_file, check_place, check_seeds, print_json, runs
 
 if TYPE_CHECKING:
     from proofyard.lab.words import Figures
@@ -43,11 +43,9 @@ def simulate(
         Print the summary as JSON instead of the table.
     """
     from proofyard import scenario as scenarios
-    from proofyard.core.errors import BadInput
     from proofyard.lab import metrics
 
-    if seeds < 1:
-        raise BadInput("--seeds", "a whole number from 1", seeds)
+    check_seeds(seeds)
     chosen = scenarios.read(scenario, changes(settings), mechanism)
     if out is not None:
         check_place(out)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, Whole, changes, check_workers, print_json
+from proofyard.cli.shared import Json, Settings, Whole, changes, check_seeds, check_workers, print_json
 
 Many = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 
@@ -59,13 +59,11 @@ def sweep(
     json
         Print the result as JSON.
     """
-    from proofyard.core.errors import BadInput
     from proofyard.lab import output, store
     from proofyard.lab import sweep as sweeps
     from proofyard.lab.runner import Runner
 
-    if seeds < 1:
-        raise BadInput("--seeds", "a whole number from 1", seeds)
+    check_seeds(seeds)
     check_workers(workers)
     place = out if out is not None else Path("sweeps") / scenario.stem
     store.check_files(place, sweeps.FILES)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from proofyard.cli.shared import Json, Settings, Whole, print_json
+from proofyard.cli.shared import Json, Settings, Whole, check_seeds, print_json
 
 if TYPE_CHECKING:
     from proofyard.network.comparison import Line
@@ -81,8 +81,7 @@ def trial(
     from proofyard.network import comparison
     from proofyard.network.pace import with_measured
 
-    if seeds < 1:
-        raise BadInput("--seeds", "a whole number from 1", seeds)
+    check_seeds(seeds)
     wanted = chosen(scenario, length, mechanism, settings)
     plan = planned(wanted, out, port, backend, transfers, chain, replace)
     if backend != "calibrated":

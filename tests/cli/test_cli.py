@@ -153,7 +153,7 @@ BAD_RULE = "from typing import NamedTuple\nfrom proofyard.core import Book\n"
             "provers[0].stake: wanted an amount of tokens such as 2.0",
         ),
         (["simulate", "MINIMAL", "--set", "workload.deadline=1ms"], "workload.deadline: wanted at least"),
-        (["simulate", "MINIMAL", "--seeds", "0"], "--seeds: wanted a whole number from 1, got 0."),
+        (["simulate", "MINIMAL", "--seeds", "0"], "--seeds: wanted a whole number from 1 to 100,000, got 0."),
         (["simulate", "MINIMAL", "--out", "tests"], "--out: wanted a new folder or one of an earlier run"),
         (["simulate"], "SCENARIO: wanted as `proofyard simulate --help` says, got none."),
         (["simulate", "MINIMAL", "--sed", "1"], "--sed"),

@@ -90,7 +90,8 @@ MISTAKES = (
         "--out: wanted a new folder or one of an earlier run, got other, which holds mine.txt",
     ),
     ("live ok.toml --port 0", "--port: wanted a number from 1"),
-    ("trial ok.toml --seeds 0", "--seeds: wanted a whole number from 1, got 0."),
+    ("trial ok.toml --seeds 0", "--seeds: wanted a whole number from 1 to 100,000, got 0."),
+    ("simulate ok.toml --seeds 100001", "--seeds: wanted a whole number from 1 to 100,000, got 100001."),
 )
 
 
