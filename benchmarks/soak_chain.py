@@ -14,7 +14,6 @@ import json
 import os
 import random
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,7 +49,7 @@ STAKE = 100 * TOKEN
 BROUGHT = 1_000 * TOKEN
 CEILING = 2 * TOKEN
 SIZE = 4
-BLOCK_S, DEPTH = 0.2, 20  # blocks; anvil saves its state every two seconds, which is ten
+BLOCK_S, DEPTH = 0.2, 20  # s, blocks; the chain's state is saved every two seconds, which is ten of them
 SPARE = 4  # blocks of the depth that have to be left when anvil is killed
 VICTIMS = ("market", "prover", "chain")
 GAS_WEI = 10**21
@@ -137,20 +136,13 @@ class Yard:
 
     def kill_chain(self) -> None:
         """Kill the chain's node once what counts is in its file, and start it from there."""
-        before = self.folder / "before.json"
         while True:
-            with contextlib.suppress(ValueError, OSError):
-                shutil.copy(self.state, before)
-                saved = json.loads(before.read_text(encoding="utf-8"))["best_block_number"]
-                if self.chain.block_number() - saved <= DEPTH - SPARE:
-                    break
+            saved = json.loads(self.state.read_text(encoding="utf-8"))["best_block_number"]
+            if self.chain.block_number() - saved <= DEPTH - SPARE:
+                break
             time.sleep(BLOCK_S)
         self.node.process.kill()
         self.node.process.wait()
-        try:
-            json.loads(self.state.read_text(encoding="utf-8"))
-        except ValueError:  # killed while it wrote
-            shutil.copy(before, self.state)
         port = int(self.node.url.rsplit(":", 1)[1])
         self.node = devchain.start(state=self.state, port=port, block_s=BLOCK_S)
 
