@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from proofyard import mechanisms
 from proofyard.core.book import Ints
-from proofyard.core.errors import BadInput
+from proofyard.core.errors import BadInput, MarketError
 from proofyard.core.event import Event, Kind
 from proofyard.core.rule import Rule, parse_call, with_params
 from proofyard.engine.world import Stage, rule_of, stage
@@ -203,12 +203,17 @@ class JournalSource(Source):
         hashes: list[bytes] = []
         at: list[int] = []
         with self._lock:
-            for row in self._journal.rows(self._last.seq if self._last is not None else -1):
-                self._check(row)
-                rows.append(self._plain(row))
-                hashes.append(row.hash)
-                at.append(row.at)
-                self._last = row
+            following = self._last is not None
+            try:
+                for row in self._journal.rows(self._last.seq if self._last is not None else -1):
+                    self._check(row)
+                    rows.append(self._plain(row))
+                    hashes.append(row.hash)
+                    at.append(row.at)
+                    self._last = row
+            except MarketError:
+                if not following or not rows:
+                    raise  # else: first the rows before it; whoever follows comes back, and meets it again
         self.watched = len(self.names)
         return More(np.array(rows, np.int64).reshape(-1, WORDS), hashes, at)
 

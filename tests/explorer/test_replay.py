@@ -169,6 +169,21 @@ def test_a_broken_chain_is_refused(growing: Any) -> None:
         Replay(JournalSource(str(growing.path)))
 
 
+def test_rows_that_come_with_a_broken_one_are_taken_in_before_it_is_told(growing: Any) -> None:
+    replay = Replay(JournalSource(str(growing.path)))
+    for _ in range(2):
+        growing.prove_one()
+    mend = growing.break_off()
+    assert replay.refresh() == 4
+    for _ in range(2):
+        with pytest.raises(BadInput, match="to follow the one before it, got a broken chain"):
+            replay.refresh()
+    assert View(replay).figures["proofs"]["settled"] == 5
+    mend()
+    assert replay.refresh() == 1
+    assert View(replay).figures["proofs"]["requested"] == 6
+
+
 def test_chances_of_a_draw_follow_the_weights(recorded: tuple[Path, Run]) -> None:
     replay = Replay(open_source(str(recorded[0])))
     view = View(replay)
