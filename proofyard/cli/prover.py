@@ -19,7 +19,8 @@ def prover(
 
     Example: proofyard prover --config prover.toml --key build/prover/key.json
 
-    SIGTERM lets it finish what it has. The configuration is read again whenever it changes.
+    It waits for a market that is away. SIGTERM lets it finish what it has. The configuration is read again whenever it
+    changes.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def prover(
     if spans is not None:
         spans.shutdown()
     if json:
-        print_json({"name": now.name, "address": signer.address, "busy_ms": node.busy_ms})
+        print_json({"name": now.name, "address": signer.address, "busy_ms": node.busy_ms if node is not None else 0})
 
 
 def _fixed(backend: str, size: int) -> int:

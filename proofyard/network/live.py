@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 import shutil
 import socket
@@ -276,7 +277,7 @@ async def _play(
         tell(f"live: {cast.count} provers, {len(requests.arrive)} requests within {scenario.horizon // MS} s")
         tell(f"watch it: http://127.0.0.1:{plan.port}/explorer/")
         fee = scenario.gwei(scenario.workload.max_fee, "workload.max_fee")
-        units = _endless(requests)
+        units = itertools.chain(requests.size.tolist(), itertools.repeat(int(requests.size[-1])))
         asking = asyncio.create_task(
             ask_on(market, rollup, _gaps(scenario, requests), lambda: fee, lambda: next(units), stop=until,
                    payload_of=payload_of)
@@ -332,14 +333,6 @@ def _gaps(scenario: Scenario, requests: Requests) -> Iterator[float]:
         if at >= scenario.horizon:
             return
         yield max(0.001, began + at / MS - time.monotonic())
-
-
-def _endless(requests: Requests) -> Iterator[int]:
-    sizes = requests.size.tolist()
-    k = 0
-    while True:
-        yield sizes[min(k, len(sizes) - 1)]
-        k += 1
 
 
 async def _gathered(market: AsyncMarket, cast: Cast, processes: Processes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import resource
 import signal
 import socket
@@ -19,18 +20,21 @@ from typing_extensions import override
 
 from proofyard.core.errors import BadInput
 from proofyard.network.api import make_app
-from proofyard.network.client import AsyncMarket
+from proofyard.network.client import PASSING, AsyncMarket, Away
 from proofyard.network.coordinator import STARTING, Coordinator
 from proofyard.network.messages import Signer
 from proofyard.network.node import Node
+from proofyard.network.refusals import Refused
 from proofyard.network.settings import TYPICAL, Settings, Watched
 from proofyard.network.shelf import opened
+from proofyard.network.watching import tell
 from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.build import SIZES
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
 from proofyard.proofs.workers import PEAK_GROTH16_MIB
 from proofyard.tools.cache import Tell
 
+log = logging.getLogger("proofyard.prover")
 BACKENDS = ("calibrated", "noir", "groth16")
 PAGES = "/explorer"
 MOST_FILES = 65_536
@@ -38,6 +42,7 @@ T = TypeVar("T")
 GARBAGE = 20_000  # objects made and not freed between looks for what refers to itself
 SWITCH_S = 0.001  # that a thread waits at most for one that computes
 LOOK_S = 0.02  # s between looks whether the market has begun
+MEET_S = 2.0  # s between looks whether there is a market at all
 GRACE_S = 5  # for answers under way when the market is told to stop
 
 
@@ -179,12 +184,39 @@ async def _enter(
     await stack.enter_async_context(kept(purse))
 
 
+async def _meet(url: str, told_to_stop: asyncio.Event) -> dict[str, Any] | None:
+    """Wait for a market as long as it takes; None when told to stop before it answers. Raises Refused."""
+    waiting = False
+    async with AsyncMarket(url, patience_s=MEET_S) as market:
+        while not told_to_stop.is_set():
+            asking, stopping = asyncio.create_task(market.market()), asyncio.create_task(told_to_stop.wait())
+            await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not asking.done():
+                asking.cancel()
+                return None
+            try:
+                return asking.result()
+            except (Away, Refused) as trouble:
+                if isinstance(trouble, Refused) and trouble.reason not in PASSING:
+                    raise
+                if not waiting:
+                    waiting = True
+                    tell(log, "waiting for the market", logging.WARNING, why=str(trouble))
+    return None
+
+
 async def prove_until_told(
     signer: Signer, settings: Watched, backend: ProofBackend, state: Path, *, transfers: int = 0, metrics_port: int = 0
-) -> Node:
-    """Run a prover node; SIGTERM and SIGINT let it finish what it has."""
+) -> Node | None:
+    """Run a prover node; SIGTERM and SIGINT let it finish what it has, None: it met no market before that."""
+    loop, told_to_stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop.set)
+    told = await _meet(settings.now.market, told_to_stop)
+    if told is None:
+        return None
     async with AsyncMarket(settings.now.market, signer) as market, contextlib.AsyncExitStack() as stack:
-        told = await market.market()
         if told["backend"] != backend.name:
             raise BadInput("backend", f"{told['backend']}, the market's", backend.name)
         if told["chain_id"]:
@@ -193,8 +225,9 @@ async def prove_until_told(
             node = Node(market, backend, shelf, settings, transfers=transfers)
             if metrics_port:
                 start_http_server(metrics_port, addr="127.0.0.1", registry=node.metrics.registry)
-            loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, node.drain)
+            if told_to_stop.is_set():
+                node.drain()
             await node.run()
     return node

@@ -53,10 +53,11 @@ def coordinator(url: str | Path, mechanism: str = RULE, **more: Any) -> Coordina
 
 
 @asynccontextmanager
-async def running(coordinator: Coordinator) -> AsyncGenerator[Callable[..., AsyncMarket]]:
-    """Start a market behind a port, within this process; yields what makes clients for it."""
+async def running(coordinator: Coordinator, port: int = 0) -> AsyncGenerator[Callable[..., AsyncMarket]]:
+    """Start a market behind a port (0: any), within this process; yields what makes clients for it."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(make_app(coordinator), log_config=None, timeout_graceful_shutdown=1)
         server = Server(config, coordinator)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 from network import markets as m
 
+from proofyard.chain import devchain
 from proofyard.core import BadInput
-from proofyard.network import keystore
+from proofyard.network import keystore, server
 from proofyard.network.client import AsyncMarket, Away
 from proofyard.network.node import ENOUGH, Node
 from proofyard.network.refusals import Refused
@@ -378,3 +380,34 @@ def test_a_keystore_opens_with_its_password_only(tmp_path: Path, monkeypatch: py
     with pytest.raises(BadInput) as caught:
         keystore.signer_from(None)
     assert "1212" not in str(caught.value)
+
+
+def test_a_node_waits_for_a_market_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "MEET_S", 0.2)
+    port = devchain.free_port()
+    settings = Watched(None, Settings.model_validate(STAKED | {"market": f"http://127.0.0.1:{port}"}))
+
+    def node() -> "asyncio.Task[Node | None]":
+        backend = Calibrated(speed=m.SPEED, key=b"tests")
+        return asyncio.create_task(server.prove_until_told(m.PROVER, settings, backend, tmp_path))
+
+    async def waits() -> bool:
+        return "waiting for the market" in caplog.messages
+
+    async def story() -> None:
+        early = node()
+        await m.until(waits, True)  # noqa: FBT003 - what is waited for
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await early is None
+        caplog.clear()
+        patient = node()
+        await m.until(waits, True)  # noqa: FBT003
+        async with m.running(m.coordinator(tmp_path / "market.db"), port) as client:
+            await has_stake(client(m.REQUESTER))
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert isinstance(await patient, Node)
+        assert caplog.messages.count("waiting for the market") == 1
+
+    asyncio.run(asyncio.wait_for(story(), 120))
