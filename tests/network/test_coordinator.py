@@ -131,6 +131,47 @@ def test_a_message_counts_once_however_often_and_in_whatever_order_it_comes(tmp_
     run(play())
 
 
+def test_a_message_counts_when_it_comes_however_late_or_not_at_all(url: str) -> None:
+    """Held up on its way: by others sent after it, by a restart, beyond its expiry; copies of it later still."""
+    held: dict[str, Signed] = {}
+
+    async def sign() -> None:
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            await m.staked(client)
+            domain = coordinator.ready().domain
+            for price, lasts_ms in ((31, 60_000), (32, 60_000), (33, 300_000), (34, 60_000)):
+                held[f"{price}"] = m.PROVER.sign("offer", domain, price=price, capacity=1, lasts_ms=lasts_ms)
+
+    async def arrive() -> None:
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            prover = client(m.PROVER)
+            await m.trouble(coordinator, "")
+            sent_later = await coordinator.submit(held["32"])
+            late = await coordinator.submit(held["31"])
+            assert late.seq > sent_later.seq
+            assert (await prover.actor())["price"] == 31
+            coordinator.clock._booted += 120_000
+            for price, reason in (("34", "EXPIRED"), ("31", "REPLAYED")):
+                assert (await refusal(coordinator.submit(held[price]))).reason == reason
+            await coordinator.submit(held["33"])
+            assert (await prover.actor())["price"] == 33
+
+    async def come_again() -> None:
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            await m.trouble(coordinator, "")
+            rows = coordinator.ready().last.seq
+            for copy in held.values():
+                assert (await refusal(coordinator.submit(copy))).reason in ("REPLAYED", "EXPIRED")
+            assert coordinator.ready().last.seq == rows
+            assert (await client(m.PROVER).actor())["price"] == 33
+
+    for part in (sign, arrive, come_again):
+        run(part())
+
+
 def test_there_is_room_for_as_many_actors_as_at_genesis(tmp_path: Path) -> None:
     async def play() -> None:
         coordinator = m.coordinator(tmp_path / "market.db", actors=3)
