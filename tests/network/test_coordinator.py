@@ -107,9 +107,9 @@ def test_refuses_with_the_reason(tmp_path: Path) -> None:
     run(play())
 
 
-def test_a_message_counts_once_however_often_and_in_whatever_order_it_comes(tmp_path: Path) -> None:
+def test_a_message_counts_once_however_often_and_in_whatever_order_it_comes(url: str) -> None:
     async def play() -> None:
-        coordinator = m.coordinator(tmp_path / "market.db")
+        coordinator = m.coordinator(url)
         async with m.running(coordinator) as client:
             _, prover = await m.staked(client)
             domain = coordinator.ready().domain
@@ -186,10 +186,10 @@ def test_there_is_room_for_as_many_actors_as_at_genesis(tmp_path: Path) -> None:
     run(play())
 
 
-def test_a_missed_window_slashes_when_its_timer_rings(tmp_path: Path) -> None:
+def test_a_missed_window_slashes_when_its_timer_rings(url: str) -> None:
     async def play() -> None:
         rule = m.RULE.replace("window_ms=30000", "window_ms=100")
-        async with m.running(m.coordinator(tmp_path / "market.db", rule)) as client:
+        async with m.running(m.coordinator(url, rule)) as client:
             requester, prover = await m.staked(client)
             task = m.tasks()[0]
             job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
@@ -244,12 +244,11 @@ def test_a_proof_that_came_in_time_counts_however_long_it_is_verified(tmp_path: 
     run(play())
 
 
-def test_what_expires_while_it_waits_is_refused_but_a_proof_counts_from_when_it_came(tmp_path: Path) -> None:
+def test_what_expires_while_it_waits_is_refused_but_a_proof_counts_from_when_it_came(url: str) -> None:
     """Each waits in the market for two minutes, to be verified or for a block, and is good for one when it comes."""
-    journal = tmp_path / "market.db"
 
     async def play() -> None:
-        coordinator = m.coordinator(journal)
+        coordinator = m.coordinator(url)
         admit = coordinator.desk.admit
 
         async def admit_late(signed: Signed) -> int:
@@ -269,7 +268,7 @@ def test_what_expires_while_it_waits_is_refused_but_a_proof_counts_from_when_it_
             assert (await requester.market())["jobs"] == 1
 
     run(play())
-    opened = connect(str(journal))
+    opened = connect(url)
     report = audit(opened, m.backend())
     opened.close()
     assert report.ok, report.first_failure
@@ -377,12 +376,12 @@ def test_a_second_coordinator_takes_over_without_losing_or_doubling(url: str) ->
     run(play())
 
 
-def test_another_key_is_no_coordinator_of_this_journal(tmp_path: Path) -> None:
+def test_another_key_is_no_coordinator_of_this_journal(url: str) -> None:
     async def play() -> None:
-        first = m.coordinator(tmp_path / "market.db")
+        first = m.coordinator(url)
         async with m.running(first):
             await m.trouble(first, "")
-        thief = coordinators.Coordinator(connect(str(tmp_path / "market.db")), m.STRANGER, m.backend())
+        thief = coordinators.Coordinator(connect(url), m.STRANGER, m.backend())
         await thief.start()
         with pytest.raises(Fault, match="wanted the key of"):
             await thief.failed()
@@ -502,9 +501,9 @@ def test_a_database_that_restarts_is_found_again(postgres: Any) -> None:
     run(play())
 
 
-def test_a_stream_tells_the_past_and_the_present_without_a_gap(tmp_path: Path) -> None:
+def test_a_stream_tells_the_past_and_the_present_without_a_gap(url: str) -> None:
     async def play() -> None:
-        coordinator = m.coordinator(tmp_path / "market.db")
+        coordinator = m.coordinator(url)
         async with m.running(coordinator) as client:
             await m.staked(client)
             market = coordinator.ready()
