@@ -12,6 +12,9 @@ from network import markets as m
 
 from proofyard.cli.market import _backend_in as backend_in
 from proofyard.core import Fault, Phase
+from proofyard.explorer.replay import Replay
+from proofyard.explorer.source import JournalSource
+from proofyard.explorer.view import View
 from proofyard.network import coordinator as coordinators
 from proofyard.network import market as market_module
 from proofyard.network.audit import audit
@@ -53,6 +56,11 @@ def test_a_job_lives_and_the_journal_gives_the_same_state_again(url: str, monkey
             assert told["money_difference_gwei"] == 0
             assert told["phases"]["SETTLED"] == 3
             now = coordinator.ready()
+
+            async def written() -> int:
+                return m.rebuilt(url).last.seq
+
+            await m.until(written, now.last.seq)  # what is told of a timer may still be on its way to the disk
             plain = m.rebuilt(url)
             monkeypatch.setattr(market_module, "FEW", 0)
             compiled = m.rebuilt(url)
@@ -62,6 +70,9 @@ def test_a_job_lives_and_the_journal_gives_the_same_state_again(url: str, monkey
                 assert again.used == now.used
 
     run(play())
+    source = JournalSource(url)
+    assert View(Replay(source)).figures["proofs"]["settled"] == 3
+    source._journal.close()
 
 
 def test_refuses_with_the_reason(tmp_path: Path) -> None:
