@@ -4,6 +4,7 @@ A folder is made under another name and renamed when it is whole, so an interrup
 nothing that looks finished. Two processes that want the same folder wait for each other.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from proofyard.core.errors import Fault
+from proofyard.core.errors import BadInput, Fault
 
 MIB = 2**20
 
@@ -23,11 +24,20 @@ Tell: TypeAlias = Callable[[str], None]
 
 
 def root() -> Path:
-    """Folder of all caches: `PROOFYARD_CACHE`, else `$XDG_CACHE_HOME/proofyard`, else `~/.cache/proofyard`."""
+    """Folder of all caches: `PROOFYARD_CACHE`, else `$XDG_CACHE_HOME/proofyard`, else `~/.cache/proofyard`.
+
+    Raises BadInput where it can't be made or written.
+    """
     chosen = os.environ.get("PROOFYARD_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proofyard"
+    place = Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proofyard")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        wanted = "a folder that can be written, for what is made once and kept"
+        raise BadInput("PROOFYARD_CACHE", wanted, f"{place} ({error.strerror})") from None
+    return place
 
 
 def digest(*parts: str | bytes) -> str:

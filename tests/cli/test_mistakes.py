@@ -1,6 +1,7 @@
 """What a user types wrong, verb by verb: one sentence, exit code 2 (1 where it is no fault of theirs), nothing left."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,18 @@ def test_a_mistake_leaves_one_sentence_and_nothing_else(
     assert code == 2
     assert sentence in told
     assert {path: path.stat().st_size for path in desk.rglob("*")} == before
+
+
+def test_a_cache_that_cannot_be_is_one_sentence(desk: Path) -> None:
+    command = [sys.executable, "-m", "proofyard", "simulate", "ok.toml"]
+    told = subprocess.run(
+        command, capture_output=True, check=False, text=True, env={**os.environ, "PROOFYARD_CACHE": str(desk / "empty")}
+    )
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == (
+        "proofyard: PROOFYARD_CACHE: wanted a folder that can be written, for what is made once and kept, "
+        f"got {desk / 'empty'} (File exists).\n"
+    )
 
 
 def test_a_database_that_does_not_answer_is_one_sentence(
