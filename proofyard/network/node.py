@@ -42,13 +42,21 @@ class Node:
     shelf : what it has on its hands
     settings : its owner's
     transfers : its circuit has room for; 0: whatever comes
+    metrics : to count in
     """
 
     def __init__(
-        self, market: AsyncMarket, backend: ProofBackend, shelf: Shelf, settings: Watched, *, transfers: int = 0
+        self,
+        market: AsyncMarket,
+        backend: ProofBackend,
+        shelf: Shelf,
+        settings: Watched,
+        *,
+        transfers: int = 0,
+        metrics: ProverMetrics | None = None,
     ) -> None:
         self.market, self.backend, self.shelf, self.settings = market, backend, shelf, settings
-        self.metrics = ProverMetrics()
+        self.metrics = metrics or ProverMetrics()
         self.transfers = transfers
         self.mind = Mind(settings)
         self.draining = False
@@ -82,6 +90,7 @@ class Node:
     def drain(self) -> None:
         """Take nothing more; `run` returns when all is handed in."""
         self.draining = True
+        self.metrics.ready.set(0)
         self._wake.set()
 
     async def enter(self) -> int:
@@ -100,6 +109,7 @@ class Node:
             await self._reconcile(job)
         for view in await self.market.jobs(unfinished=True):
             await self.consider(view)
+        self.metrics.ready.set(not self.draining)
         tell(log, "ready", name=settings.name, actor=self._actor, policy=settings.policy)
         return int(after)
 

@@ -27,7 +27,7 @@ from proofyard.network.node import Node
 from proofyard.network.refusals import Refused
 from proofyard.network.settings import TYPICAL, Settings, Watched
 from proofyard.network.shelf import opened
-from proofyard.network.watching import tell
+from proofyard.network.watching import ProverMetrics, tell
 from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.build import SIZES
 from proofyard.proofs.calibrated import LEAF_MS, SLOT_MS, WITNESS_MS, WITNESS_SLOT_MS, Calibrated
@@ -213,6 +213,9 @@ async def prove_until_told(
     loop, told_to_stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
+    metrics = ProverMetrics()
+    if metrics_port:
+        start_http_server(metrics_port, addr="127.0.0.1", registry=metrics.registry)
     told = await _meet(settings.now.market, told_to_stop)
     if told is None:
         return None
@@ -222,9 +225,7 @@ async def prove_until_told(
         if told["chain_id"]:
             await _enter(market, signer, settings.now, state, stack)
         with opened(state / f"{signer.address}.db", told["market"]) as shelf:
-            node = Node(market, backend, shelf, settings, transfers=transfers)
-            if metrics_port:
-                start_http_server(metrics_port, addr="127.0.0.1", registry=node.metrics.registry)
+            node = Node(market, backend, shelf, settings, transfers=transfers, metrics=metrics)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, node.drain)
             if told_to_stop.is_set():

@@ -53,6 +53,7 @@ class ProverMetrics:
         self.skips = Counter("skips", "Requests skipped", ["reason"], **own)
         self.proving = Histogram("proving_seconds", "Time of a proof", buckets=(*SECONDS, 30, 60, 300), **own)
         self.queue = Gauge("queue", "Jobs taken on and not handed in", **own)
+        self.ready = Gauge("ready", "1 while it takes jobs, 0 while it waits for its market or drains", **own)
 
 
 class _JsonLines(logging.Formatter):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from network import markets as m
 
@@ -386,15 +387,22 @@ def test_a_node_waits_for_a_market_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "MEET_S", 0.2)
-    port = devchain.free_port()
+    port, metrics = devchain.free_port(), devchain.free_port()
     settings = Watched(None, Settings.model_validate(STAKED | {"market": f"http://127.0.0.1:{port}"}))
 
-    def node() -> "asyncio.Task[Node | None]":
+    def node(metrics_port: int = 0) -> "asyncio.Task[Node | None]":
         backend = Calibrated(speed=m.SPEED, key=b"tests")
-        return asyncio.create_task(server.prove_until_told(m.PROVER, settings, backend, tmp_path))
+        return asyncio.create_task(
+            server.prove_until_told(m.PROVER, settings, backend, tmp_path, metrics_port=metrics_port)
+        )
 
     async def waits() -> bool:
         return "waiting for the market" in caplog.messages
+
+    async def ready() -> bool:
+        async with httpx.AsyncClient() as client:
+            told = (await client.get(f"http://127.0.0.1:{metrics}/metrics")).text
+        return "proofyard_prover_ready 1.0" in told.splitlines()
 
     async def story() -> None:
         early = node()
@@ -402,10 +410,12 @@ def test_a_node_waits_for_a_market_that_is_away(
         os.kill(os.getpid(), signal.SIGTERM)
         assert await early is None
         caplog.clear()
-        patient = node()
+        patient = node(metrics)
         await m.until(waits, True)  # noqa: FBT003
+        assert not await ready()
         async with m.running(m.coordinator(tmp_path / "market.db"), port) as client:
             await has_stake(client(m.REQUESTER))
+            await m.until(ready, True)  # noqa: FBT003
             os.kill(os.getpid(), signal.SIGTERM)
             assert isinstance(await patient, Node)
         assert caplog.messages.count("waiting for the market") == 1
