@@ -404,3 +404,11 @@ def test_a_known_nothing_is_a_nought(opening: Opening, growing: Any, live: Any) 
         head = page.locator("thead th").all_inner_texts()
         row = dict(zip(head, page.locator("tbody tr").first.locator("td").all_inner_texts(), strict=True))
         assert wanted.items() <= row.items()
+
+
+def test_a_spread_is_told_in_the_unit_of_its_mean(opening: Opening, site: str) -> None:
+    said = opening(site).evaluate("""async () => {
+        const { spread } = await import("./words.js");
+        return [spread("duration", 4860, 1483), spread("duration", 10900, 206), spread("count", 8.3, 1.9)];
+    }""")
+    assert said == ["1.5 s", "0.21 s", "1.9"]

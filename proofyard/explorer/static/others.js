@@ -1,7 +1,7 @@
 import { chart, inTokens, lines, pairs } from "./charts.js";
 import { h, keep, marked } from "./dom.js";
 import { asked, chips, pager, table, to } from "./table.js";
-import { clock, count, HOW, NONE, percent, same, tokens } from "./words.js";
+import { clock, count, HOW, NONE, percent, same, spread, tokens } from "./words.js";
 
 const number = { number: true };
 
@@ -77,7 +77,7 @@ export async function prediction(context) {
     h("p", { class: "soft" }, told.under_way ? "The simulator is running …" : told.said, told.ready && !told.whole ? " The market is looked at before its end: counts and sums are still growing." : ""),
     table("Prediction beside reality", [
       ["name", "figure", (row) => row.name],
-      ["predicted", "predicted", (row) => [say(row, row.predicted), row.deviation ? h("span", { class: "soft" }, ` ± ${HOW[row.how](row.deviation)}`) : ""], number],
+      ["predicted", "predicted", (row) => [say(row, row.predicted), row.deviation ? h("span", { class: "soft" }, ` ± ${spread(row.how, row.predicted, row.deviation)}`) : ""], number],
       ["real", "real", (row) => say(row, row.real), number],
       ["error", "difference", (row) => (row.error === null ? NONE : h("span", { class: off(row) ? "warn" : null }, `${row.error > 0 ? "+" : ""}${percent(row.error)}`)), number],
     ], told.figures, { csv: "prediction" }),

@@ -127,3 +127,10 @@ function after(e) {
     default: return [paid];
   }
 }
+
+// How far values spread, told in the unit of their mean.
+export function spread(how, mean, deviation) {
+  if (how !== "duration") return HOW[how](deviation);
+  const [size, name] = unitOf(mean);
+  return `${digits(deviation / size, 2)} ${name}`;
+}
