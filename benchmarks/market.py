@@ -1,8 +1,10 @@
 """Measure a live market: `python benchmarks/market.py`; bars are what the project promises, a missed one is shown.
 
-Commands    signed offers, accepted durably, against bare transactions of rows of the same size, in groups as large as
-            the market's were (`share`) and as many as were under way (`share_full`); the two take turns, without HTTP.
-            `share_at_most` is that of a market which only finds out who signed, on two cores, where disks take no time.
+Commands    signed offers, accepted durably, against bare transactions of the same rows, in groups as large as the
+            market's were (`share`) and as many as were under way (`share_full`); the two take turns, without HTTP.
+            Signed one by one, or in sheets. `share_at_most` is that of a market which only finds out who signed, on two
+            cores, where disks take no time. `--flush MS` lets each commit, the market's and the bare one, take so much
+            longer, as on a disk that takes its time to make it durable.
 Proofs      from "proof finished" to "proof accepted", one after the other, verification and commit included.
 Rebuilding  the state from a journal of a million events.
 Over HTTP   half load, a crowd of idle nodes, and what a loaded live run spends its CPU time on: see `served.py`.
@@ -16,7 +18,7 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -26,21 +28,22 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import postgres, served
-from proofyard.core import Kind
-from proofyard.network import recovery
+from proofyard.core import Fault, Kind
+from proofyard.network import recovery, sheets
 from proofyard.network.coordinator import Coordinator, Receipt
-from proofyard.network.journal import connect
+from proofyard.network.journal import Journal, connect
 from proofyard.network.market import Market
 from proofyard.network.messages import Domain, Signed, Signer, digest_of
-from proofyard.network.records import digest, make_row, pack
+from proofyard.network.records import Blob, Row, digest, make_row, pack
 from proofyard.network.requester import Rollup
 from proofyard.network.server import run
+from proofyard.network.sheets import Sheet
 from proofyard.network.signatures import FEW, THREADS
 from proofyard.proofs.calibrated import Calibrated
 
 RULE = "staked_pool(min_capacity=1, seats=4, cooldown_ms=100)"
 TOKEN = 10**9
-AT_ONCE = (1, 16, 128)  # commands under way
+LOADS = ((1, 1), (16, 1), (128, 1), (128, 64))  # commands under way, and how many of them under one signature
 BAR_SHARE = 0.5  # of the rate of bare commits, at least
 BAR_ACCEPTED_MS = 50.0
 BAR_P99_MS = 100.0
@@ -52,37 +55,56 @@ Url: TypeAlias = Callable[[str], str]  # a new place for a journal of that name
 GENESIS: dict[str, Any] = {"mechanism": RULE, "actors": 1_100, "grant_gwei": 1_000 * TOKEN}
 
 
-async def begun(url: str) -> Coordinator:
+def connected(url: str, flush_s: float) -> Journal:
+    """Open a journal whose commits take `flush_s` longer than its disk does."""
+    journal = connect(url)
+    append = journal.append
+
+    def slowly(rows: Sequence[Row], blobs: Sequence[Blob] = ()) -> None:
+        append(rows, blobs)
+        time.sleep(flush_s)
+
+    if flush_s:
+        setattr(journal, "append", slowly)  # noqa: B010 - for this one
+    return journal
+
+
+async def begun(url: str, flush_s: float = 0.0) -> Coordinator:
     """Start a coordinator on a new journal."""
-    coordinator = Coordinator(connect(url), Signer(secrets.token_bytes(32)), Calibrated(speed=10_000), GENESIS)
+    journal = connected(url, flush_s)
+    coordinator = Coordinator(journal, Signer(secrets.token_bytes(32)), Calibrated(speed=10_000), GENESIS)
     await coordinator.start()
     while coordinator.trouble:  # noqa: ASYNC110 - a moment, once
         await asyncio.sleep(0.01)
     return coordinator
 
 
-def offers(signer: Signer, coordinator: Coordinator, count: int) -> list[Signed]:
-    """Sign commands beforehand."""
+def offers(signer: Signer, coordinator: Coordinator, count: int, lines: int = 1) -> list[Signed | Sheet]:
+    """Sign commands beforehand, one by one or so many `lines` to a sheet."""
     domain = coordinator.ready().domain
-    return [signer.sign("offer", domain, price=k + 1, capacity=1, lasts_ms=500_000) for k in range(count)]
+    if lines == 1:
+        return [signer.sign("offer", domain, price=k + 1, capacity=1, lasts_ms=500_000) for k in range(count)]
+    fields = [{"price": k + 1, "capacity": 1} for k in range(lines)]
+    return [sheets.write(signer, "offer", domain, fields, lasts_ms=500_000) for _ in range(count // lines)]
 
 
-async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, float]:
+async def commands(url: Url, turn: int, count: int, at_once: int, lines: int, flush_s: float) -> dict[str, float]:
     """Submit signed commands, `at_once` under way, and write as many bare rows of their size; they take turns."""
-    coordinator = await begun(url(f"commands{turn}_{at_once}"))
+    name = f"{turn}_{at_once}_{lines}"
+    coordinator = await begun(url(f"commands{name}"), flush_s)
     signer = Signer(secrets.token_bytes(32))
     await coordinator.submit(signer.sign("join", coordinator.ready().domain, name="offers"))
-    await warmed(coordinator, signer, at_once)
-    bare = {size: connect(url(f"bare{turn}_{at_once}_{size}")) for size in (0, at_once)}
+    await warmed(coordinator, signer, at_once, lines)
+    bare = {size: connected(url(f"bare{name}_{size}"), flush_s) for size in (0, at_once)}
     for journal in bare.values():
         journal.acquire()
     latency: list[float] = []
     took, cpu, groups, bare_took, bare_cpu = 0.0, 0.0, 0.0, dict.fromkeys(bare, 0.0), dict.fromkeys(bare, 0.0)
     for _ in range(ROUNDS):
-        waiting = iter(offers(signer, coordinator, count // ROUNDS))
+        waiting = iter(offers(signer, coordinator, count // ROUNDS, lines))
         first, before = coordinator.ready().last.seq, groups_of(coordinator)
         began, used = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(send_on(coordinator, waiting, latency) for _ in range(at_once)))
+        await asyncio.gather(*(send_on(coordinator, waiting, latency) for _ in range(at_once // lines)))
         took, cpu = took + time.perf_counter() - began, cpu + time.process_time() - used
         groups += groups_of(coordinator) - before
         rows = list(coordinator.journal.rows(first))
@@ -98,6 +120,8 @@ async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, f
         journal.close()
     latency.sort()
     done = len(latency)
+    if done < ROUNDS * (count // ROUNDS // lines) * lines:
+        raise Fault(f"benchmark: wanted all commands to be accepted, got {done} of {count}.")
     return {
         "per_s": done / took, "cpu_us": 1e6 * cpu / done, "group": done / groups,
         "bare_per_s": done / bare_took[0], "bare_cpu_us": 1e6 * bare_cpu[0] / done, "share": bare_took[0] / took,
@@ -106,20 +130,23 @@ async def commands(url: Url, turn: int, count: int, at_once: int) -> dict[str, f
     }  # fmt: skip
 
 
-async def send_on(coordinator: Coordinator, waiting: Iterator[Signed], latency: list[float]) -> None:
-    """Hand commands in, one after the other."""
+async def send_on(coordinator: Coordinator, waiting: Iterator[Signed | Sheet], latency: list[float]) -> None:
+    """Hand commands in, one after the other, or sheet after sheet; count those that are accepted."""
     for signed in waiting:
-        came = time.perf_counter()
-        await coordinator.submit(signed)
-        latency.append(time.perf_counter() - came)
+        came, accepted = time.perf_counter(), 1
+        if isinstance(signed, Signed):
+            await coordinator.submit(signed)
+        else:
+            accepted = sum(isinstance(told, Receipt) for told in await coordinator.intake.hand_in_sheet(signed))
+        latency += [time.perf_counter() - came] * accepted
 
 
-async def warmed(coordinator: Coordinator, signer: Signer, at_once: int) -> None:
+async def warmed(coordinator: Coordinator, signer: Signer, at_once: int, lines: int) -> None:
     """Send some before the clock runs, so that whatever starts with a load has started."""
     for _ in range(100):
-        waiting = iter(offers(signer, coordinator, 4 * at_once))
-        await asyncio.gather(*(send_on(coordinator, waiting, []) for _ in range(at_once)))
-        if at_once < FEW or coordinator.intake.signatures.beside:
+        waiting = iter(offers(signer, coordinator, 4 * at_once, lines))
+        await asyncio.gather(*(send_on(coordinator, waiting, []) for _ in range(at_once // lines)))
+        if at_once // lines < FEW or coordinator.intake.signatures.beside:
             return
         await asyncio.sleep(0.1)
 
@@ -208,12 +235,13 @@ def places(folder: Path, *, in_postgres: bool) -> Generator[Url]:
 def within(url: Url, wanted: argparse.Namespace) -> dict[str, Any]:
     """Measure what needs no HTTP."""
     told: dict[str, Any] = {"commands": {}}
-    for at_once in AT_ONCE:
-        runs = [run(commands(url, turn, wanted.count, at_once)) for turn in range(wanted.turns)]
+    for at_once, lines in LOADS:
+        turns, flush_s = range(wanted.turns), wanted.flush / 1_000
+        runs = [run(commands(url, turn, wanted.count, at_once, lines, flush_s)) for turn in turns]
         row = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        row["signature_us"] = statistics.median(signature_us() for _ in runs)
+        row["signature_us"] = statistics.median(signature_us() for _ in runs) / lines
         row["share_at_most"] = row["bare_cpu_us"] / (row["signature_us"] / THREADS)
-        told["commands"][at_once] = row
+        told["commands"][f"{at_once} under way" + (f" in sheets of {lines}" if lines > 1 else "")] = row
     times = sorted(ms for turn in range(wanted.turns) for ms in run(proofs(url, turn, 60)))
     told["proof_accepted_ms"] = {"p50": times[len(times) // 2], "p99": times[-len(times) // 100]}
     told["rebuild"] = run(rebuilding(url, wanted.events))
@@ -230,8 +258,8 @@ def bars(told: dict[str, Any]) -> list[tuple[str, float, float, bool]]:
     def at_most(what: str, found: float, bar: float) -> None:
         rows.append((what, found, bar, found <= bar))
 
-    for at_once, row in told["commands"].items():
-        what = f"of bare commits in groups of {row['group']:.0f}, {at_once} under way"
+    for load, row in told["commands"].items():
+        what = f"of bare commits in groups of {row['group']:.0f}, {load}"
         at_least(f"commands: share {what}", row["share"], BAR_SHARE)
     at_most("proof finished to accepted, p50 ms", told["proof_accepted_ms"]["p50"], BAR_ACCEPTED_MS)
     at_most("journal of a million events, CPU s", told["rebuild"]["cpu_s"], BAR_REBUILD_S)
@@ -252,9 +280,9 @@ def show(told: dict[str, Any]) -> None:
         table.add_column(name, justify="left" if name.startswith("the") else "right")
     for what, found, bar, holds in bars(told):
         table.add_row(what, f"{found:.3g}", f"{bar:.3g}", "" if holds else "missed")
-    for at_once, row in told["commands"].items():
+    for load, row in told["commands"].items():
         for key, value in row.items():
-            table.add_row(f"  commands, {at_once} under way: {key}", f"{value:,.4g}", "", "")
+            table.add_row(f"  commands, {load}: {key}", f"{value:,.4g}", "", "")
     for part in ("proof_accepted_ms", "rebuild", "half_load", "crowd", "work"):
         for key, value in told.get(part, {}).items():
             table.add_row(f"  {part}: {key}", f"{value:,.4g}", "", "")
@@ -272,6 +300,7 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="keep journals in a PostgreSQL started for this")
     parser.add_argument("--live", metavar="TIME", default="40s", help="length of the live run, 0 for none")
     parser.add_argument("--backend", choices=("noir", "calibrated"), default="noir", help="of the live run")
+    parser.add_argument("--flush", type=float, default=0.0, metavar="MS", help="that each commit takes longer")
     parser.add_argument("--within", action="store_true", help="only what needs no HTTP")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all figures there too")
     wanted = parser.parse_args()

@@ -216,7 +216,8 @@ def _shown(body: dict[str, Any]) -> Cells:
     """Pick the parts of a recorded body that a reader checks by eye."""
     message = body.get("message", {})
     proof = message.get("proof") if isinstance(message, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return {"proof": proof, "signature": body.get("signature"), "reveal": body.get("reveal")}
+    named = {name: body.get(name) for name in ("signature", "sheet", "reveal")}
+    return {"proof": proof, **named}
 
 
 def _settlement(view: View, row: int | None) -> Cells | None:

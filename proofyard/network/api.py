@@ -26,10 +26,12 @@ from proofyard.network.wire import (
     ONE,
     PROBLEMS,
     SEVERAL,
+    SHEET,
     Accepted,
     Envelope,
     Envelopes,
     Problem,
+    SheetEnvelope,
     body_of,
     guard,
     problem_of,
@@ -78,15 +80,25 @@ def _commands(app: FastAPI, coordinator: Coordinator) -> None:
     async def send_many(request: Request) -> Response:
         """Hand in several messages, in order; each is answered for itself."""
         taken = [_take(coordinator, each) for each in await read(request, SEVERAL)]
-        told: list[dict[str, Any]] = []
-        for answer in await asyncio.gather(*taken, return_exceptions=True):
-            if isinstance(answer, Refused):
-                told.append(problem_of(answer))
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                told.append(answer._asdict())
-        return to_json(told)
+        return to_json([_told(answer) for answer in await asyncio.gather(*taken, return_exceptions=True)])
+
+    @app.post(
+        "/v1/sheets", responses=PROBLEMS, response_model=list[Accepted | Problem], openapi_extra=body_of(SheetEnvelope)
+    )
+    async def send_sheet(request: Request) -> Response:
+        """Hand in several messages of one verb under one signature, in order; each is answered for itself."""
+        envelope = await read(request, SHEET)
+        with span("submit", verb=envelope.verb, lines=len(envelope.lines)):
+            return to_json([_told(answer) for answer in await coordinator.intake.hand_in_sheet(envelope.sheet())])
+
+
+def _told(answer: Receipt | BaseException) -> dict[str, Any]:
+    """Write what became of one of several messages."""
+    if isinstance(answer, Receipt):
+        return answer._asdict()
+    if isinstance(answer, Refused):
+        return problem_of(answer)
+    raise answer
 
 
 def _take(coordinator: Coordinator, envelope: Envelope) -> Awaitable[Receipt]:

@@ -8,9 +8,10 @@ from proofyard.core.errors import BadInput
 from proofyard.network import beacon
 from proofyard.network.journal import Journal
 from proofyard.network.market import Market
-from proofyard.network.messages import LONGEST_MS, VERBS, Signed, check_form, check_signature
+from proofyard.network.messages import LONGEST_MS, VERBS, Domain, Signed, check_form, check_signature
 from proofyard.network.records import FIRST, Record, Row, digest, hash_row, unpack
 from proofyard.network.refusals import Refused
+from proofyard.network.sheets import Sheets
 from proofyard.network.work import Task, why_not
 from proofyard.proofs.backend import ProofBackend
 
@@ -50,6 +51,7 @@ class _Auditor:
         self._journal, self._backend, self._witness = journal, backend, witness
         self._block = 0  # number of the last block in a word
         self._market: Market | None = None
+        self._sheets = Sheets(Domain(0, b"", b""))  # of no market yet
         self._nonces: set[tuple[str, int]] = set()
         self._payload: dict[int, str] = {}
         self.counts = dict.fromkeys(("events", "signatures", "words", "proofs", "settlements"), 0)
@@ -89,6 +91,7 @@ class _Auditor:
     def _begin(self, row: Row) -> str:
         try:
             self._market = Market(row)
+            self._sheets = Sheets(self._market.domain)
             return self._witness.begin(self._journal) if self._witness is not None else ""
         except (Fault, BadInput, ValueError) as error:
             return str(error)
@@ -115,9 +118,9 @@ class _Auditor:
         if body.get("verb") != verb or (row.kind >= 0 and VERBS.get(verb, VERBS["join"]).kind != row.kind):
             return f"its message is {body.get('verb')}, not what the row says"
         try:
-            signed = Signed(verb, body["message"], bytes.fromhex(body["signature"][2:]), self.market.domain.market)
+            signed = Signed(verb, body["message"], _bytes(body, "signature"), self.market.domain.market)
             check_form(verb, signed.message)
-            signed_hash = check_signature(signed, self.market.domain)
+            signed_hash = self._signed_hash(signed, _bytes(body, "sheet"))
         except (Refused, KeyError, ValueError, TypeError) as error:
             return f"its signature: {error}"
         self.counts["signatures"] += 1
@@ -130,6 +133,12 @@ class _Auditor:
             return "its message had expired, or was good for too long"
         body["signed_hash"] = signed_hash
         return self._says(row, signed)
+
+    def _signed_hash(self, signed: Signed, sheet: bytes) -> bytes:
+        """Check who signed, in the `sheet` of that name if there is one. Raises Refused."""
+        if sheet:
+            return self._sheets.check(signed.verb, signed.message, sheet, self._journal.blob)
+        return check_signature(signed, self.market.domain)
 
     def _says(self, row: Row, signed: Signed) -> str:
         """Check that the row says what the message says."""
@@ -194,6 +203,11 @@ class _Auditor:
         self.counts["proofs"] += 1
         reason = why_not(self._backend, task, proof, self.market.addresses[row.actor])
         return f"its proof is no proof: {reason}" if reason else ""
+
+
+def _bytes(body: dict[str, Any], name: str) -> bytes:
+    """Read bytes of a body, none where it has none."""
+    return bytes.fromhex(body.get(name, "0x")[2:])
 
 
 def audit(

@@ -7,29 +7,21 @@ r"""Talk to a market: `AsyncMarket` and `Market` have the same verbs; one awaits
 """
 
 import asyncio
-import json
-import random
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-import httpx
-
 from proofyard.core.errors import Fault
+from proofyard.network import sheets
 from proofyard.network.messages import Domain, Signed, Signer, Value
 from proofyard.network.records import digest
-from proofyard.network.refusals import STATUS, Refused
+from proofyard.network.refusals import Refused
+from proofyard.network.sheets import Sheet
+from proofyard.network.transport import PASSING, Pauses, Transport, refusal_of
 
 T = TypeVar("T")
 PATIENCE_S = 30.0  # s a market may be away before a caller hears of it
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 2.0
-PASSING = ("STANDBY", "JOURNAL", "BUSY")  # refusals that another try may not get
-SILENT_S = 60.0  # s without a sign of life after which a stream is taken for dead
-
-
-class Away(Fault):
-    """Nobody answered for as long as the client was patient."""
 
 
 class Accepted(NamedTuple):
@@ -59,11 +51,15 @@ class AsyncMarket:
     """
 
     def __init__(self, url: str, signer: Signer | None = None, *, patience_s: float = PATIENCE_S) -> None:
-        self.urls = [each.strip().rstrip("/") for each in url.split(",")]
         self.signer = signer
-        self.patience_s = patience_s
         self.domain: Domain | None = None
-        self._http = httpx.AsyncClient(timeout=httpx.Timeout(10, read=60), limits=httpx.Limits(max_connections=200))
+        self.transport = Transport(url, patience_s)
+        self._ask = self.transport.ask
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the market is; the first is asked first."""
+        return self.transport.urls
 
     async def __aenter__(self) -> Self:
         """Open."""
@@ -75,7 +71,7 @@ class AsyncMarket:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self.transport.close()
 
     # Queries.
 
@@ -116,29 +112,19 @@ class AsyncMarket:
 
     async def events(self, after: int | None = None, *, mine: bool = False) -> AsyncGenerator[dict[str, Any]]:
         """Follow the journal from row `after` (None: from now), over lost connections; `mine`: the signer's part."""
-        pause = FIRST_PAUSE_S
+        pauses = Pauses()
         while True:
             query = {} if after is None else {"after": str(after)}
             query |= {"actor": self._who().address} if mine else {}
-            try:
-                timeout = httpx.Timeout(10, read=SILENT_S)
-                async with self._http.stream(
-                    "GET", self.urls[0] + "/v1/events", params=query, timeout=timeout
-                ) as answer:
-                    if answer.is_success:
-                        pause = FIRST_PAUSE_S
-                        async for line in answer.aiter_lines():
-                            if line.startswith("data: "):
-                                row = json.loads(line[6:])
-                                after = row["seq"]
-                                yield row
-            except httpx.HTTPError:
-                pass
+            async with aclosing(self.transport.rows(query)) as rows:
+                async for row in rows:
+                    pauses.begin_again()
+                    after = row["seq"]
+                    yield row
             if after is None:
                 after = (await self.market())["seq"]
-            self.urls.append(self.urls.pop(0))
-            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 - so that not all come back at once
-            pause = min(LONGEST_PAUSE_S, 2 * pause)
+            self.transport.turn()
+            await pauses.rest()
 
     # Commands.
 
@@ -154,13 +140,38 @@ class AsyncMarket:
         try:
             answer = await self._ask("POST", "/v1/messages", signed.to_json())
         except Refused as refusal:
-            if refusal.reason != "REPLAYED" or refusal.seq < 0:
+            found = await self._earlier(refusal, signed.message)
+            if found is None:
                 raise
-            row = (await self.journal(refusal.seq - 1, 1))[0]
-            if row["body"].get("message", {}).get("nonce") != signed.message["nonce"]:
-                raise
-            return Accepted(row["seq"], row["time"], row["job"], row["actor"])  # an earlier try of ours got through
-        return Accepted(answer["seq"], answer["time"], answer["job"], answer["actor"])
+            return found
+        return _accepted(answer)
+
+    async def send_sheet(
+        self, verb: str, lines: Sequence[Mapping[str, Value]], payloads: Sequence[bytes] = (), /, *,
+        lasts_ms: int = 60_000,
+    ) -> "list[Accepted | Refused]":  # fmt: skip
+        """Sign several messages of one verb at once and hand them in; each is answered for itself, in order.
+
+        `lines` have the verb's fields, `payloads` what they name, if anything. Raises Fault, and Refused when none of
+        them is looked at.
+        """
+        if self.domain is None:
+            await self._meet()
+        assert self.domain is not None  # noqa: S101 - _meet has set it
+        return await self.hand_in_sheet(
+            sheets.write(self._who(), verb, self.domain, lines, payloads, lasts_ms=lasts_ms)
+        )
+
+    async def hand_in_sheet(self, sheet: Sheet) -> "list[Accepted | Refused]":
+        """Hand in a sheet, again while lines of it are refused in passing. Raises Refused, Fault."""
+        pauses = Pauses(self.transport.patience_s)
+        while True:
+            told = await self._ask("POST", "/v1/sheets", sheet.to_json())
+            answers = [await self._line(line, each) for line, each in zip(sheet.lines, told, strict=True)]
+            passing = any(isinstance(each, Refused) and each.reason in PASSING for each in answers)
+            if not passing or pauses.are_over:
+                return answers
+            await pauses.rest()
 
     async def join(self, name: str = "") -> Accepted:
         """Become an actor; whoever is one already just stays it."""
@@ -214,6 +225,20 @@ class AsyncMarket:
 
     # Within.
 
+    async def _line(self, message: dict[str, Value], told: dict[str, Any]) -> "Accepted | Refused":
+        """Read what became of one line."""
+        if "reason" not in told:
+            return _accepted(told)
+        refusal = refusal_of(told)
+        return await self._earlier(refusal, message) or refusal
+
+    async def _earlier(self, refusal: Refused, message: dict[str, Value]) -> Accepted | None:
+        """Find the row of a message that is refused because an earlier try of ours got through."""
+        if refusal.reason != "REPLAYED" or refusal.seq < 0:
+            return None
+        row = (await self.journal(refusal.seq - 1, 1))[0]
+        return _accepted(row) if row["body"].get("message", {}).get("nonce") == message["nonce"] else None
+
     def _who(self) -> Signer:
         if self.signer is None:
             raise Fault("client: wanted a signer for this, got none.")
@@ -232,48 +257,13 @@ class AsyncMarket:
             if len(page) < 1_000:  # noqa: PLR2004 - the limit just asked for
                 return found
 
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        *,
-        read: "Callable[[httpx.Response], Any] | None" = None,
-    ) -> Any:
-        """Ask, in turn and with growing pauses, until somebody answers. Raises Refused, Fault."""
-        loop = asyncio.get_running_loop()
-        ends, pause = loop.time() + self.patience_s, FIRST_PAUSE_S
-        headers = {"content-type": "application/json"} if body is not None else None
-        while True:
-            trouble: Exception
-            try:
-                answer = await self._http.request(method, self.urls[0] + path, content=body, headers=headers)
-                if answer.is_success:
-                    return read(answer) if read is not None else answer.json()
-                trouble = _refusal(answer)
-                if trouble.reason not in PASSING:
-                    raise trouble
-            except httpx.HTTPError as error:
-                trouble = Away(f"{self.urls[0]}: wanted an answer, got {type(error).__name__}. Is the market running?")
-            if loop.time() + pause > ends:
-                raise trouble
-            self.urls.append(self.urls.pop(0))
-            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311 - so that not all come back at once
-            pause = min(LONGEST_PAUSE_S, 2 * pause)
-
 
 def _named(payload: bytes) -> str:
     return "0x" + digest(payload).hex()
 
 
-def _refusal(answer: httpx.Response) -> Refused:
-    try:
-        told = answer.json()
-        reason = told["reason"] if told["reason"] in STATUS else "MALFORMED"
-        return Refused(reason, told["field"], told["wanted"], told["got"], told.get("seq", -1))
-    except (ValueError, KeyError, TypeError):
-        reason = "BUSY" if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else "MALFORMED"
-        return Refused(reason, "request", "an answer of a market", f"status {answer.status_code}")
+def _accepted(told: dict[str, Any]) -> Accepted:
+    return Accepted(told["seq"], told["time"], told["job"], told["actor"])
 
 
 class Market:
@@ -339,6 +329,13 @@ class Market:
     def hand_in(self, signed: Signed) -> Accepted:
         """Hand in what is signed already."""
         return self._run(self._market.hand_in(signed))
+
+    def send_sheet(
+        self, verb: str, lines: Sequence[Mapping[str, Value]], payloads: Sequence[bytes] = (), /, *,
+        lasts_ms: int = 60_000,
+    ) -> "list[Accepted | Refused]":  # fmt: skip
+        """Sign several messages at once and hand them in; each is answered for itself."""
+        return self._run(self._market.send_sheet(verb, lines, payloads, lasts_ms=lasts_ms))
 
     def join(self, name: str = "") -> Accepted:
         """Become an actor."""

@@ -20,11 +20,12 @@ from proofyard.network.beacon import DRAWN, Beacon, shown_number, timer_digest, 
 from proofyard.network.clock import Clock
 from proofyard.network.commands import Command, Group, Receipt
 from proofyard.network.desk import Desk
+from proofyard.network.disk import Disk
 from proofyard.network.intake import Intake
 from proofyard.network.journal import Journal, JournalError, connect
 from proofyard.network.market import Market, check_writer, first_row, timer_kind
 from proofyard.network.messages import Signed, Signer, check_time
-from proofyard.network.records import NO_JOB, Blob, Record, Row, digest, make_row, pack
+from proofyard.network.records import NO_JOB, Blob, Record, Row, make_row, pack
 from proofyard.network.refusals import Refused
 from proofyard.network.snapshot import Snapshots
 from proofyard.network.stream import Streams
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 GROUP = 256  # commands to a group at most
 LINGER = 1.0  # of a commit's time that a group waits at most for messages whose signatures are being checked
-RECENT = 8  # commits that a mean is about
 PATIENCE_MS = 20  # between looks at a job whose proof is being verified
 BEAT_S = 1.0  # s between notes of how far the clock is, and between tries to become the writer
 STARTING = "starting"
@@ -77,11 +77,11 @@ class Coordinator:
         self._genesis = genesis
         self._beacon = Beacon(signer.secret_for, b"")
         self._writing: asyncio.Task[None] | None = None  # of the newest group
-        self._commit_s = 0.0  # of late
         self._timers: list[tuple[int, int, int]] = []  # (when to look, deadline, job)
+        self.disk = Disk(journal)
+        self.on_disk = self.disk.do
         self._snapshots = Snapshots(journal, self.on_disk, self.read)
         self._beaten = 0.0  # s, monotonic, when the clock was last noted
-        self._disk = ThreadPoolExecutor(1, "journal")
         self._verifiers = ThreadPoolExecutor(verifiers, "verify")
         self._reader = connect(journal.url)  # of its own, so that whoever reads does not keep the writer waiting
         self._reading = ThreadPoolExecutor(1, "read")
@@ -115,19 +115,15 @@ class Coordinator:
         await self._snapshots.end(None if self.trouble else self.market)
         await self.on_disk(self.journal.close)
         await self.read(lambda journal: journal.close())
-        for threads in (self._disk, self._reading):
+        self.disk.close()
+        for threads in (self._reading, self._verifiers):
             threads.shutdown()
-        self._verifiers.shutdown()
 
     async def failed(self) -> None:
         """Wait until the writer has ended; raises what ended it."""
         await self._begun.wait()
         if self._writer is not None:
             await asyncio.shield(self._writer)
-
-    async def on_disk(self, work: Any, *values: Any) -> Any:
-        """Do something with the journal, in its own thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *values)
 
     async def read(self, work: Callable[[Journal], T]) -> T:
         """Read the journal, in another thread than the writer's."""
@@ -211,6 +207,9 @@ class Coordinator:
             raise
         if group.rows:
             group.told = self.streams.noted()
+            if self.disk.quick and not self.intake.more:
+                await self._write(group, here=True)  # there is nothing to do meanwhile
+                return
             self._writing = asyncio.create_task(self._write(group))
             self._writing.add_done_callback(lambda _: self.intake.bell.ring())
 
@@ -237,7 +236,7 @@ class Coordinator:
             return BEAT_S
         if not group.rows or not self.intake.signatures.unchecked:
             return 0.0
-        return began + self._commit_s * LINGER - time.monotonic()
+        return began + self.disk.commit_s * LINGER - time.monotonic()
 
     async def _written(self) -> None:
         """Wait until the newest group is durable. Raises JournalError if it is not."""
@@ -263,20 +262,16 @@ class Coordinator:
         """Decide all that waits, up to a full group."""
         count = min(len(self.intake.waiting), GROUP - len(group.answers))
         self._renew(group, count)
-        for _ in range(count):
-            command = self.intake.waiting.popleft()
-            self._deciding = self.clock.unix()
-            try:
-                made = self._decide(command)
-            except Refused as refusal:
-                self.intake.refuse(command.answer, refusal)
-                continue
-            finally:
-                self._deciding = 0
-            group.rows += made
-            group.answers.append((command, made[-1]))
-            if command.signed.payload:
-                group.blobs.append(Blob(digest(command.signed.payload), command.signed.payload))
+        self._deciding = self.clock.unix()
+        try:
+            for _ in range(count):
+                command = self.intake.waiting.popleft()
+                try:
+                    group.add(command, self._decide(command))
+                except Refused as refusal:
+                    self.intake.refuse(command.answer, refusal)
+        finally:
+            self._deciding = 0
         self.metrics.waiting.set(len(self.intake.waiting))
 
     def _ring(self) -> list[Row]:
@@ -308,9 +303,7 @@ class Coordinator:
         signed = command.signed
         if signed.verb != "prove":  # that counts from when it came, the others may have waited: for a block, for a turn
             check_time(signed.message, self._deciding)
-        known = self.desk.seen(signed)
-        if known is not None:
-            raise known
+        self.desk.check_unused(signed)
         rows = self.desk.record(signed)
         if rows:
             return rows
@@ -321,9 +314,9 @@ class Coordinator:
     def _apply(self, event: Event, signed_hash: bytes, body: bytes, message: dict[str, Any] | None = None) -> Row:
         """Let the rule answer an event at its time or now, whichever is later; return its row. Raises Refused."""
         market = self.ready()
-        number = self._beacon.next() if event.kind in DRAWN else b""
-        block = self.settler.block if self.settler is not None and number else None
-        if number:
+        number, block = b"", None
+        if event.kind in DRAWN:
+            number, block = self._beacon.next(), self.settler.block if self.settler is not None else None
             word = word_from(number, signed_hash, bytes.fromhex(block.hash[2:]) if block else b"")
             event = event._replace(word=word)
         if event.time < market.last.time:
@@ -337,9 +330,10 @@ class Coordinator:
         row = self._row(event, body or b"{}")
         market.take(row, message)
         self.streams.note(market, row)
-        for job in {event.job, *market.moved_on()} if event.kind >= Kind.REQUEST else ():
-            if timer_kind(int(market.state.book.phase[job])) is not None:
-                self._set_timer(job)
+        if event.kind >= Kind.REQUEST:
+            for job in {event.job, *market.moved_on()}:
+                if timer_kind(int(market.state.book.phase[job])) is not None:
+                    self._set_timer(job)
         return row
 
     def _set_timer(self, job: int) -> None:
@@ -357,18 +351,16 @@ class Coordinator:
     def _row(self, event: tuple[int, ...], body: bytes) -> Row:
         return make_row(self.ready().last, self._deciding or self.clock.unix(), event, body)
 
-    async def _write(self, group: Group) -> None:
-        """Make a group durable; then answer."""
-        began = time.monotonic()
+    async def _write(self, group: Group, *, here: bool = False) -> None:
+        """Make a group durable, `here` while everything else waits; then answer."""
         try:
-            await self._keep(group.rows, group.blobs)
-        except JournalError as error:
+            await self._keep(group.rows, list(group.blobs.values()), here=here)
+        except Exception as error:
             self._refuse(group, error)
             raise
         now = time.monotonic()
-        self._commit_s += (now - began - self._commit_s) / RECENT
-        for command, _ in group.answers:
-            self.metrics.accept.labels(command.signed.verb).observe(now - command.came)
+        for verb, came in {(command.signed.verb, command.came) for command, _ in group.answers}:
+            self.metrics.accept.labels(verb).observe(now - came)
         group.accept()
         self.streams.publish(group.told)
 
@@ -377,9 +369,9 @@ class Coordinator:
         for command, _ in group.answers:
             self.intake.refuse(command.answer, Refused("JOURNAL", "journal", "a durable row", error))
 
-    async def _keep(self, rows: list[Row], blobs: list[Blob]) -> None:
+    async def _keep(self, rows: list[Row], blobs: list[Blob], *, here: bool = False) -> None:
         with self.metrics.commit.time(), span("commit", rows=len(rows)):
-            await self.on_disk(self.journal.append, rows, blobs)
+            await self.disk.append(rows, blobs, here=here)
         for kind, count in Counter(row.kind for row in rows).items():
             self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
         self.metrics.group.observe(len(rows))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proofyard.core import Event, Kind, Phase, Verdict
 from proofyard.core.errors import BadInput
@@ -57,31 +57,29 @@ class Desk:
 
     def check(self, signed: Signed) -> bytes:
         """Check form, time and signature at once; return the signed hash. Raises Refused."""
-        self.check_form(signed)
+        messages.check_form(signed.verb, signed.message)
+        self.check_new(signed, self._coordinator.clock.unix())
         signed_hash = messages.check_signature(signed, self._coordinator.ready().domain)
         self.check_sender(signed)
         return signed_hash
 
-    def check_form(self, signed: Signed) -> None:
-        """Check form and time, and that it is new. Raises Refused."""
-        messages.check_form(signed.verb, signed.message)
-        known = self.seen(signed)
-        if known is not None:
-            raise known
-        messages.check_time(signed.message, self._coordinator.clock.unix())
+    def check_new(self, signed: Signed, now: int) -> None:
+        """Check at `now`, ms since 1970, the time of a well-formed message, and that it is new. Raises Refused."""
+        self.check_unused(signed)
+        messages.check_time(signed.message, now)
 
     def check_sender(self, signed: Signed) -> None:
         """Check that its sender is one of the market's. Raises Refused."""
         if signed.sender not in self._coordinator.ready().numbers and signed.verb not in ("join", "skip"):
             raise Refused("UNKNOWN_SENDER", "message.sender", "somebody who has joined", signed.sender)
 
-    def seen(self, signed: Signed) -> Refused | None:
-        """Refuse a message that came before, or was cancelled before it came."""
-        nonce = int(signed.message["nonce"])
-        known = self._coordinator.ready().used.get((signed.sender, nonce))
-        if known is None:
-            return None
-        return Refused("REPLAYED", "message.nonce", "one not used before", f"{nonce}, used in row {known[1]}", known[1])
+    def check_unused(self, signed: Signed) -> None:
+        """Refuse a message that came before, or was cancelled before it came. Raises Refused."""
+        sender, nonce = signed.message["sender"], signed.message["nonce"]
+        known = self._coordinator.ready().used.get((sender, nonce))  # pyright: ignore[reportArgumentType] - well formed
+        if known is not None:
+            used = f"{nonce}, used in row {known[1]}"
+            raise Refused("REPLAYED", "message.nonce", "one not used before", used, known[1])
 
     @contextmanager
     def holding(self, signed: Signed) -> Generator[None]:
@@ -166,11 +164,11 @@ class Desk:
 
     def record(self, signed: Signed) -> list[Row]:
         """Make the records of a message that is no event of the rule; none for one that is. Raises Refused."""
+        if VERBS[signed.verb].kind is not None:
+            return []
         make = self._coordinator.record
         if signed.verb == "join":
             return self._join(signed)
-        if VERBS[signed.verb].kind is not None:
-            return []
         actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
         if signed.verb == "cancel":
             cancelled = int(signed.message["cancelled"])
@@ -212,9 +210,9 @@ class Desk:
         if becomes is None:
             raise Refused("MALFORMED", "verb", "one that the market keeps", signed.verb)
         actor = self._number(signed.sender, "message.sender", "UNKNOWN_SENDER")
-        amount = int(message[becomes.amount]) if becomes.amount else 0
+        amount: Any = message[becomes.amount] if becomes.amount else 0
+        detail: Any = message[becomes.detail] if becomes.detail else 0
         job = market.jobs if becomes.kind == Kind.REQUEST else self._job(signed) if "job" in message else 0
-        detail = int(message[becomes.detail]) if becomes.detail else 0
         if becomes.peer:
             detail = self._number(str(message[becomes.peer]), f"message.{becomes.peer}", "UNKNOWN_ACTOR")
         if becomes.kind == Kind.VOTE:

@@ -42,6 +42,7 @@ class Journal(Protocol):
     """A journal in some database. Its methods may raise JournalError; one thread at a time may call them."""
 
     url: str
+    local: bool  # in a file of this machine, which answers or fails; a server may do neither
 
     def acquire(self) -> bool:
         """Take the writer's lock if nobody has it; make the tables if there are none."""
@@ -111,7 +112,7 @@ class SqliteJournal(Journal):
     """A journal in a file; the lock is one on a file beside it, held as long as the process lives."""
 
     def __init__(self, path: Path) -> None:
-        self.url = str(path)
+        self.url, self.local = str(path), True
         self._path = path
         self._lock: IO[bytes] | None = None
         self._db: sqlite3.Connection | None = None

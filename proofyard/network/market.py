@@ -165,7 +165,8 @@ class Market:
             return self._close(event)
         if event.kind == Kind.REQUEST:
             self.make_room(event.job + 1)
-        return Verdict(self.rule.apply(self.state, event))
+        verdict = self.rule.apply(self.state, event)
+        return Verdict(verdict) if verdict else Verdict.OK
 
     def _close(self, event: Event) -> Verdict:
         """Let the rule decide at the end of an auction; see which other jobs it decided with it."""
@@ -181,30 +182,26 @@ class Market:
 
     def take(self, row: Row, message: dict[str, Any] | None = None) -> None:
         """Count a row whose event the rule has answered, and carry out a record; `message`: of its body, if known."""
+        if row.kind < 0:
+            self._move(row)
+        self._count(row, 0, message)
+
+    def _move(self, row: Row) -> None:
+        """Carry out a record that moves money."""
         if row.kind == Record.DEPOSIT:
             self.state.book.cash[row.actor] += row.amount
         elif row.kind == Record.WITHDRAWAL:
             self.state.book.cash[row.actor] -= row.amount
-        self._count(row, 0, message)
 
     def _count(self, row: Row, recent: int, message: dict[str, Any] | None = None) -> None:
         """Keep what is not the rule's: actors, requests, money that came and went, nonces, the beacon."""
         self.last = row
-        kind = row.kind
-        if kind == Kind.REQUEST:
+        if row.kind < 0:
+            self._count_record(row)
+        elif row.kind == Kind.REQUEST:
             self.jobs += 1
             self.asked.append(row.seq)
             self.asks.append((row.time, row.amount, row.detail))
-        elif kind == Record.JOIN:
-            body = unpack(row.body)
-            self.numbers[body["address"]] = len(self.addresses)
-            self.addresses.append(body["address"])
-            self.names.append(body["name"])
-        elif kind in (Record.DEPOSIT, Record.WITHDRAWAL, Record.UNCOVERED):
-            self._count_money(row, unpack(row.body))
-        elif kind == Record.BEACON:
-            self.revealed = bytes.fromhex(unpack(row.body)["commitment"])
-            self.round, self.reveals = self.round + 1, 0
         reveals = row.body.startswith(b'{"reveal":"')
         if reveals:
             self.revealed = bytes.fromhex(row.body[11:75].decode())
@@ -213,6 +210,19 @@ class Market:
             message = unpack(row.body).get("message")
         if message is not None:
             self._remember(row, message)
+
+    def _count_record(self, row: Row) -> None:
+        """Keep what a record says."""
+        if row.kind == Record.JOIN:
+            body = unpack(row.body)
+            self.numbers[body["address"]] = len(self.addresses)
+            self.addresses.append(body["address"])
+            self.names.append(body["name"])
+        elif row.kind in (Record.DEPOSIT, Record.WITHDRAWAL, Record.UNCOVERED):
+            self._count_money(row, unpack(row.body))
+        elif row.kind == Record.BEACON:
+            self.revealed = bytes.fromhex(unpack(row.body)["commitment"])
+            self.round, self.reveals = self.round + 1, 0
 
     def _count_money(self, row: Row, body: dict[str, Any]) -> None:
         """Keep what came in and left, and how far what the rule holds is covered by what the vault has."""

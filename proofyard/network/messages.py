@@ -4,8 +4,12 @@ Amounts gwei, times ms since 1970. The domain holds the chain, the contract that
 the hash of the journal's first row as salt: nothing signed for one market means anything in another.
 """
 
+import re
+import struct
 import time
+from collections.abc import Callable, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import coincurve
@@ -82,6 +86,7 @@ class Signed(NamedTuple):
     signature : 65 bytes: r, s, v
     market : hash of the market it is for
     payload : the bytes whose hash the message names, if any
+    sheet : name of the sheet whose signature it is, if it was not signed alone
     """
 
     verb: str
@@ -89,6 +94,7 @@ class Signed(NamedTuple):
     signature: bytes
     market: bytes
     payload: bytes = b""
+    sheet: bytes = b""
 
     @property
     def sender(self) -> str:
@@ -105,6 +111,8 @@ class Signed(NamedTuple):
 
     def body(self) -> dict[str, Any]:
         """Say what a row keeps of it."""
+        if self.sheet:
+            return {"verb": self.verb, "message": self.message, "sheet": "0x" + self.sheet.hex()}
         return {"verb": self.verb, "message": self.message, "signature": "0x" + self.signature.hex()}
 
 
@@ -119,31 +127,65 @@ def _names(verb: str) -> frozenset[str]:
 
 
 @cache
-def _type_hash(verb: str) -> bytes:
+def type_of(verb: str) -> str:
+    """Write the type of a verb's structure as EIP-712 has it."""
     inner = ",".join(f"{kind} {name}" for name, kind in _fields(verb))
-    return keccak(f"{VERBS[verb].struct}({inner})".encode())
+    return f"{VERBS[verb].struct}({inner})"
+
+
+class _Layout(NamedTuple):
+    """How a verb's structure is written before it is hashed: 32 bytes a field."""
+
+    words: struct.Struct
+    kind: bytes  # hash of its type
+    values: Callable[[dict[str, Value]], tuple[Value, ...]]
+    texts: tuple[tuple[int, Callable[[str], bytes]], ...]  # fields that come as text
 
 
 @cache
-def _separator(domain: Domain) -> bytes:
+def _layout(verb: str) -> _Layout:
+    fields = _fields(verb)
+    words = {"uint64": "24xQ", "address": "12x20s", "bytes32": "32s", "string": "32s"}
+    texts = tuple(
+        (k, _hash_text if kind == "string" else _read_hex) for k, (_, kind) in enumerate(fields) if kind != "uint64"
+    )
+    written = struct.Struct(">32s" + "".join(words[kind] for _, kind in fields))
+    return _Layout(written, keccak(type_of(verb).encode()), itemgetter(*(name for name, _ in fields)), texts)
+
+
+def _read_hex(value: str) -> bytes:
+    return bytes.fromhex(value[2:])
+
+
+def _hash_text(value: str) -> bytes:
+    return keccak(value.encode())
+
+
+@cache
+def _prefix(domain: Domain) -> bytes:
+    """Return what stands before the hash of a structure that is signed: 0x1901 and the domain's hash."""
     kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)"
     parts = (keccak(kind), keccak(NAME.encode()), keccak(VERSION.encode()), domain.chain_id.to_bytes(32))
-    return keccak(b"".join(parts) + domain.contract.rjust(32, b"\0") + domain.market)
+    return b"\x19\x01" + keccak(b"".join(parts) + domain.contract.rjust(32, b"\0") + domain.market)
 
 
-def _encode(kind: str, value: Value) -> bytes:
-    if isinstance(value, int):
-        return value.to_bytes(32)
-    if kind == "string":
-        return keccak(value.encode())
-    return bytes.fromhex(value[2:]).rjust(32, b"\0")
+def struct_hash(verb: str, message: dict[str, Value]) -> bytes:
+    """Compute a message's own hash (`hashStruct`). It must be well formed."""
+    layout = _layout(verb)
+    values: list[Any] = list(layout.values(message))
+    for k, read in layout.texts:
+        values[k] = read(values[k])
+    return keccak(layout.words.pack(layout.kind, *values))
+
+
+def within(domain: Domain, hashed: bytes) -> bytes:
+    """Bind the hash of a structure to where it counts: this is signed."""
+    return keccak(_prefix(domain) + hashed)
 
 
 def digest_of(verb: str, message: dict[str, Value], domain: Domain) -> bytes:
     """Compute the hash that is signed. The message must be well formed."""
-    parts = [_type_hash(verb)]
-    parts += [_encode(kind, message[name]) for name, kind in _fields(verb)]
-    return keccak(b"\x19\x01" + _separator(domain) + keccak(b"".join(parts)))
+    return within(domain, struct_hash(verb, message))
 
 
 def typed_data(verb: str, message: dict[str, Value], domain: Domain) -> dict[str, Any]:
@@ -173,7 +215,10 @@ def check_form(verb: str, message: dict[str, Any]) -> None:
         wrong = min(set(message) ^ _names(verb))
         raise Refused("MALFORMED", f"message.{wrong}", f"the fields {', '.join(name for name, _ in fields)}", "others")
     for name, kind in fields:
-        if not _fits(kind, message[name]):
+        value = message[name]
+        if kind == "uint64" and type(value) is int and 0 <= value <= MAX_GWEI:  # most are
+            continue
+        if not _fits(kind, value):
             raise Refused("MALFORMED", f"message.{name}", _WANTED[kind], repr(message[name])[:80])
 
 
@@ -183,18 +228,16 @@ _WANTED = {
     "bytes32": "0x and 64 hexadecimal digits in lower case",
     "string": f"at most {LONGEST_TEXT} printable characters",
 }
-_HEX = set("0123456789abcdef")
+_HEXADECIMAL = {"address": re.compile("0x[0-9a-f]{40}"), "bytes32": re.compile("0x[0-9a-f]{64}")}
 
 
 def _fits(kind: str, value: Any) -> bool:
-    if kind == "uint64":
-        return type(value) is int and 0 <= value <= MAX_GWEI
-    if not isinstance(value, str):
+    """Say whether text is what a field wants."""
+    if kind == "uint64" or not isinstance(value, str):
         return False
     if kind == "string":
         return len(value) <= LONGEST_TEXT and value.isprintable()
-    digits = 40 if kind == "address" else 64
-    return len(value) == digits + 2 and value.startswith("0x") and _HEX.issuperset(value[2:])
+    return _HEXADECIMAL[kind].fullmatch(value) is not None
 
 
 def check_time(message: dict[str, Value], now: int) -> None:
@@ -206,10 +249,10 @@ def check_time(message: dict[str, Value], now: int) -> None:
         raise Refused("TOO_FAR", "message.expiry", f"a time within {LONGEST_MS} ms of {now}", expiry)
 
 
-def check_market(signed: Signed, domain: Domain) -> None:
-    """Refuse a message for another market. Raises Refused."""
-    if signed.market != domain.market:
-        raise Refused("WRONG_MARKET", "market", "0x" + domain.market.hex(), "0x" + signed.market.hex())
+def check_market(market: bytes, domain: Domain) -> None:
+    """Refuse what is for another market. Raises Refused."""
+    if market != domain.market:
+        raise Refused("WRONG_MARKET", "market", "0x" + domain.market.hex(), "0x" + market.hex())
 
 
 def check_signer(signed: Signed, found: str) -> None:
@@ -220,7 +263,7 @@ def check_signer(signed: Signed, found: str) -> None:
 
 def check_signature(signed: Signed, domain: Domain) -> bytes:
     """Check who signed; return the signed hash. Raises Refused."""
-    check_market(signed, domain)
+    check_market(signed.market, domain)
     signed_hash = digest_of(signed.verb, signed.message, domain)
     check_signer(signed, signer(signed_hash, signed.signature))
     return signed_hash
@@ -254,14 +297,19 @@ class Signer:
         """Say whose key it is, and nothing of the key."""
         return f"Signer({self.address})"
 
-    def sign(
-        self, verb: str, domain: Domain, payload: bytes = b"", /, *, lasts_ms: int = 60_000, **fields: Value
-    ) -> Signed:
-        """Sign a message that is good for `lasts_ms`."""
+    def fill(self, verb: str, fields: Mapping[str, Value], lasts_ms: int) -> dict[str, Value]:
+        """Make a message that is good for `lasts_ms`, not signed yet. Raises Refused."""
         self._nonce += 1
         expiry = time.time_ns() // 1_000_000 + lasts_ms
         message = {"sender": self.address, **fields, "nonce": self._nonce, "expiry": expiry}
         check_form(verb, message)
+        return message
+
+    def sign(
+        self, verb: str, domain: Domain, payload: bytes = b"", /, *, lasts_ms: int = 60_000, **fields: Value
+    ) -> Signed:
+        """Sign a message that is good for `lasts_ms`. Raises Refused."""
+        message = self.fill(verb, fields, lasts_ms)
         signature = self.sign_hash(digest_of(verb, message, domain))
         return Signed(verb, message, signature, domain.market, payload)
 

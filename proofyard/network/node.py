@@ -13,12 +13,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from proofyard.core import ANYONE, BadInput, MarketError, Phase
-from proofyard.network.client import PASSING, AsyncMarket, Away
+from proofyard.network.client import AsyncMarket
 from proofyard.network.mind import Mind
 from proofyard.network.refusals import Refused
 from proofyard.network.settings import Watched
 from proofyard.network.shelf import BID, DONE, FAILED, PROVEN, TAKEN, Shelf
 from proofyard.network.slots import Slots
+from proofyard.network.transport import PASSING, Away
 from proofyard.network.watching import ProverMetrics, span, tell
 from proofyard.network.work import Task
 from proofyard.policies.view import NEVER

@@ -19,7 +19,7 @@ class PostgresJournal(Journal):
     """A journal in a PostgreSQL database of its own."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self.local = url, False
         self._db: psycopg.Connection[Any] | None = None
         self._locked = False
 

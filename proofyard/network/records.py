@@ -89,9 +89,9 @@ def hash_row(before: bytes, row: tuple[Any, ...]) -> bytes:
 
 def make_row(before: "Row | None", at: int, event: tuple[int, ...], body: bytes) -> Row:
     """Put a row after `before` (None: the first)."""
-    seq = before.seq + 1 if before is not None else 0
-    columns: tuple[Any, ...] = (seq, at, *event, body)
-    return Row._make((*columns, hash_row(before.hash if before is not None else FIRST, columns)))
+    seq, past = (before.seq + 1, before.hash) if before is not None else (0, FIRST)
+    hashed = hashlib.sha256(past + _NUMBERS.pack(seq, at, *event) + body).digest()
+    return Row._make((seq, at, *event, body, hashed))
 
 
 def pack(body: dict[str, Any]) -> bytes:

@@ -20,13 +20,14 @@ from typing_extensions import override
 
 from proofyard.core.errors import BadInput
 from proofyard.network.api import make_app
-from proofyard.network.client import PASSING, AsyncMarket, Away
+from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import STARTING, Coordinator
 from proofyard.network.messages import Signer
 from proofyard.network.node import Node
 from proofyard.network.refusals import Refused
 from proofyard.network.settings import TYPICAL, Settings, Watched
 from proofyard.network.shelf import opened
+from proofyard.network.transport import PASSING, Away
 from proofyard.network.watching import ProverMetrics, tell
 from proofyard.proofs.backend import ProofBackend
 from proofyard.proofs.build import SIZES

@@ -14,48 +14,29 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from proofyard.network import recovery
-from proofyard.network.messages import Domain, Signed, digest_of, signer
+from proofyard.network.messages import signer
 from proofyard.network.watching import tell
 
-FEW = 4  # messages that are checked here sooner than they get there and back
+FEW = 32  # messages that are checked here sooner than they get there and back
 FRAME = 32  # messages to a thread at once
 THREADS = min(2, os.cpu_count() or 1)  # as many as keep up with the writer
 AHEAD = 2 * THREADS  # frames under way
 log = logging.getLogger("proofyard.coordinator")
 
 
-class Checked(NamedTuple):
-    """What a signature says.
-
-    Attributes
-    ----------
-    signed_hash : 32 bytes, what was signed
-    signer : address, "" for nobody's
-    """
-
-    signed_hash: bytes
-    signer: str
-
-
 class _Waiting(NamedTuple):
-    signed: Signed
-    then: Callable[[Checked], None]
+    signed_hash: bytes
+    signature: bytes
+    then: Callable[[str], None]
 
 
 class _Frame(NamedTuple):
     waiting: list[_Waiting]
-    hashes: list[bytes]
     signers: "asyncio.Future[list[str]]"
 
 
-def check_one(signed: Signed, domain: Domain) -> Checked:
-    """Say who signed a message. It must be well formed."""
-    signed_hash = digest_of(signed.verb, signed.message, domain)
-    return Checked(signed_hash, signer(signed_hash, signed.signature))
-
-
 class Signatures:
-    """Checks the signatures of messages for one market, in the order they come."""
+    """Finds out who signed, in the order of the calls; "" is nobody."""
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
@@ -75,17 +56,17 @@ class Signatures:
         """Whether threads do it."""
         return self._loop is not None
 
-    def check_then(self, signed: Signed, domain: Domain, then: Callable[[Checked], None]) -> None:
-        """Find out who signed a message, which must be well formed, and go on with `then`."""
-        self._waiting.append(_Waiting(signed, then))
+    def find_then(self, signed_hash: bytes, signature: bytes, then: Callable[[str], None]) -> None:
+        """Find out who signed, and go on with `then`."""
+        self._waiting.append(_Waiting(signed_hash, signature, then))
         self.unchecked += 1
         if self._working is None:
-            self._working = asyncio.create_task(self._work(domain))
+            self._working = asyncio.create_task(self._work())
 
-    async def check(self, signed: Signed, domain: Domain) -> Checked:
-        """Say who signed a message, which must be well formed."""
-        answer: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
-        self.check_then(signed, domain, lambda checked: None if answer.done() else answer.set_result(checked))
+    async def find(self, signed_hash: bytes, signature: bytes) -> str:
+        """Say who signed."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.find_then(signed_hash, signature, lambda found: None if answer.done() else answer.set_result(found))
         return await answer
 
     async def close(self) -> None:
@@ -98,18 +79,18 @@ class Signatures:
         self._working = None
         self._threads.shutdown()
 
-    async def _work(self, domain: Domain) -> None:
+    async def _work(self) -> None:
         """Take what waits until nothing does."""
         try:
             while self._waiting:
                 loop = self._loop
                 if len(self._waiting) >= FEW and loop is not None:
-                    await self._beside(domain, loop)
+                    await self._beside(loop)
                     continue
                 if len(self._waiting) >= FEW and self._starting is None:
                     self._starting = asyncio.create_task(self._start())
                 for _ in range(min(FEW, len(self._waiting))):
-                    self._check_next(domain)
+                    self._check_next()
                 await asyncio.sleep(0)
         finally:
             self._working = None
@@ -121,35 +102,32 @@ class Signatures:
         except (ImportError, OSError, RuntimeError) as error:
             tell(log, "signatures are checked one by one", logging.WARNING, why=repr(error))
 
-    async def _beside(self, domain: Domain, loop: recovery.Loop) -> None:
+    async def _beside(self, loop: recovery.Loop) -> None:
         """Hand out frames and take answers until nothing waits."""
         frames: deque[_Frame] = deque()
         while frames or self._waiting:
             while self._waiting and (len(frames) < THREADS or self._is_worth_a_frame(len(frames))):
-                frames.append(self._hand_out(domain, loop))
+                frames.append(self._hand_out(loop))
             found = await frames[0].signers
-            waiting, hashes, _ = frames.popleft()
+            waiting, _ = frames.popleft()
             self.unchecked -= len(waiting)
-            for (_, then), signed_hash, address in zip(waiting, hashes, found, strict=True):
-                then(Checked(signed_hash, address))
+            for (*_, then), address in zip(waiting, found, strict=True):
+                then(address)
 
     def _is_worth_a_frame(self, under_way: int) -> bool:
         """Say whether a thread that is busy should find another frame when it is done."""
         return under_way < AHEAD and len(self._waiting) >= FRAME
 
-    def _hand_out(self, domain: Domain, loop: recovery.Loop) -> _Frame:
+    def _hand_out(self, loop: recovery.Loop) -> _Frame:
         """Give a thread its part of what waits."""
         part = -(-len(self._waiting) // THREADS)
         waiting = [self._waiting.popleft() for _ in range(min(FRAME, part))]
-        hashes = [digest_of(signed.verb, signed.message, domain) for signed, _ in waiting]
-        signatures = [signed.signature for signed, _ in waiting]
+        hashes, signatures = [each.signed_hash for each in waiting], [each.signature for each in waiting]
         running = asyncio.get_running_loop()
-        return _Frame(
-            waiting, hashes, running.run_in_executor(self._threads, recovery.signers, hashes, signatures, loop)
-        )
+        return _Frame(waiting, running.run_in_executor(self._threads, recovery.signers, hashes, signatures, loop))
 
-    def _check_next(self, domain: Domain) -> None:
+    def _check_next(self) -> None:
         """Check the next one here."""
-        signed, then = self._waiting.popleft()
+        signed_hash, signature, then = self._waiting.popleft()
         self.unchecked -= 1
-        then(check_one(signed, domain))
+        then(signer(signed_hash, signature))

@@ -82,8 +82,9 @@ class Streams:
 
     def note(self, market: Market, row: Row) -> None:
         """Keep a row, with its job as it is now, until it is durable; not what nobody listens to."""
-        about_job = row.kind >= Kind.REQUEST and bool(self._by_actor)
-        if about_job or None in self._by_actor or row.actor in self._by_actor:
+        if not self._by_actor:
+            return
+        if row.kind >= Kind.REQUEST or None in self._by_actor or row.actor in self._by_actor:
             self._noted.append(told_of(market, row))
 
     def noted(self) -> list[Told]:

@@ -31,7 +31,11 @@ class MarketMetrics:
         self.group = Histogram("group_rows", "Rows in a group", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), **own)
         self.verify = Histogram("verify_seconds", "Time to verify a proof", buckets=SECONDS, **own)
         self.accept = Histogram(
-            "accept_seconds", "Time from a command's arrival to its row", ["verb"], buckets=SECONDS, **own
+            "accept_seconds",
+            "Time from a message's, or a sheet's, arrival to its rows",
+            ["verb"],
+            buckets=SECONDS,
+            **own,
         )
         self.waiting = Gauge("commands_waiting", "Commands not yet decided", **own)
         self.listeners = Gauge("listeners", "Open event streams", **own)

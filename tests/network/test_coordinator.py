@@ -475,7 +475,7 @@ def test_what_was_decided_while_a_group_failed_is_refused_with_it(tmp_path: Path
             await m.staked(client)
             durable = coordinator.ready().last.seq
             domain = coordinator.ready().domain
-            journal.fails = True
+            journal.fails, journal.local = True, False  # not in place, where nothing would be decided meanwhile
             first = asyncio.create_task(coordinator.submit(m.PROVER.sign("offer", domain, price=20, capacity=1)))
             await asyncio.to_thread(journal.begun.wait)
             second = asyncio.create_task(coordinator.submit(m.PROVER.sign("offer", domain, price=30, capacity=1)))

@@ -15,13 +15,14 @@ from network import markets as m
 from proofyard.chain import devchain
 from proofyard.core import BadInput
 from proofyard.network import keystore, server
-from proofyard.network.client import AsyncMarket, Away
+from proofyard.network.client import AsyncMarket
 from proofyard.network.node import ENOUGH, Node
 from proofyard.network.refusals import Refused
 from proofyard.network.requester import Again, ask, watch, why_untaken
 from proofyard.network.settings import Settings, Watched, read
 from proofyard.network.shelf import DONE, FAILED, PROVEN, TAKEN, Shelf
 from proofyard.network.slots import Slots
+from proofyard.network.transport import Away
 from proofyard.proofs.calibrated import Calibrated
 
 CEILING = 500 * m.TOKEN

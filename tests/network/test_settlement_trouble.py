@@ -166,11 +166,11 @@ def test_a_deposit_that_the_chain_takes_back_is_waited_for(make_yard: Callable[[
             await m.until(cash, BROUGHT + m.TOKEN)
             yard.chain.rpc("anvil_reorg", yard.chain.block_number() - began, [])
             await trouble(coordinator, f"such as {m.TOKEN} gwei of {m.PROVER.address}")
-            requester.patience_s = 0.5  # else it asks again for a minute
+            requester.transport.patience_s = 0.5  # else it asks again for a minute
             with pytest.raises(Refused) as refused:
                 await requester.offer(10, 1)
             assert refused.value.reason == "BUSY"
-            requester.patience_s = 60.0
+            requester.transport.patience_s = 60.0
             clock = coordinator.clock
             stands = clock.now()
             await blocks(yard, 2)

@@ -10,8 +10,8 @@ import pytest
 from network import markets as m
 
 from proofyard.network import recovery, signatures
-from proofyard.network.messages import Domain, Signed, digest_of
-from proofyard.network.signatures import Checked, Signatures, check_one
+from proofyard.network.messages import Domain, digest_of, signer
+from proofyard.network.signatures import FEW, Signatures
 
 DOMAIN = Domain(31_337, bytes(range(20)), secrets.token_bytes(32))
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -21,25 +21,25 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 120))
 
 
-def messages(count: int) -> tuple[list[Signed], list[str]]:
-    """Signed offers of three actors; every seventh has a signature of nobody's."""
-    made: list[Signed] = []
+def messages(count: int) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+    """Hashes of offers by three actors with their signatures; every seventh has one of nobody's."""
+    made: list[tuple[bytes, bytes]] = []
     signers: list[str] = []
     for k in range(count):
         who = m.signer(10 + k % 3)
         signed = who.sign("offer", DOMAIN, price=k + 1, capacity=1)
         broken = k % 7 == 3
-        made.append(signed._replace(signature=bytes(65)) if broken else signed)
+        made.append((digest_of("offer", signed.message, DOMAIN), bytes(65) if broken else signed.signature))
         signers.append("" if broken else who.address)
     return made, signers
 
 
 async def beside(checker: Signatures) -> None:
     """Load it until threads do it."""
-    signed = messages(1)[0][0]
+    one = messages(1)[0][0]
 
     async def is_there() -> bool:
-        await asyncio.gather(*(checker.check(signed, DOMAIN) for _ in range(8)))
+        await asyncio.gather(*(checker.find(*one) for _ in range(2 * FEW)))
         return checker.beside
 
     await m.until(is_there, True)  # noqa: FBT003 - what is waited for
@@ -49,16 +49,16 @@ def test_threads_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     async def play() -> None:
         checker = Signatures()
         made, signers = messages(150)
-        here = [check_one(signed, DOMAIN) for signed in made]
-        assert [each.signer for each in here] == signers
+        here = [signer(*each) for each in made]
+        assert here == signers
         await beside(checker)
-        monkeypatch.setattr(signatures, "check_one", None)  # from here on only threads can
+        monkeypatch.setattr(signatures, "signer", None)  # from here on only threads can
         order: list[int] = []
 
-        async def one(k: int) -> Checked:
-            checked = await checker.check(made[k], DOMAIN)
+        async def one(k: int) -> str:
+            found = await checker.find(*made[k])
             order.append(k)
-            return checked
+            return found
 
         found = await asyncio.gather(*(one(k) for k in range(150)))
         assert found == here
@@ -77,8 +77,8 @@ def test_without_the_compiled_loop_all_are_checked_here(monkeypatch: pytest.Monk
         monkeypatch.setattr(recovery, "compiled", none)
         checker = Signatures()
         made, signers = messages(40)
-        found = await asyncio.gather(*(checker.check(signed, DOMAIN) for signed in made))
-        assert [each.signer for each in found] == signers
+        found = await asyncio.gather(*(checker.find(*each) for each in made))
+        assert found == signers
         assert not checker.beside
         await checker.close()
 

@@ -86,8 +86,9 @@ function timings(r) {
 
 function proof(found) {
   if (!found) return "none yet";
-  const { proof: digest, signature } = found.body;
-  return [`row ${count(found.row)}`, digest ? [", ", h("code", {}, digest)] : ", verified before its event was made", signature ? [", signed ", h("code", { title: signature }, `${signature.slice(0, 18)}…`)] : ""];
+  const { proof: digest, signature, sheet } = found.body;
+  const signed = signature ?? sheet;
+  return [`row ${count(found.row)}`, digest ? [", ", h("code", {}, digest)] : ", verified before its event was made", signed ? [signature ? ", signed " : ", signed in sheet ", h("code", { title: signed }, `${signed.slice(0, 18)}…`)] : ""];
 }
 
 function chain(settlement, market) {
