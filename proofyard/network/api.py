@@ -125,13 +125,15 @@ def _queries(app: FastAPI, coordinator: Coordinator) -> None:
     async def market() -> dict[str, Any]:
         """Show the rule, its parameters, the domain that is signed for, and how far the market is."""
         told = _overview(coordinator.ready(), coordinator.clock.now())
-        return told if coordinator.settler is None else {**told, "settlement": coordinator.settler.told()}
+        more = {} if coordinator.settler is None else {"settlement": coordinator.settler.told()}
+        return await coordinator.told({**told, **more})
 
     @app.get("/v1/actors", responses=PROBLEMS)
     async def actors(after: After = -1, limit: Page = 100) -> list[dict[str, Any]]:
         """Everybody, with all the rule keeps about them; money in gwei."""
         market = coordinator.ready()
-        return [market.actor(k) for k in range(after + 1, min(len(market.addresses), after + 1 + limit))]
+        found = [market.actor(k) for k in range(after + 1, min(len(market.addresses), after + 1 + limit))]
+        return await coordinator.told(found)
 
     @app.get("/v1/actors/{address}", responses=PROBLEMS)
     async def actor(address: Annotated[str, Path(max_length=42)]) -> dict[str, Any]:
@@ -139,15 +141,14 @@ def _queries(app: FastAPI, coordinator: Coordinator) -> None:
         market = coordinator.ready()
         if address not in market.numbers:
             raise Refused("NOT_FOUND", "address", "somebody who has joined, 0x and 40 digits in lower case", address)
-        return market.actor(market.numbers[address])
+        return await coordinator.told(market.actor(market.numbers[address]))
 
     @app.get("/v1/jobs", responses=PROBLEMS)
     async def jobs(after: After = -1, limit: Page = 100, *, unfinished: bool = False) -> list[dict[str, Any]]:
         """Jobs in the order they were asked for."""
         market = coordinator.ready()
-        if unfinished:
-            return [market.job(job) for job in market.open_jobs() if job > after][:limit]
-        return [market.job(job) for job in range(after + 1, min(market.jobs, after + 1 + limit))]
+        numbers = market.open_jobs() if unfinished else range(after + 1, min(market.jobs, after + 1 + limit))
+        return await coordinator.told([market.job(job) for job in numbers if job > after][:limit])
 
     @app.get("/v1/jobs/{job}", responses=PROBLEMS)
     async def job(job: Number) -> dict[str, Any]:
@@ -155,10 +156,11 @@ def _queries(app: FastAPI, coordinator: Coordinator) -> None:
         market = coordinator.ready()
         if job >= market.jobs:
             raise Refused("NOT_FOUND", "job", f"a job below {market.jobs}", job)
+        seq, now = market.last.seq, await coordinator.told(market.job(job))
         rows, skips = await coordinator.read(lambda journal: (journal.of_job(job), journal.skips(job)))
         named = ("at", "job", "actor", "reason")
         told = [dict(zip(named, skip, strict=True)) for skip in skips]
-        return {**market.job(job), "rows": [shown(row) for row in rows], "skips": told}
+        return {**now, "rows": [shown(row) for row in rows if row.seq <= seq], "skips": told}
 
 
 def _history(app: FastAPI, coordinator: Coordinator) -> None:
@@ -172,7 +174,8 @@ def _history(app: FastAPI, coordinator: Coordinator) -> None:
     @app.get("/v1/state", responses=PROBLEMS)
     async def state(at: Annotated[int, Query(ge=0, le=2**62)]) -> dict[str, Any]:
         """Show the market as it was after row `at`, rebuilt from the journal."""
-        newest = coordinator.ready().last.seq
+        coordinator.ready()
+        newest = coordinator.disk.seq
         if at > newest:
             raise Refused("NOT_FOUND", "at", f"a row up to {newest}", at)
         then = await coordinator.read(lambda journal: Market.rebuild(journal.rows(until=at)))

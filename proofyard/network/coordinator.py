@@ -109,6 +109,7 @@ class Coordinator:
             if not self._writer.cancelled():
                 self.trouble = self.trouble or "ended"
         await self._finish()
+        self.disk.give_up(Refused("STANDBY", "coordinator", "the writer", "one that ends"))
         self.intake.refuse_waiting("STANDBY")
         self.streams.close()
         await self.intake.signatures.close()
@@ -153,6 +154,7 @@ class Coordinator:
                 self.market = None  # it may be ahead of the journal
                 self.trouble = f"journal: {error}"
                 tell(log, "the journal failed; the state will be rebuilt from it", logging.ERROR, error=str(error))
+                self.disk.give_up(Refused("JOURNAL", "journal", "a durable row", error))
                 self.intake.refuse_waiting("JOURNAL")
                 await asyncio.sleep(BEAT_S)
 
@@ -376,6 +378,11 @@ class Coordinator:
             self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
         self.metrics.group.observe(len(rows))
         self.metrics.seq.set(rows[-1].seq)
+
+    async def told(self, answer: T) -> T:
+        """Give an answer about the state as it is now, once that is durable. Raises Refused if it never will be."""
+        await self.disk.reach(self.ready().last.seq)
+        return answer
 
     def ready(self) -> Market:
         """Return the market. Raises Refused while nothing can be accepted or told."""

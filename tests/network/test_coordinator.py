@@ -554,3 +554,58 @@ def test_the_rule_of_a_journal_cannot_be_changed_under_it(tmp_path: Path) -> Non
     run(play(""))
     rule.write_text(source + "\n# changed\n", encoding="utf-8")
     run(play("a changed file"))
+
+
+def test_nothing_is_told_before_it_is_durable_nor_what_never_will_be(tmp_path: Path) -> None:
+    class Slow(SqliteJournal):
+        """Waits before it appends, and may fail then."""
+
+        waits, fails = False, False
+        begun, go = threading.Event(), threading.Event()
+
+        def append(self, rows: Any, blobs: Any = ()) -> None:
+            if self.waits:
+                self.waits = False
+                self.begun.set()
+                assert self.go.wait(60)
+                if self.fails:
+                    message = "no room"
+                    raise JournalError(message)
+            super().append(rows, blobs)
+
+    async def play(*, fails: bool) -> None:
+        journal = Slow(tmp_path / f"market{fails}.db")
+        journal.local = False  # not in place, where nobody could ask meanwhile
+        journal.begun.clear()
+        journal.go.clear()
+        coordinator = coordinators.Coordinator(journal, m.WRITER, m.backend(), m.genesis())
+        async with m.running(coordinator) as client:
+            await m.staked(client)
+            known, domain = coordinator.ready().last.seq, coordinator.ready().domain
+            journal.waits, journal.fails = True, fails
+            sent = asyncio.create_task(coordinator.submit(m.PROVER.sign("offer", domain, price=20, capacity=1)))
+            await asyncio.to_thread(journal.begun.wait)
+            assert coordinator.ready().last.seq == known + 1  # decided
+            asked = client(m.PROVER, patience_s=0.0)
+            asking = [
+                asyncio.create_task(each)
+                for each in (asked.market(), asked.actor(), asked.actors(), asked.jobs(), asked.jobs(unfinished=True))
+            ]
+            assert await asked.health()  # which has nothing to wait for
+            with pytest.raises(Refused, match="NOT_FOUND"):
+                await asked._ask("GET", f"/v1/state?at={known + 1}")
+            assert not any(each.done() for each in asking)
+            journal.go.set()
+            told = await asyncio.gather(sent, *asking, return_exceptions=True)
+            if fails:
+                assert [each.reason for each in told if isinstance(each, Refused)] == ["JOURNAL"] * 6
+            else:
+                _, market, actor, actors, *_ = told
+                assert isinstance(market, dict)
+                assert isinstance(actor, dict)
+                assert isinstance(actors, list)
+                assert market["seq"] == known + 1
+                assert actor["price"] == actors[1]["price"] == 20
+
+    run(play(fails=False))
+    run(play(fails=True))
