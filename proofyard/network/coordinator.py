@@ -10,7 +10,6 @@ import asyncio
 import heapq
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -362,7 +361,7 @@ class Coordinator:
             raise
         now = time.monotonic()
         for verb, came in {(command.signed.verb, command.came) for command, _ in group.answers}:
-            self.metrics.accept.labels(verb).observe(now - came)
+            self.metrics.accepted(verb, now - came)
         group.accept()
         self.streams.publish(group.told)
 
@@ -372,12 +371,9 @@ class Coordinator:
             self.intake.refuse(command.answer, Refused("JOURNAL", "journal", "a durable row", error))
 
     async def _keep(self, rows: list[Row], blobs: list[Blob], *, here: bool = False) -> None:
-        with self.metrics.commit.time(), span("commit", rows=len(rows)):
-            await self.disk.append(rows, blobs, here=here)
-        for kind, count in Counter(row.kind for row in rows).items():
-            self.metrics.rows.labels((Kind if kind >= 0 else Record)(kind).name).inc(count)
-        self.metrics.group.observe(len(rows))
-        self.metrics.seq.set(rows[-1].seq)
+        with span("commit", rows=len(rows)):
+            took = await self.disk.append(rows, blobs, here=here)
+        self.metrics.kept(rows, took)
 
     async def told(self, answer: T) -> T:
         """Give an answer about the state as it is now, once that is durable. Raises Refused if it never will be."""

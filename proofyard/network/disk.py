@@ -43,8 +43,8 @@ class Disk:
         future.add_done_callback(self._under_way.discard)
         return await asyncio.wrap_future(future)
 
-    async def append(self, rows: Sequence[Row], blobs: Sequence[Blob], *, here: bool) -> None:
-        """Append a group, `here` in place. Raises JournalError."""
+    async def append(self, rows: Sequence[Row], blobs: Sequence[Blob], *, here: bool) -> float:
+        """Append a group, `here` in place; return how long it took, s. Raises JournalError."""
         began = time.monotonic()
         if here:
             self._journal.append(rows, blobs)
@@ -53,7 +53,9 @@ class Disk:
         took = time.monotonic() - began
         self.commit_s += (took - self.commit_s) / (RECENT if self.commit_s else 1)
         self.seq = rows[-1].seq if rows else self.seq
-        self._tell(lambda seq: seq <= self.seq, None)
+        if self._waiting:
+            self._tell(lambda seq: seq <= self.seq, None)
+        return took
 
     async def reach(self, seq: int) -> None:
         """Wait until a row is durable that was decided already. Raises Refused if it will not be."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from proofyard.core.event import Event
+from proofyard.core.event import Event, Kind
 
 FIRST = b"\0" * 32  # what stands for the hash before the first row
 _NUMBERS = struct.Struct(">9q")
@@ -43,6 +43,11 @@ class Record(IntEnum):
     CANCEL = -7
     SETTLEMENT = -8
     UNCOVERED = -9
+
+
+def name_of(kind: int) -> str:
+    """Name a row's kind."""
+    return (Kind if kind >= 0 else Record)(kind).name
 
 
 class Row(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from proofyard.core.event import Kind, Phase
 from proofyard.network.market import Market
-from proofyard.network.records import Record, Row
+from proofyard.network.records import Row, name_of
 from proofyard.network.watching import MarketMetrics
 
 BEHIND = 1_000  # rows a listener may be behind before it is let go and has to come back with `after`
@@ -116,7 +116,7 @@ class Streams:
 
 def shown(row: Row) -> dict[str, Any]:
     """Write a row for people and programs; its body as it is."""
-    kind = (Kind if row.kind >= 0 else Record)(row.kind).name
+    kind = name_of(row.kind)
     return {
         **row._asdict(),
         "kind": kind,
@@ -127,7 +127,7 @@ def shown(row: Row) -> dict[str, Any]:
 
 def told_of(market: Market, row: Row, *, past: bool = False) -> Told:
     """Write a row for listeners; `past`: its job is shown as it is now, not as it was then."""
-    kind = (Kind if row.kind >= 0 else Record)(row.kind).name
+    kind = name_of(row.kind)
     value: dict[str, Any] = {**row._asdict(), "kind": kind, "hash": row.hash.hex()}
     del value["body"]
     actors, everybody = {row.actor}, False

@@ -3,8 +3,10 @@
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections import Counter as Tally
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from proofyard.network.records import Row, name_of
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _tracer = trace.get_tracer("proofyard")
@@ -45,6 +49,23 @@ class MarketMetrics:
         self.uncovered = Gauge("uncovered_gwei", "Held by the rule and no longer in the vault", **own)
         self.owed = Gauge("owed_gwei", "Not paid by who should have, in batches so far", **own)
         self.failures = Counter("journal_failures", "Groups the database did not take", **own)
+        self._rows_of = cache(self._find_rows_of)  # to find a label costs as much as to count
+        self._accept_of = cache(self.accept.labels)
+
+    def _find_rows_of(self, kind: int) -> Counter:
+        return self.rows.labels(name_of(kind))
+
+    def kept(self, rows: Sequence[Row], seconds: float) -> None:
+        """Count rows that became durable together, in so many seconds."""
+        self.commit.observe(seconds)
+        for kind, count in Tally(row.kind for row in rows).items() if len(rows) > 1 else ((rows[0].kind, 1),):
+            self._rows_of(kind).inc(count)
+        self.group.observe(len(rows))
+        self.seq.set(rows[-1].seq)
+
+    def accepted(self, verb: str, seconds: float) -> None:
+        """Count a message, or a sheet, whose rows are durable so long after it came."""
+        self._accept_of(verb).observe(seconds)
 
 
 class ProverMetrics:
