@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests of the journal, started once."""
 
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Callable, Generator
+from itertools import count
 
 import pytest
 
@@ -17,9 +17,19 @@ def postgres() -> Generator[Server]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A place for a journal, in each kind of database."""
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Say where the next journal goes, in each kind of database."""
     if request.param == "sqlite":
-        return str(tmp_path / "market.db")
-    return request.getfixturevalue("postgres").database("journal")
+        return lambda: str(tmp_path_factory.mktemp("journal") / "market.db")
+    server: Server = request.getfixturevalue("postgres")
+    return lambda: server.database(f"journal{next(NUMBERS)}")
+
+
+@pytest.fixture
+def url(fresh: Callable[[], str]) -> str:
+    """A place for a journal, in each kind of database."""
+    return fresh()

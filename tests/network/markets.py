@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -13,12 +13,13 @@ import uvicorn
 
 from proofyard import mechanisms
 from proofyard.network.api import make_app
+from proofyard.network.audit import Report, audit
 from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
 from proofyard.network.market import Market
 from proofyard.network.messages import Domain, Signer
-from proofyard.network.records import digest
+from proofyard.network.records import FIRST, Blob, Row, digest, hash_row, unpack
 from proofyard.network.server import Server
 from proofyard.network.work import Task
 from proofyard.proofs.calibrated import Calibrated
@@ -113,6 +114,46 @@ def rebuilt(url: str | Path) -> Market:
     market = Market.rebuild(journal.rows())
     journal.close()
     return market
+
+
+def read(url: str | Path) -> list[Row]:
+    journal = connect(str(url))
+    rows = list(journal.rows())
+    journal.close()
+    return rows
+
+
+def audited(url: str | Path) -> Report:
+    journal = connect(str(url))
+    try:
+        return audit(journal, backend())
+    finally:
+        journal.close()
+
+
+def forged(honest: str | Path, url: str, change: Callable[[list[Row]], list[Row]], blobs: Sequence[Blob] = ()) -> str:
+    """Write a journal anew with changed rows, each with the hash it should have, and with these blobs for its own."""
+    source, target = connect(str(honest)), connect(url)
+    rows = list(source.rows())
+    named = {bytes.fromhex(name[2:]) for row in rows for name in _names(unpack(row.body))}
+    kept = {name: data for name in named if (data := source.blob(name)) is not None}
+    kept |= {blob.digest: blob.data for blob in blobs}
+    written, before = list[Row](), FIRST
+    for seq, row in enumerate(change(rows)):
+        columns = (seq, *row[1:10])
+        before = hash_row(before, columns)
+        written.append(Row(*columns, before))
+    assert target.acquire()
+    target.append(written, [Blob(*each) for each in kept.items()])
+    for journal in (source, target):
+        journal.close()
+    return url
+
+
+def _names(body: dict[str, Any]) -> list[str]:
+    """List the blobs that a body names."""
+    message = body.get("message", {})
+    return [name for name in (message.get("payload"), message.get("proof"), body.get("sheet")) if name is not None]
 
 
 def tasks(count: int = 1, size: int = 4, seed: int = 1) -> list[Task]:

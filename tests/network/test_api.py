@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import httpx
@@ -23,14 +23,14 @@ HOST = "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def url(fresh: Callable[[], str]) -> Generator[str]:
     """A market with a little history, in a thread of its own."""
-    path = tmp_path_factory.mktemp("api") / "market.db"
+    kept = fresh()
     started, stopped = threading.Event(), threading.Event()
     found: list[str] = []
 
     async def live() -> None:
-        async with m.running(m.coordinator(path)) as client:
+        async with m.running(m.coordinator(kept)) as client:
             requester, prover = await m.staked(client)
             task = m.tasks()[0]
             job = (await requester.request(task.to_bytes(), 500 * m.TOKEN, 1_000)).job
@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     yield found[0]
     stopped.set()
     thread.join()
-    journal = connect(str(path))
+    journal = connect(kept)
     assert State.rebuild(journal.rows()).money_difference == 0  # whatever strangers sent
     journal.close()
 

@@ -1,25 +1,21 @@
 """What audit finds: a journal is made honestly, then changed as a dishonest coordinator would, hashes and all."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from network import markets as m
 
 from proofyard.core import Kind
-from proofyard.network.audit import Report, audit
-from proofyard.network.journal import connect
 from proofyard.network.recorded import Measured, run_of
-from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
+from proofyard.network.records import Blob, Record, Row, pack, unpack
 
 CEILING = 500 * m.TOKEN
 
 
-async def play(path: Path) -> None:
-    async with m.running(m.coordinator(path)) as client:
+async def play(url: str) -> None:
+    async with m.running(m.coordinator(url)) as client:
         requester, prover = await m.staked(client)
         for task in m.tasks(3):
             job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
@@ -28,41 +24,10 @@ async def play(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("audit") / "market.db"
-    asyncio.run(play(path))
-    return path
-
-
-def read(path: Path) -> list[Row]:
-    journal = connect(str(path))
-    rows = list(journal.rows())
-    journal.close()
-    return rows
-
-
-def audited(path: Path) -> Report:
-    journal = connect(str(path))
-    try:
-        return audit(journal, m.backend())
-    finally:
-        journal.close()
-
-
-def forged(honest: Path, folder: Path, change: Callable[[list[Row]], list[Row]]) -> Path:
-    """Write the journal anew with changed rows, each with the hash it should have."""
-    path = folder / "forged.db"
-    with sqlite3.connect(honest) as source, sqlite3.connect(path) as target:
-        source.backup(target)
-        target.execute("DELETE FROM journal")
-        before = FIRST
-        for seq, row in enumerate(change(read(honest))):
-            columns = (seq, *row[1:10])
-            before = hash_row(before, columns)
-            target.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*columns, before))
-    source.close()
-    target.close()
-    return path
+def honest(fresh: Callable[[], str]) -> str:
+    url = fresh()
+    asyncio.run(play(url))
+    return url
 
 
 def first(rows: list[Row], kind: int) -> int:
@@ -97,8 +62,8 @@ def without(kind: int) -> Callable[[list[Row]], list[Row]]:
     return lambda rows: [row for row in rows if row.seq != first(rows, kind)]
 
 
-def test_an_honest_journal_holds(honest: Path) -> None:
-    report = audited(honest)
+def test_an_honest_journal_holds(honest: str) -> None:
+    report = m.audited(honest)
     assert report.ok, report.first_failure
     assert report.events == 11
     assert report.proofs == 3
@@ -125,36 +90,33 @@ def test_an_honest_journal_holds(honest: Path) -> None:
     ],
 )
 def test_names_the_first_row_that_does_not_hold(
-    honest: Path, tmp_path: Path, change: Callable[[list[Row]], list[Row]], kind: Kind, why: str
+    honest: str, url: str, change: Callable[[list[Row]], list[Row]], kind: Kind, why: str
 ) -> None:
-    found = audited(forged(honest, tmp_path, change)).first_failure
+    found = m.audited(m.forged(honest, url, change)).first_failure
     assert found is not None
-    assert found.seq == first(read(honest), kind)
+    assert found.seq == first(m.read(honest), kind)
     assert any(part in found.why for part in why.split("|")), found.why
 
 
 @pytest.mark.parametrize("kind", [Record.JOIN, Kind.OFFER, Kind.REQUEST, Kind.PROVE, Kind.SETTLE])
-def test_what_others_build_on_cannot_be_left_out(honest: Path, tmp_path: Path, kind: int) -> None:
-    found = audited(forged(honest, tmp_path, without(kind))).first_failure
+def test_what_others_build_on_cannot_be_left_out(honest: str, url: str, kind: int) -> None:
+    found = m.audited(m.forged(honest, url, without(kind))).first_failure
     assert found is not None
-    assert found.seq >= first(read(honest), kind)
+    assert found.seq >= first(m.read(honest), kind)
 
 
-def test_an_exchanged_proof_is_found(honest: Path, tmp_path: Path) -> None:
-    path = forged(honest, tmp_path, lambda rows: rows)
-    rows = read(path)
+def test_an_exchanged_proof_is_found(honest: str, url: str) -> None:
+    rows = m.read(honest)
     named = unpack(rows[first(rows, Kind.PROVE)].body)["message"]["proof"]
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE blobs SET data = ? WHERE digest = ?", (b"{}", bytes.fromhex(named[2:])))
-    db.close()
-    found = audited(path).first_failure
+    other = Blob(bytes.fromhex(named[2:]), b"{}")
+    found = m.audited(m.forged(honest, url, lambda rows: rows, [other])).first_failure
     assert found is not None
     assert found.seq == first(rows, Kind.PROVE)
     assert "exchanged" in found.why
 
 
-def test_a_live_run_has_the_columns_of_a_simulated_one(honest: Path) -> None:
-    run = run_of(read(honest), Measured(["prover"], [3_600_000], [500]), scenario="test", refused=[1])
+def test_a_live_run_has_the_columns_of_a_simulated_one(honest: str) -> None:
+    run = run_of(m.read(honest), Measured(["prover"], [3_600_000], [500]), scenario="test", refused=[1])
     assert run.jobs.phase.tolist() == [6, 6, 6, 0]
     assert run.provers.wins.tolist() == [3]
     assert run.provers.income_gwei.tolist() == [int(run.jobs.paid_gwei.sum())]

@@ -41,9 +41,11 @@ class Running:
         await asyncio.wait_for(self.task, 30)
 
 
-def play(path: Path, story: Callable[[Callable[..., AsyncMarket], Shelf], Any], rule: str = m.RULE) -> None:
+def play(
+    path: Path, story: Callable[[Callable[..., AsyncMarket], Shelf], Any], rule: str = m.RULE, url: str = ""
+) -> None:
     async def run() -> None:
-        async with m.running(m.coordinator(path / "market.db", rule)) as client:
+        async with m.running(m.coordinator(url or path / "market.db", rule)) as client:
             requester = client(m.REQUESTER)
             await requester.join("rollup")
             shelf = Shelf(path / "prover.db", (await requester.market())["market"])
@@ -63,7 +65,7 @@ async def has_stake(requester: AsyncMarket) -> None:
     await m.until(stakes, True)  # noqa: FBT003 - what is waited for
 
 
-def test_takes_proves_hands_in_and_drains(tmp_path: Path) -> None:
+def test_takes_proves_hands_in_and_drains(tmp_path: Path, url: str) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester, running = client(m.REQUESTER), Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
         await has_stake(requester)
@@ -77,7 +79,7 @@ def test_takes_proves_hands_in_and_drains(tmp_path: Path) -> None:
         job = (await requester.request(m.tasks(1, seed=2)[0].to_bytes(), CEILING, 1_000)).job
         assert (await requester.job(job))["phase"] == "ASSIGNED"  # nobody is there any more
 
-    play(tmp_path, story)
+    play(tmp_path, story, url=url)
 
 
 def test_a_stand_in_takes_longer_for_a_larger_job(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_stand_in_takes_longer_for_a_larger_job(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
-def test_tells_why_it_skips(tmp_path: Path) -> None:
+def test_tells_why_it_skips(tmp_path: Path, url: str) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester = client(m.REQUESTER)
         slow = Settings.model_validate({**STAKED, "setup_ms": 60_000})
@@ -113,11 +115,11 @@ def test_tells_why_it_skips(tmp_path: Path) -> None:
         assert why_untaken(await requester.job(job)) == "1 × too late"
         await running.drained()
 
-    play(tmp_path, story)
+    play(tmp_path, story, url=url)
 
 
 @pytest.mark.parametrize("left", [TAKEN, PROVEN])
-def test_resumes_what_a_crash_left(tmp_path: Path, left: str) -> None:
+def test_resumes_what_a_crash_left(tmp_path: Path, url: str, left: str) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester, prover = client(m.REQUESTER), client(m.PROVER)
         await m.staked(client)
@@ -131,10 +133,10 @@ def test_resumes_what_a_crash_left(tmp_path: Path, left: str) -> None:
         assert shelf.state(job) == DONE
         await running.drained()
 
-    play(tmp_path, story)
+    play(tmp_path, story, url=url)
 
 
-def test_the_market_decides_what_a_crash_left_undone(tmp_path: Path) -> None:
+def test_the_market_decides_what_a_crash_left_undone(tmp_path: Path, url: str) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester, prover = await m.staked(client)
         task = m.tasks()[0]
@@ -151,7 +153,7 @@ def test_the_market_decides_what_a_crash_left_undone(tmp_path: Path) -> None:
         assert [row["kind"] for row in rows].count("PROVE") == 1
         await running.drained()
 
-    play(tmp_path, story)
+    play(tmp_path, story, url=url)
 
 
 def test_rests_after_failures_in_a_row(tmp_path: Path) -> None:

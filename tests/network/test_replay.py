@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from pathlib import Path
 
 import pytest
 from network import markets as m
@@ -157,9 +156,9 @@ def test_what_nobody_asked_for_is_no_story(rows: list[Row]) -> None:
         read_story(rows[:5])
 
 
-def test_of_a_real_market(tmp_path: Path) -> None:
+def test_of_a_real_market(url: str) -> None:
     async def play() -> None:
-        async with m.running(m.coordinator(tmp_path / "market.db")) as client:
+        async with m.running(m.coordinator(url)) as client:
             requester, prover = await m.staked(client)
             for task in m.tasks(3):
                 job = (await requester.request(task.to_bytes(), 100 * m.TOKEN, 1_000)).job
@@ -167,7 +166,7 @@ def test_of_a_real_market(tmp_path: Path) -> None:
             await m.until(lambda: requester.jobs(unfinished=True), [])
 
     asyncio.run(asyncio.wait_for(play(), 120))
-    journal = connect(str(tmp_path / "market.db"))
+    journal = connect(url)
     kept = [row for row in journal.rows() if row.kind >= 0]
     told = read_story(journal.rows())
     journal.close()

@@ -1,8 +1,7 @@
 """Sheets: several messages under one signature, taken, kept and audited line by line."""
 
 import asyncio
-import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from network import markets as m
 from proofyard.core import Kind
 from proofyard.network import coordinator as coordinators
 from proofyard.network import sheets
-from proofyard.network.audit import Report, audit
 from proofyard.network.beacon import word_from
 from proofyard.network.client import Accepted, Market
 from proofyard.network.coordinator import Coordinator, Receipt
-from proofyard.network.journal import SqliteJournal, connect
+from proofyard.network.journal import SqliteJournal
 from proofyard.network.messages import LONGEST_MS, VERBS, Domain, Value, digest_of
-from proofyard.network.records import FIRST, Blob, Row, digest, hash_row, pack, unpack
+from proofyard.network.records import Blob, Row, digest, pack, unpack
 from proofyard.network.refusals import Refused
 from proofyard.network.sheets import Sheet, Sheets
 
@@ -77,7 +75,7 @@ def test_lines_become_rows_in_order_and_an_audit_finds_each_signed(url: str) -> 
             await m.until(lambda: requester.jobs(unfinished=True), [])
 
     run(play())
-    report = audited(url)
+    report = m.audited(url)
     assert report.ok, report.first_failure
     assert report.signatures == 2 + 2 + 3 + 2 + 2  # joins, offer and stake, then three sheets
     assert report.proofs == 2
@@ -223,65 +221,44 @@ def test_a_sheet_that_a_full_disk_refuses_counts_once_when_there_is_room(tmp_pat
             assert not trying.done()
             await coordinator.on_disk(limit, 2**30)
             assert reasons(await trying) == [""] * 60
-        rows = [row for row in read(tmp_path / "market.db") if b'"sheet"' in row.body]
+        rows = [row for row in m.read(tmp_path / "market.db") if b'"sheet"' in row.body]
         assert len(rows) == 60
-        assert audited(tmp_path / "market.db").ok
+        assert m.audited(tmp_path / "market.db").ok
 
     run(play())
 
 
-def read(path: Path | str) -> list[Row]:
-    journal = connect(str(path))
-    rows = list(journal.rows())
-    journal.close()
-    return rows
-
-
-def audited(path: Path | str) -> Report:
-    journal = connect(str(path))
-    try:
-        return audit(journal, m.backend())
-    finally:
-        journal.close()
-
-
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sheets") / "market.db"
+def honest(fresh: Callable[[], str]) -> str:
+    url = fresh()
 
     async def play() -> None:
-        async with m.running(m.coordinator(path)) as client:
+        async with m.running(m.coordinator(url)) as client:
             _, prover = await m.staked(client)
             await prover.send_sheet("offer", OFFERS)
             await prover.send_sheet("offer", OFFERS)
 
     run(play())
-    return path
+    return url
 
 
-def rewritten(honest: Path, path: Path, body: dict[str, Any], blobs: list[Blob]) -> Report:
-    """Give the first line another body, with all hashes as they should be then; add blobs."""
-    rows = read(honest)
-    first = next(row.seq for row in rows if b'"sheet"' in row.body)
-    with sqlite3.connect(honest) as source, sqlite3.connect(path) as target:
-        source.backup(target)
-        target.execute("DELETE FROM journal")
-        target.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", blobs)
-        before = FIRST
-        for row in rows:
-            columns = (*row[:9], pack({**unpack(row.body), **body}) if row.seq == first else row.body)
-            before = hash_row(before, columns)
-            target.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*columns, before))
-    source.close()
-    target.close()
-    report = audited(path)
-    assert report.first_failure is None or report.first_failure.seq == first
-    return report
+def with_body(body: dict[str, Any]) -> Callable[[list[Row]], list[Row]]:
+    """Give the first line another body."""
+
+    def change(rows: list[Row]) -> list[Row]:
+        k = first_line(rows)
+        return [*rows[:k], rows[k]._replace(body=pack({**unpack(rows[k].body), **body})), *rows[k + 1 :]]
+
+    return change
 
 
-def test_an_audit_finds_a_line_its_sheet_does_not_hold(honest: Path, tmp_path: Path) -> None:
-    assert rewritten(honest, tmp_path / "same.db", {}, []).ok
-    rows = [row for row in read(honest) if b'"sheet"' in row.body]
+def first_line(rows: list[Row]) -> int:
+    return next(row.seq for row in rows if b'"sheet"' in row.body)
+
+
+def test_an_audit_finds_a_line_its_sheet_does_not_hold(honest: str, fresh: Callable[[], str]) -> None:
+    assert m.audited(m.forged(honest, fresh(), with_body({}))).ok
+    rows = [row for row in m.read(honest) if b'"sheet"' in row.body]
     message = unpack(rows[0].body)["message"]
     mine, other = unpack(rows[0].body)["sheet"], unpack(rows[-1].body)["sheet"]
     assert mine != other
@@ -292,21 +269,20 @@ def test_an_audit_finds_a_line_its_sheet_does_not_hold(honest: Path, tmp_path: P
     of_none = sheets.keep("steal", bytes(65), hashed)
     alone = sheets.keep("offer", m.PROVER.sign_hash(digest_of("offer", message, domain)), hashed)
     broken = Blob(digest(b"{}"), b"{}")
-    for k, (body, blobs, why) in enumerate(
-        [
-            ({"sheet": other}, [], "one with this line"),
-            ({"message": {**message, "price": 11}}, [], "one with this line"),
-            ({"sheet": "0x" + "12" * 32}, [], "got none"),
-            ({"sheet": "0x" + by_another.digest.hex()}, [by_another], "one by"),
-            ({"sheet": "0x" + as_another.digest.hex()}, [as_another], "one with this line"),
-            ({"sheet": "0x" + of_none.digest.hex()}, [of_none], "lines of one of"),
-            ({"sheet": "0x" + alone.digest.hex()}, [alone], "one by"),
-            ({"sheet": "0x" + broken.digest.hex()}, [broken], "signature and hashes of lines"),
-            ({}, [Blob(bytes.fromhex(mine[2:]), by_another.data)], "got others"),
-        ]
-    ):
-        found = rewritten(honest, tmp_path / f"{k}.db", body, blobs).first_failure
+    for body, blobs, why in [
+        ({"sheet": other}, [], "one with this line"),
+        ({"message": {**message, "price": 11}}, [], "one with this line"),
+        ({"sheet": "0x" + "12" * 32}, [], "got none"),
+        ({"sheet": "0x" + by_another.digest.hex()}, [by_another], "one by"),
+        ({"sheet": "0x" + as_another.digest.hex()}, [as_another], "one with this line"),
+        ({"sheet": "0x" + of_none.digest.hex()}, [of_none], "lines of one of"),
+        ({"sheet": "0x" + alone.digest.hex()}, [alone], "one by"),
+        ({"sheet": "0x" + broken.digest.hex()}, [broken], "signature and hashes of lines"),
+        ({}, [Blob(bytes.fromhex(mine[2:]), by_another.data)], "got others"),
+    ]:
+        found = m.audited(m.forged(honest, fresh(), with_body(body), blobs)).first_failure
         assert found is not None, why
+        assert found.seq == rows[0].seq
         assert why in found.why, found.why
 
 
@@ -340,7 +316,7 @@ def test_a_word_drawn_for_a_line_is_that_of_its_message_alone(tmp_path: Path) ->
             assert reasons(await requester.send_sheet("request", [line], [task])) == [""]
 
     run(play())
-    row = next(row for row in read(tmp_path / "market.db") if row.kind == Kind.REQUEST)
+    row = next(row for row in m.read(tmp_path / "market.db") if row.kind == Kind.REQUEST)
     body = unpack(row.body)
     signed_hash = digest_of("request", body["message"], m.rebuilt(tmp_path / "market.db").domain)
     assert row.word == word_from(bytes.fromhex(body["reveal"]), signed_hash, b"")
