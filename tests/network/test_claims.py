@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from network import markets as m
-from network.yard import BROUGHT, DELAY_S, Yard, ask, entered, rows_of, settled, yards
+from network.yard import BROUGHT, DELAY_S, Yard, ask, entered, settled, yards
 
 from proofyard.cli.market import market
 from proofyard.core.errors import BadInput
@@ -54,7 +54,7 @@ def vault_has_what_the_market_says(yard: Yard, actors: list[dict[str, Any]]) -> 
         )
 
 
-def audited(yard: Yard, path: Path) -> dict[str, int]:
+def audited(yard: Yard, path: str | Path) -> dict[str, int]:
     report = yard.audit(path)
     assert report.ok, report.first_failure
     assert report.chain is not None
@@ -93,10 +93,10 @@ def test_staked_money_that_is_asked_back_is_called_back(
 
 
 def test_money_taken_out_while_nobody_looked_is_lent_owed_and_collected(
-    make_yard: Callable[..., Yard], tmp_path: Path
+    make_yard: Callable[..., Yard], url: str
 ) -> None:
     """The escrow of a job leaves the vault while the coordinator is away; the prover is paid all the same."""
-    yard, path = make_yard(), tmp_path / "market.db"
+    yard, path = make_yard(), url
     house, task, requester_address = m.WRITER.address.lower(), m.tasks(1)[0], m.REQUESTER.address.lower()
 
     async def play() -> dict[str, int]:
@@ -153,7 +153,7 @@ def test_money_taken_out_while_nobody_looked_is_lent_owed_and_collected(
     requester = next(actor for actor in actors if actor["address"] == requester_address)
     assert yard.bank().held(requester_address) == BROUGHT - found[house]
     assert requester["cash"] < BROUGHT - found[house]  # the rest is in escrow
-    assert [row.kind for row in rows_of(path)].count(Record.UNCOVERED) == 1
+    assert [row.kind for row in m.read(path)].count(Record.UNCOVERED) == 1
 
 
 def test_one_order_under_two_requests_stops_nobody(make_yard: Callable[..., Yard], tmp_path: Path) -> None:

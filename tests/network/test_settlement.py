@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import Any
 
 import pytest
 from network import markets as m
-from network.yard import BROUGHT, CEILING, DELAY_S, Yard, ask, entered, prove_all, rows_of, settled, yards
+from network.yard import BROUGHT, CEILING, DELAY_S, Yard, ask, entered, prove_all, settled, yards
 
 from proofyard.network.orders import order_in
 from proofyard.network.purse import enter
-from proofyard.network.records import FIRST, Record, Row, hash_row, pack, unpack
+from proofyard.network.records import Record, Row, pack, unpack
 from proofyard.network.refusals import Refused
 from proofyard.network.requester import Asked, Rollup
 from proofyard.network.roots import Roots
@@ -29,20 +27,9 @@ def make_yard(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[..
         yield make
 
 
-def forged(path: Path, out: Path, seq: int, change: Callable[[Row], Row]) -> Path:
-    """Copy a journal with one row changed, and all hashes after it made to fit."""
-    shutil.copy(path, out)
-    before, rows = FIRST, list[Row]()
-    for row in rows_of(path):
-        new = change(row) if row.seq == seq else row
-        before = hash_row(before, new)
-        rows.append(new._replace(hash=before))
-    db = sqlite3.connect(out)
-    db.execute("DELETE FROM journal")
-    db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    db.commit()
-    db.close()
-    return out
+def with_row(seq: int, **changes: Any) -> Callable[[list[Row]], list[Row]]:
+    """Change one row."""
+    return lambda rows: [row._replace(**changes) if row.seq == seq else row for row in rows]
 
 
 def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
@@ -78,9 +65,9 @@ def test_a_settler_that_is_about_to_send_a_batch_is_not_idle(make_yard: Callable
 
 
 def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_against_it(
-    make_yard: Callable[..., Yard], tmp_path: Path
+    make_yard: Callable[..., Yard], fresh: Callable[[], str]
 ) -> None:
-    yard, path = make_yard(), tmp_path / "market.db"
+    yard, path = make_yard(), fresh()
 
     async def play() -> tuple[dict[str, Any], list[dict[str, Any]]]:
         async with entered(yard, yard.coordinator(path)) as (requester, prover):
@@ -104,16 +91,16 @@ def test_deposits_proofs_and_changes_reach_the_chain_and_audit_holds_them_agains
         held = sum(actor[column] for column in ("cash", "stake", "exiting"))
         assert bank.client.free(actor["address"]) == held  # the vault has what the market says, to the gwei
     assert sum(actor["cash"] + actor["stake"] for actor in actors) < 2 * BROUGHT  # fees went to the rule's reserve
-    rows = rows_of(path)
+    rows = m.read(path)
     deposit = next(row for row in rows if row.kind == Record.DEPOSIT)
-    more = forged(path, tmp_path / "more.db", deposit.seq, lambda row: row._replace(amount=row.amount + 1))
-    found = yard.audit(more).first_failure
+    more = with_row(deposit.seq, amount=deposit.amount + 1)
+    found = yard.audit(m.forged(path, fresh(), more)).first_failure
     assert found is not None
     assert (found.seq, "the vault says" in found.why) == (deposit.seq, True)
     batch = next(row for row in rows if row.kind == Record.SETTLEMENT)
     body = unpack(batch.body) | {"transaction": "0x" + 64 * "1"}
-    other = forged(path, tmp_path / "other.db", batch.seq, lambda row: row._replace(body=pack(body)))
-    found = yard.audit(other).first_failure
+    other = with_row(batch.seq, body=pack(body))
+    found = yard.audit(m.forged(path, fresh(), other)).first_failure
     assert found is not None
     assert (found.seq, "settled nothing on the chain" in found.why) == (batch.seq, True)
 
@@ -173,8 +160,8 @@ def test_a_request_brings_an_order_that_pays(make_yard: Callable[..., Yard], tmp
     assert "its order is not signed by" in told[4]
 
 
-def test_money_leaves_the_market_and_the_vault(make_yard: Callable[..., Yard], tmp_path: Path) -> None:
-    yard, path = make_yard(), tmp_path / "market.db"
+def test_money_leaves_the_market_and_the_vault(make_yard: Callable[..., Yard], url: str) -> None:
+    yard, path = make_yard(), url
     told_first, silent = 50 * m.TOKEN, 20 * m.TOKEN
 
     async def play() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from network import markets as m
-from network.yard import BROUGHT, Yard, ask, entered, rows_of, settled, yards
+from network.yard import BROUGHT, Yard, ask, entered, settled, yards
 
 from proofyard.chain import Batch
 from proofyard.core.errors import Fault
@@ -61,10 +61,10 @@ def money_is_the_same_on_both_sides(yard: Yard, actors: list[dict[str, Any]]) ->
 
 @pytest.mark.parametrize("another", [False, True])
 def test_a_crash_between_two_payments_of_one_row_pays_both_once(
-    make_yard: Callable[[], Yard], tmp_path: Path, *, another: bool
+    make_yard: Callable[[], Yard], url: str, *, another: bool
 ) -> None:
     """`another`: a new coordinator goes on; else the same one, after the chain was away."""
-    yard, path = make_yard(), tmp_path / "market.db"
+    yard, path = make_yard(), url
 
     async def play() -> list[dict[str, Any]]:
         coordinator = yard.coordinator(path, rule=IN_ORDER)
@@ -101,7 +101,7 @@ def test_a_crash_between_two_payments_of_one_row_pays_both_once(
     assert report.chain is not None
     assert report.chain["payments"] == 2
     money_is_the_same_on_both_sides(yard, actors)
-    told = [unpack(row.body) for row in rows_of(path) if row.kind == Record.SETTLEMENT]
+    told = [unpack(row.body) for row in m.read(path) if row.kind == Record.SETTLEMENT]
     assert [body["jobs"] for body in told if body["jobs"]] == [[0], [1]]
 
 

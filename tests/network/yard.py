@@ -16,7 +16,6 @@ from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
 from proofyard.network.purse import Place, Purse, enter
-from proofyard.network.records import Row
 from proofyard.network.settlement import Settler
 from proofyard.network.witness import Witness
 from proofyard.proofs.calibrated import Calibrated
@@ -43,14 +42,14 @@ class Yard(NamedTuple):
     def bank(self) -> Bank:
         return Bank(self.place.url, self.deployment, m.WRITER, self.folder / "market.outbox.db")
 
-    def coordinator(self, journal: Path, backend: Calibrated | None = None, rule: str = m.RULE) -> Coordinator:
+    def coordinator(self, journal: str | Path, backend: Calibrated | None = None, rule: str = m.RULE) -> Coordinator:
         settler = Settler(self.bank())
         more = {"grant_gwei": 0, "chain_id": self.deployment.chain_id, "contract": settler.bank.contract}
         return Coordinator(
             connect(str(journal)), m.WRITER, backend or m.backend(), m.genesis(rule, **more), settler=settler
         )
 
-    def audit(self, journal: Path) -> Report:
+    def audit(self, journal: str | Path) -> Report:
         opened = connect(str(journal))
         try:
             return audit(opened, m.backend(), Witness(self.place.url, self.deployment))
@@ -124,10 +123,3 @@ async def settled(market: AsyncMarket) -> dict[str, Any]:
 
     await m.until(done, wanted=True)
     return (await market.market())["settlement"]
-
-
-def rows_of(path: Path) -> list[Row]:
-    journal = connect(str(path))
-    rows = list(journal.rows())
-    journal.close()
-    return rows
