@@ -13,6 +13,7 @@ from proofyard.network.records import Blob, Row
 
 LOCK = 0x50726F6F66796172  # "Proofyar": one market a database
 CONNECT_S = 5
+DURABLE = """SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 
 
 class PostgresJournal(Journal):
@@ -28,6 +29,7 @@ class PostgresJournal(Journal):
             self._locked = False  # the lock died with the session
             try:
                 self._db = psycopg.connect(self.url, autocommit=True, connect_timeout=CONNECT_S)
+                self._db.execute(DURABLE)
             except psycopg.ProgrammingError as error:
                 raise BadInput("journal", "a URL of a PostgreSQL database", error) from None
             except psycopg.Error as error:

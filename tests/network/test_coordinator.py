@@ -109,8 +109,17 @@ def test_refuses_with_the_reason(tmp_path: Path) -> None:
                 assert found.reason == "BAD_PROOF"
             await prover.prove(asked.job, proof)
             assert (await refusal(prover.prove(asked.job, proof))).reason in ("WRONG_PHASE", "LATE")
-            found = await refusal(requester.send("request", b"x", ceiling=1, size=1, payload="0x" + "00" * 32))
-            assert found.reason == "BAD_PAYLOAD"
+            named = "0x" + m.digest_hex(b"another")
+            for work in (
+                requester.send("request", task.to_bytes(), ceiling=CEILING, size=1_000, payload=named),
+                prover.send("prove", m.proof_of(other, m.PROVER), job=second.job, tier=0, proof=named),
+                prover.send("stake", b"more", amount=1),
+            ):
+                found = await refusal(work)
+                assert (found.reason, found.field.partition(".")[0]) in (
+                    ("BAD_PAYLOAD", "message"),
+                    ("BAD_PAYLOAD", "payload"),
+                )
             assert (await refusal(requester.request(b'{"size":1,"batch":{}}', CEILING, 1))).reason == "BAD_PAYLOAD"
             await prover.prove(second.job, m.proof_of(other, m.PROVER))
             assert (await requester.market())["money_difference_gwei"] == 0
@@ -356,6 +365,36 @@ def test_an_outage_and_a_jump_of_the_clock_cost_nobody_a_deadline(url: str, monk
     run(prove())
 
 
+def test_time_without_a_row_has_passed_after_a_restart(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever can stop the coordinator gives itself more time; what is noted now and then is not given back."""
+    monkeypatch.setattr(coordinators, "BEAT_S", 0.02)
+    noted = 0
+
+    async def idle() -> None:
+        nonlocal noted
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator) as client:
+            await m.staked(client)
+            last = coordinator.ready().last.time
+
+            async def beaten() -> bool:
+                nonlocal noted
+                noted = await coordinator.read(lambda journal: journal.beaten())
+                return noted > last + 100
+
+            await m.until(beaten, wanted=True)
+
+    async def again() -> None:
+        coordinator = m.coordinator(url)
+        async with m.running(coordinator):
+            await m.trouble(coordinator, "")
+            assert coordinator.clock.now() >= noted
+            assert coordinator.ready().last.time >= noted  # of the row that says who writes from here on
+
+    run(idle())
+    run(again())
+
+
 def test_what_messages_expire_by_follows_no_jump_and_falls_below_no_row() -> None:
     day, wall, running = 86_400_000, [10**12], [0]
     clock = Clock(0, floor=7, since_boot=lambda: running[0] * 10**6, wall=lambda: wall[0] * 10**6)
@@ -443,6 +482,8 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path: Path
             found = await refusal(client(m.REQUESTER, patience_s=0.0).request(task.to_bytes(), CEILING, 1_000))
             assert found.reason == "JOURNAL"
             assert (await client(m.PROVER).health())["role"] != "writer"
+            asking = client(m.PROVER, patience_s=0.0).actor()  # of a state that is ahead of the journal, or none
+            assert (await refusal(asyncio.wait_for(asking, 10))).reason in ("STANDBY", "JOURNAL")
             await coordinator.on_disk(limit, 2**30)
             job = (await requester.request(task.to_bytes(), CEILING, 1_000)).job
             assert job == 0

@@ -5,10 +5,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from proofyard.core import BadInput, Fault
-from proofyard.network.journal import Journal, JournalError, connect
+from proofyard.network.journal import Journal, JournalError, SqliteJournal, connect
+from proofyard.network.postgres import PostgresJournal
 from proofyard.network.records import FIRST, NO_JOB, Blob, Row, digest, first_broken, hash_row, make_row, pack
 
 BIG = 2**62 - 1
@@ -51,6 +53,19 @@ def test_gives_back_what_it_took(journal: Journal, url: str) -> None:
     assert reader.of_job(3) == [rows[3]]
     assert first_broken(found) == -1
     reader.close()
+
+
+def test_a_commit_is_durable_when_it_returns(journal: Journal, url: str) -> None:
+    """Whatever the database was told: SQLite waits for the disk at each commit, PostgreSQL for its log."""
+    if isinstance(journal, SqliteJournal):
+        full = 2
+        assert journal._open().execute("PRAGMA synchronous").fetchone() == (full,)
+        return
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off".encode())
+    another = PostgresJournal(url)
+    assert another._open().execute("SHOW synchronous_commit").fetchone() == ("on",)
+    another.close()
 
 
 def test_blobs_skips_and_the_clock_come_with_it(journal: Journal) -> None:
