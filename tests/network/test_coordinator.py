@@ -222,6 +222,23 @@ def test_a_missed_window_slashes_when_its_timer_rings(url: str) -> None:
     run(play())
 
 
+def test_timers_ring_after_a_restart_for_what_was_asked_before(url: str) -> None:
+    rule = m.RULE.replace("window_ms=30000", "window_ms=1500")
+
+    async def ask() -> None:
+        async with m.running(m.coordinator(url, rule)) as client:
+            requester, _ = await m.staked(client)
+            job = (await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)).job
+            assert await m.phase(requester, job) == "ASSIGNED"
+
+    async def restarted() -> None:
+        async with m.running(m.coordinator(url, rule)) as client:
+            await m.until(lambda: m.phase(client(m.REQUESTER), 0), "OPEN")
+
+    run(ask())
+    run(restarted())
+
+
 def test_a_proof_that_came_in_time_counts_however_long_it_is_verified(tmp_path: Path) -> None:
     class Slow(Calibrated):
         """Verifies when it is told to."""

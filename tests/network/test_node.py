@@ -118,6 +118,27 @@ def test_tells_why_it_skips(tmp_path: Path, url: str) -> None:
     play(tmp_path, story, url=url)
 
 
+def test_what_waits_in_its_queue_makes_the_next_too_late(tmp_path: Path) -> None:
+    """It can do one at a time and says four: of three that come at once the third would be ready after its deadline."""
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        boasts = Settings.model_validate({**STAKED, "policy": "overstate(4)", "setup_ms": 3_000})
+        running = Running(client(m.PROVER), shelf, boasts)
+        await has_stake(requester)
+        tasks = [task.to_bytes() for task in m.tasks(3)]
+        lines = [{"ceiling": CEILING, "size": 1_000, "payload": "0x" + m.digest_hex(task)} for task in tasks]
+        await requester.send_sheet("request", lines, tasks)  # at once, however slow this machine
+
+        async def seen() -> list[tuple[int, str]]:
+            return [*shelf.skips(), *((job, TAKEN) for job in shelf.unfinished())]
+
+        await m.until(seen, [(2, "too late"), (0, TAKEN), (1, TAKEN)])
+        running.task.cancel()
+
+    play(tmp_path, story, m.RULE.replace("window_ms=30000", "window_ms=8000"))
+
+
 @pytest.mark.parametrize("left", [TAKEN, PROVEN])
 def test_resumes_what_a_crash_left(tmp_path: Path, url: str, left: str) -> None:
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:

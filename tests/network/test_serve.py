@@ -1,17 +1,24 @@
 """When a market says where it is: once it has looked at its journal, not before."""
 
 import asyncio
+import os
+import resource
+import secrets
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from network import markets as m
 
 from proofyard.chain.devchain import free_port
-from proofyard.core import Fault
+from proofyard.core import Fault, Kind
+from proofyard.network.client import AsyncMarket
 from proofyard.network.coordinator import Coordinator
 from proofyard.network.journal import connect
+from proofyard.network.refusals import Refused
 from proofyard.network.server import serve
 
 
@@ -71,3 +78,50 @@ def test_a_market_starts_without_charts_and_wallets() -> None:
     loaded = done.stdout.split()
     assert "proofyard.explorer.app" in loaded
     assert not {"altair", "vl_convert", "eth_account"} & set(loaded)
+
+
+@contextmanager
+def started(journal: Path) -> Generator[tuple[str, int]]:
+    """A market in a process of its own; yields its address and the number of the process."""
+    port = free_port()
+    arguments = ["market", str(journal), "-m", m.RULE, "--port", str(port), "--actors", "16"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proofyard", *arguments],
+        env={**os.environ, "PROOFYARD_KEY": secrets.token_hex(32)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}", process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_files_that_may_not_grow_any_more_lose_nothing_that_was_accepted(tmp_path: Path) -> None:
+    """As on a full file system: the operating system refuses to write, in the middle of whatever SQLite is at."""
+    accepted: list[int] = []
+
+    async def fill(market: AsyncMarket) -> None:
+        for price in range(1, 1_000):
+            await market.offer(price, 1)
+            accepted.append(price)
+
+    async def play(url: str, process: int) -> None:
+        patient, market = AsyncMarket(url, m.PROVER, patience_s=60), AsyncMarket(url, m.PROVER, patience_s=0)
+        async with patient, market:
+            await patient.join("prover")
+            most = (tmp_path / "market.db-wal").stat().st_size + 20_000
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            with pytest.raises(Refused, match="JOURNAL"):
+                await fill(market)
+            assert (await patient.health())["role"] != "writer"
+            assert accepted
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            await patient.offer(7_777, 1)  # asks again until it is taken
+            accepted.append(7_777)
+
+    with started(tmp_path / "market.db") as (url, process):
+        asyncio.run(asyncio.wait_for(play(url, process), 120))
+    assert [row.amount for row in m.read(tmp_path / "market.db") if row.kind == Kind.OFFER] == accepted
+    assert m.audited(tmp_path / "market.db").ok
