@@ -91,7 +91,7 @@ class State(NamedTuple):
     staked: Once  # by all
     acc: Once  # 2**-56 units owed so far for a unit of stake
     acc_in: ByActor  # that number when the position was last settled
-    claim: ByActor  # owed to the actor as of then
+    claim: ByActor  # gwei owed to the actor as of then (a promise, not money)
     owed: Once  # to all, not yet claimed
     accrued_at: Once  # ms, up to which it was counted
     under_way: Once  # units asked for and not brought

@@ -111,7 +111,7 @@ class State(NamedTuple):
     stake: GweiByActor  # what the cap on solutions goes by
     exiting: GweiByActor  # unstaked, not yet withdrawn
     matures: ByActor  # ms, from when it can be withdrawn
-    price: ByActor  # as offered: ignored
+    price: ByActor  # gwei, as offered: ignored
     capacity: ByActor  # tries a second, as declared
     solved: ByActor  # solutions in epoch `epoch_of`
     epoch_of: ByActor  # epoch that `solved` is counted in

@@ -125,9 +125,9 @@ class State(NamedTuple):
     last_round: ByActor  # round it was last drawn in
     round: Once  # of the last request
     declined_last: ByActor  # ms + 1 of its last DECLINE, 0 = none
-    declined_second: ByActor  # of the one before
-    declined_third: ByActor  # of the one before that
-    declined_fourth: ByActor  # of the one before that
+    declined_second: ByActor  # ms + 1 of the one before
+    declined_third: ByActor  # ms + 1 of the one before that
+    declined_fourth: ByActor  # ms + 1 of the one before that
     drawn_at: ByJob  # ms of the last draw
     first: ByJob  # actor that missed it first, + 1; 0 = nobody yet
     time_allowed: ByJob  # ms the work may take

@@ -101,7 +101,7 @@ class State(NamedTuple):
     book: Book
     stake: GweiByActor  # locked on L1
     exiting: GweiByActor  # on its way out
-    weight: ByActor  # in the validator set
+    weight: ByActor  # gwei in the validator set (a record)
     change: ByActor  # gwei by which its entry under way changes the weight, 0 none
     number: ByActor  # of that entry in the registry, from 1
     registered: ByActor  # ms, when the entry was made

@@ -223,6 +223,8 @@ def test_times_and_amounts_of_all_rules_are_told_from_other_numbers() -> None:
         "gwei per gas, as offered; in force from the next STAKE",
         "gwei per gas: the least it bids",
         "ms + 1 of its last DECLINE, 0 = none",
+        "ms + 1 of the one before",
+        "ms + 1 of the one before that",
         "ms a proof takes, posted; 0 = not said",
     ]
 
