@@ -149,7 +149,16 @@ def test_resumes_what_a_crash_left(tmp_path: Path, url: str, left: str) -> None:
         shelf.put(job, left, m.proof_of(task, m.PROVER) if left == PROVEN else None)
         shelf.put(99, DONE)
         running = Running(prover, shelf, Settings.model_validate(STAKED))
+        made: list[Any] = []
+        prove = running.node.backend.prove
+
+        def watched(what: Any) -> Any:
+            made.append(what)
+            return prove(what)
+
+        running.node.backend.prove = watched  # type: ignore[method-assign]
         await m.until(lambda: requester.jobs(unfinished=True), [])
+        assert len(made) == (left == TAKEN)  # a proof that was there is handed in as it is
         assert (await requester.job(job))["phase"] == "SETTLED"
         assert shelf.state(job) == DONE
         await running.drained()
