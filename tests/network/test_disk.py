@@ -80,6 +80,7 @@ def test_a_market_writes_in_place_while_its_disk_is_quick_and_in_the_thread_when
         async with m.running(coordinator) as client:
             await m.staked(client)
             domain = coordinator.ready().domain
+            coordinator._beaten = time.monotonic() + 600  # no note of the time, which would keep the thread busy
 
             async def offered(price: int) -> list[str]:
                 journal.threads.clear()
@@ -110,6 +111,7 @@ def test_what_fails_in_place_is_refused_and_begun_again(tmp_path: Path, monkeypa
         async with m.running(coordinator) as client:
             _, prover = await m.staked(client)
             domain = coordinator.ready().domain
+            coordinator._beaten = time.monotonic() + 600
             coordinator.disk.commit_s, journal.fails = 0.001, True
             journal.threads.clear()
             with pytest.raises(Refused, match="JOURNAL"):
