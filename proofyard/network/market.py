@@ -100,6 +100,7 @@ class Market:
         self.round, self.reveals = 0, 0
         self.forget_at = 0
         self.also: list[int] = []  # other jobs that the last event decided
+        self.was_open = False  # whether anybody could bid on, or prove, the job of the last event before it
         self._first = 0  # no job before it is unfinished
 
     @classmethod
@@ -161,6 +162,7 @@ class Market:
     def answer(self, event: Event) -> Verdict:
         """Let the rule answer."""
         self.also = []
+        self.was_open = event.kind > Kind.REQUEST and self.state.book.phase[event.job] in (Phase.BIDDING, Phase.OPEN)
         if event.kind == Kind.CLOSE:
             return self._close(event)
         if event.kind == Kind.REQUEST:

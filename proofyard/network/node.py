@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from proofyard.core import ANYONE, BadInput, MarketError, Phase
 from proofyard.network.client import AsyncMarket
@@ -31,6 +31,17 @@ LOOK_S = 1.0  # s between looks at the settings
 ENOUGH = 5  # tries to hand a proof in, on top of the client's own patience
 FIRST_PAUSE_S = 0.5  # before a job that failed is tried again; doubled each time
 MS = 1_000
+T = TypeVar("T")
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work that can't be stopped; who cancels it waits, too."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 class Node:
@@ -234,7 +245,7 @@ class Node:
         self.metrics.queue.set(len(self._mine))
 
     def _give_up(self, job: int) -> None:
-        """Stop working on what somebody else has proven; a proof that is being made runs to its end in its thread."""
+        """Stop working on what somebody else has proven; a proof that is being made keeps its place to its end."""
         task = self._mine.get(job)
         if task is not None:
             task.cancel()
@@ -353,7 +364,7 @@ class Node:
             return None
         began = time.monotonic()
         with span("prove", job=job):
-            made = await asyncio.to_thread(self.backend.prove, task.job(who.address))
+            made = await _to_its_end(asyncio.to_thread(self.backend.prove, task.job(who.address)))
         if settings.slow or settings.backend == Calibrated.name:  # stand-ins take no longer for a larger job
             await asyncio.sleep(settings.work_ms(self.mind.size_of(view)) / MS - (time.monotonic() - began))
         took, cpu_ms = time.monotonic() - began, self.backend.spent.cpu_ms

@@ -30,7 +30,7 @@ HASH = 32  # bytes
 KEPT = ("addresses", "names", "jobs", "put_in", "round", "reveals")  # as JSON; the others need words of their own
 BY_ACTOR = ("announced", "let_go", "lost", "kept_in", "uncovered")  # as JSON, whose keys are text
 OTHERS = ("state", "last", "numbers", "asked", "asks", "used", "revealed", "forget_at")
-PASSING = ("also", "_first")  # found again as the market goes on
+PASSING = ("also", "was_open", "_first")  # found again as the market goes on
 FIXED = ("genesis", "domain", "rule", "minted")  # follow from the journal's first row
 
 log = logging.getLogger("proofyard.coordinator")

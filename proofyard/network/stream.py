@@ -20,7 +20,7 @@ class Told(NamedTuple):
     ----------
     seq : of the row
     actors : whom it is about
-    everybody : is it about a job that anybody may bid on or prove?
+    everybody : is it about a job that anybody may bid on or prove, or could until then?
     text : the event of the stream
     """
 
@@ -135,7 +135,8 @@ def told_of(market: Market, row: Row, *, past: bool = False) -> Told:
         jobs = [row.job] if past else [row.job, *market.moved_on()]
         value["jobs"] = [market.job(job) for job in jobs]
         actors |= {job[role] for job in value["jobs"] for role in ("prover", "requester")}
-        everybody = any(job["phase"] in LIVE for job in value["jobs"])
+        ends = row.kind in (Kind.PROVE, Kind.CLOSE) if past else market.was_open  # whoever works on it may stop
+        everybody = ends or any(job["phase"] in LIVE for job in value["jobs"])
         if past:
             value["past"] = True
     text = f"id: {row.seq}\nevent: {kind.lower()}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n"

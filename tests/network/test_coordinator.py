@@ -24,6 +24,8 @@ from proofyard.network.market import first_row, source_of
 from proofyard.network.messages import Signed
 from proofyard.network.records import digest
 from proofyard.network.refusals import Refused
+from proofyard.network.stream import BEHIND, Streams, Told
+from proofyard.network.watching import MarketMetrics
 from proofyard.proofs.calibrated import Calibrated
 
 CEILING = 500 * m.TOKEN
@@ -667,3 +669,17 @@ def test_nothing_is_told_before_it_is_durable_nor_what_never_will_be(tmp_path: P
 
     run(play(fails=False))
     run(play(fails=True))
+
+
+def test_a_listener_that_is_too_far_behind_is_let_go() -> None:
+    streams = Streams(MarketMetrics())
+    slow, quick = streams.listen(None), streams.listen(7)
+    told = [Told(k, frozenset({7} if k == 3 else ()), everybody=False, text=b"") for k in range(BEHIND + 1)]
+    streams.publish(told[:BEHIND])
+    assert slow.queue.full()
+    streams.publish(told[BEHIND:])
+    assert slow.queue.get_nowait() is None  # the end of its stream; it comes back with `after`
+    streams.publish(told[3:4])
+    assert slow.queue.empty()
+    assert [quick.queue.get_nowait() for _ in range(2)] == [told[3], told[3]]
+    assert quick.queue.empty()

@@ -15,6 +15,7 @@ from network import markets as m
 from proofyard.chain import devchain
 from proofyard.core import BadInput
 from proofyard.network import keystore, server
+from proofyard.network import node as nodes
 from proofyard.network.client import AsyncMarket
 from proofyard.network.node import ENOUGH, Node
 from proofyard.network.refusals import Refused
@@ -246,27 +247,76 @@ def test_a_market_that_is_away_for_longer_than_a_client_waits_costs_no_proof(
     play(tmp_path, story)
 
 
-def test_tries_again_what_failed_once(tmp_path: Path) -> None:
-    class Once(Calibrated):
-        failed = False
+class Failing(Calibrated):
+    """Fails so often before it proves."""
 
-        def prove(self, job: Any) -> Any:
-            if not self.failed:
-                self.failed = True
-                message = "bb"
-                raise BadInput(message, "memory", "none")
-            return super().prove(job)
+    def __init__(self, times: int) -> None:
+        super().__init__(speed=m.SPEED, key=b"tests")
+        self.left = times
+
+    def prove(self, job: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            message = "bb"
+            raise BadInput(message, "memory", "none")
+        return super().prove(job)
+
+
+def test_tries_again_what_failed_after_ever_longer_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    again = Node._again
+
+    async def noted(node: Node, job: int, pause_s: float) -> None:
+        pauses.append(pause_s)
+        await again(node, job, pause_s)
+
+    monkeypatch.setattr(nodes, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(Node, "_again", noted)
 
     async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
         requester = client(m.REQUESTER)
-        running = Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
-        running.node.backend = Once(speed=m.SPEED, key=b"tests")
+        running = Running(client(m.PROVER), shelf, Settings.model_validate({**STAKED, "most_failures": 10}))
+        running.node.backend = Failing(4)
         await has_stake(requester)
         job = (await requester.request(m.tasks()[0].to_bytes(), CEILING, 1_000)).job
         await m.until(lambda: requester.jobs(unfinished=True), [])
         assert shelf.state(job) == DONE
-        assert running.node.metrics.proofs.labels("failed")._value.get() == 1.0
+        assert pauses == [0.01, 0.02, 0.04, 0.08]
+        assert running.node.metrics.proofs.labels("failed")._value.get() == 4.0
         await running.drained()
+
+    play(tmp_path, story)
+
+
+def test_drains_what_it_has_and_begins_nothing_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "FIRST_PAUSE_S", 2.0)
+
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester = client(m.REQUESTER)
+        running = Running(client(m.PROVER), shelf, Settings.model_validate({**STAKED, "setup_ms": 500}))
+        await has_stake(requester)
+        first, second = m.tasks(2)
+        job = (await requester.request(first.to_bytes(), CEILING, 1_000)).job
+
+        async def unfinished() -> list[int]:
+            return shelf.unfinished()
+
+        await m.until(unfinished, [job])
+        await running.drained()  # in the middle of its work
+        assert shelf.state(job) == DONE
+        assert (await requester.job(job))["phase"] in ("PROVEN", "SETTLED")
+
+        broken = Running(client(m.PROVER), shelf, Settings.model_validate(STAKED))
+        broken.node.backend = Failing(1)
+
+        async def failed() -> float:
+            return broken.node.metrics.proofs.labels("failed")._value.get()
+
+        await m.until(lambda: requester.jobs(unfinished=True), [])
+        job = (await requester.request(second.to_bytes(), CEILING, 1_000)).job
+        await m.until(failed, 1.0)
+        await broken.drained()  # while it waits to try again
+        assert list(shelf.skips()) == [(job, "draining")]
 
     play(tmp_path, story)
 
@@ -302,6 +352,36 @@ def test_leaves_an_open_job_that_pays_less_than_it_costs(tmp_path: Path) -> None
 
         await m.until(reasons, [(job, "too cheap")])
         await running.drained()
+
+    play(tmp_path, story, rule="race")
+
+
+def test_in_a_race_it_takes_what_it_can_do_at_once_and_lets_go_of_what_is_lost(tmp_path: Path) -> None:
+    async def story(client: Callable[..., AsyncMarket], shelf: Shelf) -> None:
+        requester, rival = client(m.REQUESTER), client(m.STRANGER)
+        await rival.join("rival")
+        racing = Settings.model_validate({**STAKED, "stake_gwei": 0, "setup_ms": 600_000})
+        running = Running(client(m.PROVER), shelf, racing)
+        first, second = m.tasks(2)
+        job = (await requester.request(first.to_bytes(), CEILING, 1_000)).job
+
+        async def unfinished() -> list[int]:
+            return shelf.unfinished()
+
+        await m.until(unfinished, [job])
+        other = (await requester.request(second.to_bytes(), CEILING, 1_000)).job
+
+        async def skipped() -> list[tuple[int, str]]:
+            return list(shelf.skips())
+
+        await m.until(skipped, [(other, "no capacity")])
+        await rival.prove(job, m.proof_of(first, m.STRANGER))
+
+        async def lost() -> tuple[str, float]:
+            return shelf.state(job), running.node.metrics.proofs.labels("lost")._value.get()
+
+        await m.until(lost, (FAILED, 1.0))
+        await running.drained()  # at once: there is nothing left to do
 
     play(tmp_path, story, rule="race")
 
