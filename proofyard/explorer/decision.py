@@ -11,7 +11,6 @@ import numpy as np
 from proofyard.core import shape
 from proofyard.core.event import Kind, Phase
 from proofyard.engine.fold import fold
-from proofyard.explorer.meaning import columns
 from proofyard.explorer.tables import Cells, name_of, what_of
 from proofyard.explorer.view import AFTER, JOB, KIND, PROVER, ROW, View
 
@@ -20,7 +19,7 @@ MOST_BYTES = 2**30  # of states copied for the trials: large markets get fewer
 FEWEST = 20
 SHOWN = 12  # candidates
 SEED = 20_260_101  # the same words for everybody who asks
-NEVER_SHOWN = ("slashed", "earned", "cash")  # say nothing about its decision
+NEVER_SHOWN = ("slashed", "earned")
 
 
 def decision(view: View, job: int) -> Cells | None:
@@ -40,7 +39,6 @@ def _drawn(view: View, job: int, row: int, kind: int, chosen: int) -> Cells:
     before = _cut(view.replay.fresh(row), int(view.events[: row + 1, 3].max()) + 1)
     odds, trials = chances(view, before, row, job)
     bids = _bids(view, job, row)
-    shown = [one for one in columns(view) if one.name not in NEVER_SHOWN]
     listed = _candidates(view, before, chosen, odds, bids)
     return {
         "row": row,
@@ -51,7 +49,7 @@ def _drawn(view: View, job: int, row: int, kind: int, chosen: int) -> Cells:
         "by_lot": len(odds) > 1,
         "chance": odds.get(chosen, 0) / trials,
         "nobody": odds.get(-1, 0) / trials,
-        "columns": [{"path": one.path, "name": one.name, "unit": one.unit} for one in shown],
+        "columns": list(_columns(view).items()),
         "candidates": listed,
         "others": max(0, len(set(view.provers.tolist()) | set(odds) - {-1}) - len(listed)),
     }
@@ -112,9 +110,19 @@ def _bids(view: View, job: int, row: int) -> dict[int, int]:
     return dict(mine[:, [2, 4]].tolist())
 
 
+def _columns(view: View) -> dict[str, bool]:
+    """Columns of the rule about actors that say something about its decision: name, and whether it is money."""
+    found: dict[str, bool] = {}
+    for field, _ in shape.named(view.state):
+        if field.size == "actor" and field.path.rpartition(".")[2] not in NEVER_SHOWN and field.path != "book.cash":
+            found[field.path] = field.money
+    return found
+
+
 def _candidates(view: View, before: Any, chosen: int, odds: dict[int, int], bids: dict[int, int]) -> list[Cells]:
     """List who could have been chosen: the chosen one first, then by chance, by bid, and by number."""
-    arrays = {field.path: array for field, array in shape.named(before) if field.size == "actor"}
+    arrays = {field.path: array for field, array in shape.named(before)}
+    names = _columns(view)
     who = set(view.provers.tolist()) | (set(odds) - {-1})
     order = sorted(who, key=lambda k: (k != chosen, -odds.get(k, 0), bids.get(k, 2**62), k))
     total = max(1, sum(odds.values()))
@@ -124,7 +132,7 @@ def _candidates(view: View, before: Any, chosen: int, odds: dict[int, int], bids
             "name": name_of(view, k),
             "chance": odds.get(k, 0) / total,
             "bid": bids.get(k),
-            **{path: int(array[k]) for path, array in arrays.items()},
+            **{path: int(arrays[path][k]) for path in names},
         }
         for k in order[:SHOWN]
     ]

@@ -10,8 +10,6 @@ from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Phase
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
-from proofyard.explorer.meaning import columns
-from proofyard.explorer.meaning import told as told_of
 from proofyard.explorer.tables import Cells, author, journal_row, name_of, request_columns, request_row, what_of
 from proofyard.explorer.tables import provers as provers_table
 from proofyard.explorer.view import AFTER, BEFORE, KIND, PROVER, ROW, View
@@ -21,6 +19,7 @@ FEW_BINS, BINS = 8, 48  # stretches of time in a chart
 NAMED = 6  # provers with a colour of their own
 LATEST = 12  # events on the overview
 MOMENTS = 240  # points of a curve
+BOOK = {"book.cash": "free money, outside the market", "book.slashed": "gwei taken from it so far (a record)"}
 LONGEST_LIFE = 400  # events of one request
 
 
@@ -28,7 +27,7 @@ def rule(view: View) -> Cells:
     """Tell the rule in the words of its own file, with the values in force."""
     source = view.replay.source
     own = source.rule
-    told = told_of(view)
+    told = _told(view)
     defaults = type(own.params)()
     return {
         "name": own.name,
@@ -43,6 +42,16 @@ def rule(view: View) -> Cells:
         "state": [field._asdict() for field in told.state],
         "life": life(view),
     }
+
+
+def _told(view: View) -> catalogue.Entry:
+    """Read the rule's file, once; Python's parser must not run in two threads (CPython 3.11 and 3.12)."""
+    replay, own = view.replay, view.rule
+    with replay.lock:
+        if replay.told is None:
+            shipped = own.module.__name__.startswith("proofyard.mechanisms.")
+            replay.told = catalogue.entry(own.name if shipped else str(own.module.__file__))
+        return replay.told
 
 
 def life(view: View) -> list[Cells]:
@@ -82,7 +91,7 @@ def overview(view: View) -> Cells:
     own = [a for f, a in shape.named(view.state) if f.money and not f.path.startswith("book.")]
     return {
         "market": market(view),
-        "line": told_of(view).line,
+        "line": _told(view).line,
         "figures": view.figures,
         "locked": sum(int(a.sum()) for a in own),
         "escrow": int(view.book.escrow.sum()),
@@ -199,7 +208,7 @@ def why(view: View, job: int) -> Cells:
     if not 0 <= job < view.count:
         raise BadInput("job", f"a request made by this moment (below {view.count})", job)
     found = decision(view, job)
-    words = told_of(view).sections.get("Rules", "")
+    words = _told(view).sections.get("Rules", "")
     return {"decision": found, "rules": catalogue.paragraphs(words)}
 
 
@@ -243,13 +252,20 @@ def prover(view: View, costs: Costs, number: int) -> Cells:
         "costs": costs.note,
         "proves": number in view.provers,
         "skips": sorted(skips.items(), key=lambda pair: -pair[1]),
-        "columns": [
-            {"name": one.name, "value": int(one.values[number]), "meaning": one.meaning, "unit": one.unit}
-            for one in columns(view)
-        ],
+        "columns": _state_of(view, number),
         "stake": _stake_of(view, number),
         "work": _work_of(view, number),
     }
+
+
+def _state_of(view: View, number: int) -> list[Cells]:
+    """List what the rule knows about an actor."""
+    notes = {field.name: field.meaning for field in _told(view).state} | BOOK
+    return [
+        {"name": f.path.removeprefix("book."), "value": int(a[number]), "meaning": notes.get(f.path, ""),
+         "money": f.money or (notes.get(f.path, "").startswith("gwei") and "per" not in notes[f.path].split()[:2])}
+        for f, a in shape.named(view.state) if f.size == "actor"
+    ]  # fmt: skip
 
 
 def _stake_of(view: View, number: int) -> list[Cells]:

@@ -412,19 +412,3 @@ def test_a_spread_is_told_in_the_unit_of_its_mean(opening: Opening, site: str) -
         return [spread("duration", 4860, 1483), spread("duration", 10900, 206), spread("count", 8.3, 1.9)];
     }""")
     assert said == ["1.5 s", "0.21 s", "1.9"]
-
-
-def test_what_a_rule_keeps_is_told_in_its_unit(opening: Opening, site: str) -> None:
-    """Money in tokens, market time as a clock's, and a moment that never came as none; the rest as numbers."""
-    page = opening(f"{site}#/provers/0")
-    ready(page)
-    facts = dict(page.locator("dl.facts").last.evaluate(
-        "list => [...list.children].filter(e => e.tagName === 'DT').map(e => [e.innerText, e.nextSibling.innerText])"
-    ))  # fmt: skip
-    assert re.match(r"2,[0-9.]+ tokens in a seat", facts["stake"]), facts["stake"]
-    assert facts["matures"].startswith("day 8, 00:00:00 until when"), facts["matures"]
-    assert facts["capacity"].startswith("1 "), facts["capacity"]
-    page.goto(f"{site}#/requests/30")
-    ready(page)
-    expect(page.locator("main")).to_contain_text("stake, tokens")
-    expect(page.locator("main")).to_contain_text("day 8, 00:00:00")

@@ -11,13 +11,12 @@ from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
-from proofyard.explorer.meaning import columns, unit_of
 from proofyard.explorer.pages import request
 from proofyard.explorer.replay import Replay
 from proofyard.explorer.source import JournalSource, TraceSource, open_source
 from proofyard.explorer.tables import Query, journal
 from proofyard.explorer.view import View
-from proofyard.lab import catalogue, metrics
+from proofyard.lab import metrics
 from proofyard.lab.runs import write_trace
 from proofyard.network.journal import SqliteJournal
 from proofyard.scenario import check, read, restored
@@ -199,34 +198,6 @@ def test_chances_of_a_draw_follow_the_weights(recorded: tuple[Path, Run]) -> Non
     assert found["trials"] == 200
     for one in found["candidates"]:
         assert one["chance"] == pytest.approx(weights.get(one["prover"], 0.0), abs=0.12)
-
-
-def test_what_a_rule_keeps_has_its_unit(recorded: tuple[Path, Run]) -> None:
-    view = View(Replay(open_source(str(recorded[0]))))
-    units = {one.name: one.unit for one in columns(view)}
-    assert (units["stake"], units["cash"], units["slashed"]) == ("tokens", "tokens", "tokens")
-    assert (units["matures"], units["movable"]) == ("moment", "moment")
-    assert (units["price"], units["capacity"]) == ("", "")  # gwei per gas; proofs at once
-    found = decision(view, 6)
-    assert found is not None
-    assert {one["name"]: one["unit"] for one in found["columns"]} == {
-        name: unit for name, unit in units.items() if name not in ("cash", "slashed")
-    }
-
-
-def test_times_and_amounts_of_all_rules_are_told_from_other_numbers() -> None:
-    """A meaning that begins with a unit of money or time is an amount or a moment, or one of these."""
-    notes = [field.meaning for entry in catalogue.entries() for field in entry.state if field.size == "per actor"]
-    odd = {note for note in notes if note.startswith(("ms", "gwei")) and not unit_of(note, money=False)}
-    assert sorted(odd) == [
-        "gwei per 10^9 PGU offered",
-        "gwei per gas, as offered; in force from the next STAKE",
-        "gwei per gas: the least it bids",
-        "ms + 1 of its last DECLINE, 0 = none",
-        "ms + 1 of the one before",
-        "ms + 1 of the one before that",
-        "ms a proof takes, posted; 0 = not said",
-    ]
 
 
 def test_a_timer_is_nobodys(growing: Any) -> None:

@@ -1,7 +1,7 @@
 import { bars, chart, inTokens, lines } from "./charts.js";
 import { facts, h, keep, marked, meter } from "./dom.js";
 import { asked, pager, table, to } from "./table.js";
-import { count, duration, kept, percent, tokens } from "./words.js";
+import { count, duration, percent, tokens } from "./words.js";
 
 const number = { number: true };
 
@@ -52,7 +52,7 @@ export async function prover({ path, ask }) {
     h("h3", {}, "Why it skipped requests"),
     told.skips.length ? table("Why it skipped requests", [["reason", "reason", (one) => one.reason], ["count", "times", (one) => count(one.count), number]], told.skips.map(([reason, times]) => ({ reason, count: times })), { csv: "skip-reasons" }) : h("p", { class: "soft" }, "No skip was recorded."),
     h("h3", {}, "What the rule keeps about it"),
-    facts(told.columns.map((one) => [h("code", {}, one.name), one.unit === "tokens" ? `${kept(one.value, one.unit)} tokens` : kept(one.value, one.unit), one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
+    facts(told.columns.map((one) => [h("code", {}, one.name), one.money ? `${tokens(one.value)} tokens` : count(one.value), one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
     h("p", { class: "soft small" }, `Spent: ${told.costs}`),
   ];
 }

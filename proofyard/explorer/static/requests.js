@@ -1,6 +1,6 @@
 import { facts, h, keep, link, marked, meter, phase, pieces } from "./dom.js";
 import { asked, chips, pager, table, to } from "./table.js";
-import { clock, count, duration, kept, NONE, percent, tokens } from "./words.js";
+import { clock, count, duration, NONE, percent, tokens } from "./words.js";
 
 const number = { number: true };
 const who = (name, k) => (name ? link(name, k === null ? "" : keep(`#/provers/${k}`)) : NONE);
@@ -106,12 +106,13 @@ function why({ decision: d, rules }, r) {
     ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it ${Math.round(d.chance * d.trials)} times`, d.nobody ? `, and nobody ${Math.round(d.nobody * d.trials)} times.` : "."]
     : [name, ` was the only choice: with ${d.trials} other random words the rule chose it every time; chance had no part.`];
   const bid = d.candidates.some((one) => one.bid !== null);
-  const shown = d.columns.filter(({ path }) => new Set(d.candidates.map((one) => String(one[path]))).size > 1 || d.candidates[0]?.[path]).slice(0, 8);
+  const shown = d.columns.map(([column]) => column).filter((column) => new Set(d.candidates.map((one) => String(one[column]))).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
+  const money = Object.fromEntries(d.columns);
   const columns = [
     ["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
     ["chance", "chance", (one) => [meter(one.chance), percent(Math.round(1000 * one.chance) / 1000)], { nowrap: true }],
     ...(bid ? [["bid", "bid", (one) => tokens(one.bid), number]] : []),
-    ...shown.map(({ path, name, unit }) => [path, unit === "tokens" ? `${name}, tokens` : name, (one) => kept(one[path], unit), number]),
+    ...shown.map((column) => [column, column.replace("book.", ""), (one) => (money[column] ? tokens(one[column]) : count(one[column])), number]),
   ];
   return [
     h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`)),

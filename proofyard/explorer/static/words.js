@@ -61,13 +61,6 @@ export function clock(ms) {
   return day ? `day ${day + 1}, ${text}` : text;
 }
 
-// What a rule keeps about somebody, by its unit; moments that never came are 0.
-export function kept(value, unit) {
-  if (unit === "tokens") return tokens(value);
-  if (unit === "moment") return value > 0 ? clock(value) : NONE;
-  return count(value);
-}
-
 export function percent(share) {
   if (share === null || share === undefined) return NONE;
   const value = 100 * share;
