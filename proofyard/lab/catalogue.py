@@ -27,8 +27,10 @@ from proofyard.lab.life import Transition, life_tree, observe
 
 LONG = 10  # zeros at the end of a number that nobody counts
 
-_UNITS = ("gwei per gas", "gwei", "wei", "ms", "s", "bips", "percent", "gas", "tokens", "switch")
-_UNIT = re.compile(rf"(?P<scope>[A-Z][A-Z0-9]*: )?(?P<unit>{'|'.join(_UNITS)})(?:[:,] | (?!\W)|$)(?P<meaning>.*)")
+_UNITS = (
+    "gwei per gas", "gwei", "wei", r"ms \+ 1", "ms", "s", "bips", "billionths", "percent", "gas", "tokens", "switch"
+)  # fmt: skip
+_UNIT = re.compile(rf"(?P<scope>[A-Z][A-Z0-9]*: )?(?P<unit>{'|'.join(_UNITS)})(?:[:,;] | (?!\W)|$)(?P<meaning>.*)")
 _SUFFIXES = {"_ms": "ms", "_s": "s", "_gwei": "gwei", "_wei": "wei", "_percent": "percent", "_rate": "bips"}
 _HEADING = re.compile(r"(?P<title>[A-Z][A-Za-z-]*(?: [a-z]+){0,2})(?:\s{2,}(?P<text>\S.*))?$")
 _SIZES: dict[str | int, str] = {"actor": "per actor", "job": "per job", "once": "one", "tree": "sum tree"}
@@ -169,13 +171,16 @@ def field_notes(source: str, name: str) -> list[FieldNote]:
 
 
 def _parameter(note: FieldNote, defaults: Any) -> Parameter:
-    """Split the comment beside a parameter into its unit and its meaning."""
-    found = _UNIT.match(note.comment)
-    unit = next((unit for suffix, unit in _SUFFIXES.items() if note.name.endswith(suffix)), "")
-    meaning = note.comment
-    if found:
-        unit, meaning = found["unit"], (found["scope"] or "") + found["meaning"]
+    unit, meaning = unit_of(note.name, note.comment)
     return Parameter(note.name, getattr(defaults, note.name), unit, meaning)
+
+
+def unit_of(name: str, comment: str) -> tuple[str, str]:
+    """Split the comment beside a field into its unit, else that of its name ("" = none), and its meaning."""
+    found = _UNIT.match(comment)
+    if found:
+        return found["unit"], (found["scope"] or "") + found["meaning"].strip()
+    return next((unit for suffix, unit in _SUFFIXES.items() if name.endswith(suffix)), ""), comment
 
 
 def kinds_in(source: str) -> list[Kind]:

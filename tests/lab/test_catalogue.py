@@ -165,6 +165,24 @@ def test_units_come_from_the_comment_or_else_from_the_name(given_away: Entry) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "comment", "unit", "meaning"),
+    [
+        ("matures", "ms, from when it can be withdrawn", "ms", "from when it can be withdrawn"),
+        ("excluded_until", "ms", "ms", ""),
+        ("promised_until", "ms; until then it does not rise", "ms", "until then it does not rise"),
+        ("declined", "ms + 1 of its last DECLINE, 0 = none", "ms + 1", "of its last DECLINE, 0 = none"),
+        ("price", "gwei per gas, as offered", "gwei per gas", "as offered"),
+        ("price", "gwei per proof, as offered", "gwei", "per proof, as offered"),
+        ("commission", "billionths, as last offered", "billionths", "as last offered"),
+        ("seat", "seat number from 1, 0 = none", "", "seat number from 1, 0 = none"),
+        ("took_ms", "from request to proof", "ms", "from request to proof"),
+    ],
+)
+def test_a_comment_is_a_unit_and_a_meaning(name: str, comment: str, unit: str, meaning: str) -> None:
+    assert catalogue.unit_of(name, comment) == (unit, meaning)
+
+
 def test_shown_in_80_columns(entries: dict[str, Entry], given_away: Entry) -> None:
     for what in [list(entries.values()), *entries.values(), given_away]:
         text = printed(what)
