@@ -319,6 +319,8 @@ def _add_table(app: FastAPI, explorer: Explorer, name: str, make: tables.Table) 
     def table(query: Part, at: At = None) -> dict[str, Any]:
         view = View(explorer.replay, at)
         note = {"costs": explorer.costs.note} if name == "provers" else {}
+        if query.actor is not None:
+            note["actor"] = tables.name_of(view, query.actor)
         return {**make(view, query)._asdict(), "market": pages.market(view), **note}
 
     @app.get(f"/api/{name}.csv", name=f"{name} as CSV")

@@ -13,11 +13,12 @@ from proofyard.engine.simulate import simulate
 from proofyard.explorer.source import Source, TraceSource
 from proofyard.explorer.view import View
 
-EXACT = "Work on the proofs each was paid for, as the simulator counted it; at the end also work in vain."
+EXACT = "work on the proofs each was paid for, as the simulator counted it; at the end also work in vain."
 ESTIMATE = (
-    "Estimated: time from assignment to proof, at the cost an hour that the scenario gives a prover of this name."
+    "estimated from the time between a request given to it, or opened to all, and its proof, at the cost an hour that "
+    "the scenario gives a prover of this name."
 )
-UNKNOWN = "Nobody told this page what proving costs; open the market with its scenario to see it."
+UNKNOWN = "nobody told this page what proving costs; open the market with its scenario to see it."
 
 
 class Costs:
@@ -52,8 +53,8 @@ class Costs:
         if run is not None:
             return self._counted(view, run)
         spent: dict[int, int] = {}
-        done = (view.proven_ms >= 0) & (view.assigned_ms >= 0) & (view.prover >= 0)
-        took = np.where(done, view.proven_ms - view.assigned_ms, 0)
+        done = (view.proven_ms >= 0) & (view.begun_ms >= 0) & (view.prover >= 0)
+        took = np.where(done, view.proven_ms - view.begun_ms, 0)
         for k in map(int, view.provers):
             rate = self._rates.get(view.names[k])
             if rate is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from proofyard.core import shape
 from proofyard.core.event import Kind, Phase
 from proofyard.engine.fold import fold
+from proofyard.explorer.columns import Column, columns
 from proofyard.explorer.tables import Cells, name_of, what_of
 from proofyard.explorer.view import AFTER, JOB, KIND, PROVER, ROW, View
 
@@ -49,7 +50,7 @@ def _drawn(view: View, job: int, row: int, kind: int, chosen: int) -> Cells:
         "by_lot": len(odds) > 1,
         "chance": odds.get(chosen, 0) / trials,
         "nobody": odds.get(-1, 0) / trials,
-        "columns": list(_columns(view).items()),
+        "columns": [column._asdict() for column in _columns(view)],
         "candidates": listed,
         "others": max(0, len(set(view.provers.tolist()) | set(odds) - {-1}) - len(listed)),
     }
@@ -110,19 +111,15 @@ def _bids(view: View, job: int, row: int) -> dict[int, int]:
     return dict(mine[:, [2, 4]].tolist())
 
 
-def _columns(view: View) -> dict[str, bool]:
-    """Columns of the rule about actors that say something about its decision: name, and whether it is money."""
-    found: dict[str, bool] = {}
-    for field, _ in shape.named(view.state):
-        if field.size == "actor" and field.path.rpartition(".")[2] not in NEVER_SHOWN and field.path != "book.cash":
-            found[field.path] = field.money
-    return found
+def _columns(view: View) -> list[Column]:
+    """Columns of the rule about actors that say something about its decision."""
+    return [c for c in columns(view) if c.path.rpartition(".")[2] not in NEVER_SHOWN and c.path != "book.cash"]
 
 
 def _candidates(view: View, before: Any, chosen: int, odds: dict[int, int], bids: dict[int, int]) -> list[Cells]:
     """List who could have been chosen: the chosen one first, then by chance, by bid, and by number."""
     arrays = {field.path: array for field, array in shape.named(before)}
-    names = _columns(view)
+    names = [column.path for column in _columns(view)]
     who = set(view.provers.tolist()) | (set(odds) - {-1})
     order = sorted(who, key=lambda k: (k != chosen, -odds.get(k, 0), bids.get(k, 2**62), k))
     total = max(1, sum(odds.values()))

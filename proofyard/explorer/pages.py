@@ -8,9 +8,19 @@ from proofyard.core import shape
 from proofyard.core.book import Ints
 from proofyard.core.errors import BadInput
 from proofyard.core.event import Kind, Phase
+from proofyard.explorer import columns
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
-from proofyard.explorer.tables import Cells, author, journal_row, name_of, request_columns, request_row, what_of
+from proofyard.explorer.tables import (
+    Cells,
+    amount_of,
+    author,
+    journal_row,
+    name_of,
+    request_columns,
+    request_row,
+    what_of,
+)
 from proofyard.explorer.tables import provers as provers_table
 from proofyard.explorer.view import AFTER, BEFORE, KIND, PROVER, ROW, View
 from proofyard.lab import catalogue, metrics
@@ -19,7 +29,7 @@ FEW_BINS, BINS = 8, 48  # stretches of time in a chart
 NAMED = 6  # provers with a colour of their own
 LATEST = 12  # events on the overview
 MOMENTS = 240  # points of a curve
-BOOK = {"book.cash": "free money, outside the market", "book.slashed": "gwei taken from it so far (a record)"}
+TO_SOMEBODY = (Kind.DELEGATE, Kind.UNDELEGATE, Kind.TRANSFER)  # their detail is an actor
 LONGEST_LIFE = 400  # events of one request
 
 
@@ -27,7 +37,7 @@ def rule(view: View) -> Cells:
     """Tell the rule in the words of its own file, with the values in force."""
     source = view.replay.source
     own = source.rule
-    told = _told(view)
+    told = columns.told(view)
     defaults = type(own.params)()
     return {
         "name": own.name,
@@ -42,16 +52,6 @@ def rule(view: View) -> Cells:
         "state": [field._asdict() for field in told.state],
         "life": life(view),
     }
-
-
-def _told(view: View) -> catalogue.Entry:
-    """Read the rule's file, once; Python's parser must not run in two threads (CPython 3.11 and 3.12)."""
-    replay, own = view.replay, view.rule
-    with replay.lock:
-        if replay.told is None:
-            shipped = own.module.__name__.startswith("proofyard.mechanisms.")
-            replay.told = catalogue.entry(own.name if shipped else str(own.module.__file__))
-        return replay.told
 
 
 def life(view: View) -> list[Cells]:
@@ -91,7 +91,7 @@ def overview(view: View) -> Cells:
     own = [a for f, a in shape.named(view.state) if f.money and not f.path.startswith("book.")]
     return {
         "market": market(view),
-        "line": _told(view).line,
+        "line": columns.told(view).line,
         "figures": view.figures,
         "locked": sum(int(a.sum()) for a in own),
         "escrow": int(view.book.escrow.sum()),
@@ -148,7 +148,7 @@ def money(view: View) -> list[Cells]:
 
 def told(view: View, row: int) -> Cells:
     """One event as people tell it; the page puts the words together, names stay names."""
-    kind, time, actor, job, amount, detail, _ = view.events[row].tolist()
+    kind, time, actor, job, _, detail, _ = view.events[row].tolist()
     actor = author(kind, actor)
     t = view.touches
     at = int(np.searchsorted(t[:, 0], row))
@@ -160,8 +160,9 @@ def told(view: View, row: int) -> Cells:
         "actor": actor if actor >= 0 else None,
         "name": name_of(view, actor) or None,
         "job": job if kind >= Kind.REQUEST else None,
-        "amount": abs(amount),
+        "amount": amount_of(view, row),
         "detail": detail,
+        "whom": name_of(view, detail) if kind in TO_SOMEBODY else None,
         "to": Phase(after[AFTER]).name if after is not None else None,
         "prover": name_of(view, after[PROVER]) or None if after is not None else None,
         "prover_number": after[PROVER] if after is not None else None,
@@ -192,7 +193,7 @@ def request(view: View, job: int) -> Cells:
         "rows": [journal_row(view, row) for row in rows[:LONGEST_LIFE].tolist()],
         "bids": _bids(view, job),
         "proof": {"row": proofs[-1], "body": _shown(source.body(proofs[-1]))} if proofs else None,
-        "settlement": _settlement(view, final[-1] if final else None),
+        "settlement": _settlement(view, job, final[-1] if final else None),
         "skips": [
             {"prover": actor, "name": name_of(view, actor), "reason": reason} for actor, reason in source.skips(job)
         ],
@@ -208,7 +209,7 @@ def why(view: View, job: int) -> Cells:
     if not 0 <= job < view.count:
         raise BadInput("job", f"a request made by this moment (below {view.count})", job)
     found = decision(view, job)
-    words = _told(view).sections.get("Rules", "")
+    words = columns.told(view).sections.get("Rules", "")
     return {"decision": found, "rules": catalogue.paragraphs(words)}
 
 
@@ -220,13 +221,13 @@ def _shown(body: dict[str, Any]) -> Cells:
     return {"proof": proof, **named}
 
 
-def _settlement(view: View, row: int | None) -> Cells | None:
-    """Find the first batch sent to the chain after a row."""
+def _settlement(view: View, job: int, row: int | None) -> Cells | None:
+    """Find the batch that paid `job`, final in `row`; where it paid nothing, the first that settles that row."""
     if row is None:
         return None
-    settled = view.replay.source.settlements  # a batch on its way when the row was written settles less than it
-    later = [(at, body) for at, body in settled if row < at < view.rows and body.get("seq", at) >= row]
-    return {"row": later[0][0], **later[0][1]} if later else None
+    settled = list(view.replay.source.settlements.items())  # one on its way when the row was written settles less
+    later = [{"row": at, **body} for at, body in settled if row < at < view.rows and body.get("seq", at) >= row]
+    return next((one for one in later if job in one.get("jobs", ())), later[0] if later else None)
 
 
 def _bids(view: View, job: int) -> list[Cells]:
@@ -260,11 +261,11 @@ def prover(view: View, costs: Costs, number: int) -> Cells:
 
 def _state_of(view: View, number: int) -> list[Cells]:
     """List what the rule knows about an actor."""
-    notes = {field.name: field.meaning for field in _told(view).state} | BOOK
+    arrays = {field.path: array for field, array in shape.named(view.state)}
     return [
-        {"name": f.path.removeprefix("book."), "value": int(a[number]), "meaning": notes.get(f.path, ""),
-         "money": f.money or (notes.get(f.path, "").startswith("gwei") and "per" not in notes[f.path].split()[:2])}
-        for f, a in shape.named(view.state) if f.size == "actor"
+        {"name": c.path.removeprefix("book."), "value": int(arrays[c.path][number]), "unit": c.unit,
+         "meaning": c.meaning}
+        for c in columns.columns(view)
     ]  # fmt: skip
 
 

@@ -64,7 +64,7 @@ class Source(ABC):
     addresses: list[str]
     watched: int = 0
     growing: bool = False
-    settlements: list[tuple[int, dict[str, Any]]]  # row and body of each batch sent to the chain
+    settlements: dict[int, dict[str, Any]]  # by row: body and number (`batch`) of each batch sent to the chain
 
     @abstractmethod
     def genesis(self, jobs: int) -> Any:
@@ -115,7 +115,7 @@ class TraceSource(Source):
         self.names = [*cast.names, "rollup", *(f"delegator {k + 1}" for k in range(self._stage.delegators))]
         self.addresses = [""] * len(self.names)
         self.watched = cast.count
-        self.settlements = []
+        self.settlements = {}
         self._cash = self._stage.state.book.cash.copy()
 
     @override
@@ -189,7 +189,7 @@ class JournalSource(Source):
         self.watched = 0
         self._last: Row | None = None
         self._lock = threading.Lock()
-        self.settlements = []
+        self.settlements = {}
         self._skips: dict[int, list[tuple[int, str]]] = {}
         self._skips_until = 0
 
@@ -233,7 +233,7 @@ class JournalSource(Source):
             self.names.append(str(body.get("name", "")))
             self.addresses.append(str(body.get("address", "")))
         elif kind == Record.SETTLEMENT:
-            self.settlements.append((row.seq, unpack(row.body)))
+            self.settlements[row.seq] = {"batch": amount, **unpack(row.body)}
         sign = {Record.DEPOSIT: 1, Record.WITHDRAWAL: -1}.get(Record(kind), 0)
         return kind, time, actor, job, sign * amount, detail, word
 

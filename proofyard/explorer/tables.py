@@ -22,6 +22,7 @@ PAGE, LARGEST = 50, 500  # rows of a page
 TRIGGERS = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet take a text for a formula
 STAKE_KINDS = (Kind.STAKE, Kind.UNSTAKE, Kind.WITHDRAW, Kind.DELEGATE, Kind.UNDELEGATE, Kind.TRANSFER)
 TIMERS = (Kind.CLOSE, Kind.EXPIRE, Kind.SETTLE)
+NOBODYS = (*TIMERS, Record.GENESIS, Record.RESUME, Record.BEACON, Record.SETTLEMENT)
 STATES = {
     "open": (Phase.BIDDING, Phase.ASSIGNED, Phase.OPEN, Phase.PROVEN, Phase.CONTESTED),
     "settled": (Phase.SETTLED,),
@@ -268,8 +269,14 @@ JOURNAL = ("row", "time_ms", "at_ms", "kind", "actor", "name", "job", "amount", 
 
 
 def author(kind: int, actor: int) -> int:
-    """Whose event it was; nobody's where a timer rang, whatever was written down."""
-    return -1 if kind in TIMERS else actor
+    """Whose event it was; nobody's where a timer rang or the coordinator wrote, whatever was written down."""
+    return -1 if kind in NOBODYS else actor
+
+
+def amount_of(view: View, row: int) -> int:
+    """Return the amount in a row; of a batch sent to the chain, its number."""
+    batch: dict[str, Any] = view.replay.source.settlements.get(row, {})
+    return batch.get("batch", abs(int(view.events[row, 4])))
 
 
 def journal(view: View, query: Query) -> Page:
@@ -281,7 +288,7 @@ def journal(view: View, query: Query) -> Page:
             raise BadInput("kind", f"one of {', '.join(names)}", query.kind)
         keep &= view.events[:, 0] == names[query.kind.upper()]
     if query.actor is not None:
-        keep &= (view.events[:, 2] == query.actor) & ~np.isin(view.events[:, 0], TIMERS)
+        keep &= (view.events[:, 2] == query.actor) & ~np.isin(view.events[:, 0], NOBODYS)
     if query.job is not None:
         keep &= (view.events[:, 3] == query.job) & (view.events[:, 0] >= Kind.REQUEST)
     rows = np.flatnonzero(keep)
@@ -293,14 +300,14 @@ def journal(view: View, query: Query) -> Page:
 
 def journal_row(view: View, row: int) -> Cells:
     """One row of the journal."""
-    kind, time, actor, job, amount, detail, word = view.events[row].tolist()
+    kind, time, actor, job, _, detail, word = view.events[row].tolist()
     actor = author(kind, actor)
     at = view.replay.at
     return {
         "row": row, "time_ms": time, "at_ms": at[row] if row < len(at) else None, "kind": what_of(kind),
         "actor": actor if actor >= 0 else None, "name": name_of(view, actor) or None,
-        "job": job if kind >= Kind.REQUEST else None, "amount": abs(amount), "detail": detail, "word": str(word),
-        "hash": view.replay.hashes[row].hex(),
+        "job": job if kind >= Kind.REQUEST else None, "amount": amount_of(view, row), "detail": detail,
+        "word": str(word), "hash": view.replay.hashes[row].hex(),
     }  # fmt: skip
 
 

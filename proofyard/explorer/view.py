@@ -80,6 +80,12 @@ class View:
         return self._times(self._given)
 
     @cached_property
+    def begun_ms(self) -> Ints:
+        """When each job was given to somebody last, or after that to all; -1 never."""
+        opened = (self.touches[:, BEFORE] != Phase.OPEN) & (self.touches[:, AFTER] == Phase.OPEN)
+        return self._times(self._given | opened)
+
+    @cached_property
     def turns(self) -> Ints:
         """How often each job was given to somebody, or after that to all."""
         t = self.touches

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import uvicorn
+from explorer.looks import LOOKS, Opening
 from fastapi import FastAPI
 from httpx import Client
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from proofyard.core.event import Kind
 from proofyard.engine.result import Run
@@ -193,3 +194,23 @@ def browser() -> Generator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opening(browser: Browser) -> Generator[Opening]:
+    """Open a page; whatever the browser complains about fails the test."""
+    complaints: list[str] = []
+    contexts: list[Any] = []
+
+    def open_page(url: str, **look: Any) -> Page:
+        contexts.append(browser.new_context(**(look or LOOKS["light"])))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in complaints if "net::ERR_" not in text] == []

@@ -179,5 +179,5 @@ def test_a_final_request_names_the_batch_that_settled_it(growing: Any, serving: 
     growing.add(Record.SETTLEMENT, 60_000, 0, amount=1, body={"transaction": "0x" + 64 * "b"})
     rows = client.get("/api/market").json()["rows"]
     told = client.get("/api/requests/1").json()["settlement"]
-    assert told == {"row": rows - 1, "transaction": "0x" + 64 * "b"}
+    assert told == {"row": rows - 1, "batch": 1, "transaction": "0x" + 64 * "b"}
     assert client.get(f"/api/requests/1?at={rows - 1}").json()["settlement"] is None

@@ -8,11 +8,11 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from explorer.looks import LOOKS, Opening, ready
 from httpx import get
 from playwright.sync_api import Browser, Download, Page, Route, expect
 
@@ -21,43 +21,7 @@ from proofyard.explorer.app import Explorer
 from proofyard.network.records import Record
 
 PAGES = ("", "requests", "requests/30", "provers", "provers/0", "stake", "journal", "prediction", "rule", "reports")
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
-    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True},
-}
 FEW_BYTES = 12_000  # an empty page's photograph is smaller
-Opening = Callable[..., Page]
-
-
-@pytest.fixture
-def opening(browser: Browser) -> Generator[Opening]:
-    """Open a page; whatever the browser complains about fails the test."""
-    complaints: list[str] = []
-    contexts: list[Any] = []
-
-    def open_page(url: str, **look: Any) -> Page:
-        contexts.append(browser.new_context(**(look or LOOKS["light"])))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [text for text in complaints if "net::ERR_" not in text] == []
-
-
-def ready(page: Page, charts: int = 0) -> None:
-    """Wait until the page and its charts are there."""
-    page.wait_for_function("document.querySelector('main').dataset.shown === location.hash")
-    expect(page.locator("main h2, main .tiles").first).to_be_visible()
-    expect(page.locator("main")).not_to_contain_text("object HTML")
-    expect(page.locator("main .error")).to_have_count(0)
-    if charts:
-        expect(page.locator(".chart svg")).to_have_count(charts)
 
 
 def photograph(page: Page, name: str) -> None:

@@ -11,7 +11,7 @@ from proofyard.engine.result import Run
 from proofyard.engine.simulate import simulate
 from proofyard.explorer.costs import Costs
 from proofyard.explorer.decision import decision
-from proofyard.explorer.pages import request
+from proofyard.explorer.pages import request, told
 from proofyard.explorer.replay import Replay
 from proofyard.explorer.source import JournalSource, TraceSource, open_source
 from proofyard.explorer.tables import Query, journal
@@ -207,6 +207,32 @@ def test_a_timer_is_nobodys(growing: Any) -> None:
     row = journal(view, Query(kind="EXPIRE")).rows[0]
     assert (row["actor"], row["name"]) == (None, None)
     assert journal(view, Query(actor=1)).total == 4  # joined, paid in, proved twice
+
+
+def test_work_begins_when_a_request_is_given_or_opened(recorded: tuple[Path, Run], growing: Any) -> None:
+    view = View(Replay(open_source(str(recorded[0]))))
+    timers = view.events[view.events[:, 0] == Kind.EXPIRE]
+    late = [job for job in range(view.count) if view.turns[job] == 2 and view.settled[job]]
+    assert late
+    assert [int(view.begun_ms[job]) for job in late] == [int(timers[timers[:, 3] == job][0, 1]) for job in late]
+    scenario = check({
+        "mechanism": "race",
+        "horizon": "1h",
+        "workload": {"every": "60s", "max_fee": "1"},
+        "provers": [{"name": "second", "count": 1, "cash": "1", "cost": {"per_hour": "3.60 usd"},
+                     "hardware": "speed(setup='1s', per_mgas='0s')"}],
+    })  # fmt: skip
+    source = JournalSource(str(growing.path), scenario)
+    assert Costs(source).until(View(Replay(source))) == {2: 500 * 1_000}  # one proof, half a second after it was asked
+
+
+def test_a_sentence_names_whom_money_is_entrusted_to(tmp_path: Path) -> None:
+    scenario = read(SCENARIOS / "three-operators.toml", {"horizon": "1h"})
+    write_trace(tmp_path / "trace", scenario, simulate(scenario, traced=True))
+    view = View(Replay(open_source(str(tmp_path / "trace"))))
+    row = int(np.flatnonzero(view.events[:, 0] == Kind.DELEGATE)[0])
+    assert told(view, row)["whom"] == view.names[view.events[row, 5]]
+    assert told(view, int(view.requests[0]))["whom"] is None
 
 
 def test_a_race_is_won_not_drawn(growing: Any) -> None:

@@ -67,7 +67,7 @@ export function chart(title, note, spec, height = 170) {
 }
 
 const from0 = (high) => ({ domain: [0, high || 1], nice: false });
-const axis = (extra = {}) => ({ tickCount: 5, ...extra });
+const axis = (title, extra = {}) => ({ tickCount: 5, ...(["proofs", "number"].includes(title) ? { format: ",.6~f", labelExpr: "datum.value % 1 ? '' : datum.label" } : {}), ...extra });
 
 function time(rows, field, last) {
   const high = Math.max(last ?? 0, ...rows.map((row) => row[field]), 1);
@@ -95,7 +95,7 @@ export function bars(rows, series, yTitle, format) {
     data: { values },
     mark: { type: "rect", strokeWidth: 0, x2Offset: -0.6 },
     encoding: {
-      x, x2: { field: "to" }, y: { field: "low", type: "quantitative", title: yTitle, axis: axis(format) }, y2: { field: "high" },
+      x, x2: { field: "to" }, y: { field: "low", type: "quantitative", title: yTitle, axis: axis(yTitle, format) }, y2: { field: "high" },
       ...(few ? {} : { color: { field: "name", type: "nominal", scale: { domain: names[names.length - 1] === "others" ? ["others", ...names.slice(0, -1)] : ["", ...names] }, legend: { title: null, values: names } } }),
       tooltip: [...(few ? [] : [{ field: "name", type: "nominal", title: "who" }]), { field: "value", type: "quantitative", title: yTitle, format: ",.4~f" }],
     },
@@ -111,7 +111,7 @@ export function lines(rows, series, yTitle, at = (row) => (row.from_ms + row.to_
   const high = Math.max(...known.map((one) => one.value)) * 1.06;
   const names = series.map(([name]) => name);
   const values = known.map((one) => ({ t: one.at / size, value: one.value, name: one.name }));
-  const y = { field: "value", type: "quantitative", title: yTitle, scale: from0(high), axis: axis({ format: high >= 10_000 ? "~s" : ",.6~f" }) };
+  const y = { field: "value", type: "quantitative", title: yTitle, scale: from0(high), axis: axis(yTitle, { format: high >= 10_000 ? "~s" : ",.6~f" }) };
   const color = names.length > 1 ? { color: { field: "name", type: "nominal", scale: { domain: ["", ...names] }, legend: { title: null, values: names } } } : {};
   const line = { type: area ? "area" : "line", strokeWidth: 2, interpolate: step ? "step-after" : "linear", ...(area ? { line: true, opacity: 0.3 } : {}), ...(known.length < 3 * names.length ? { point: true } : {}) };
   return { data: { values }, mark: line, encoding: { x, y, ...color, tooltip: [...(names.length > 1 ? [{ field: "name", type: "nominal" }] : []), { field: "value", type: "quantitative", title: yTitle, format: ",.4~f" }, { field: "t", type: "quantitative", title: x.title, format: ",.4~f" }] } };

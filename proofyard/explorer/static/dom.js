@@ -35,6 +35,9 @@ export const phase = (name) => h("span", { class: `phase ${/^[A-Z]+$/.test(name)
 // Words of a rule: what stands between backticks is code.
 export const marked = (text) => text.split("`").map((part, k) => (k % 2 ? h("code", {}, part) : part));
 
+// A field of a rule: long names break behind an underscore.
+export const field = (name) => h("code", {}, name.split("_").map((part, k) => (k ? ["_", h("wbr"), part] : part)));
+
 export function facts(pairs) {
   return h("dl", { class: "facts" }, pairs.filter((pair) => pair).map(([name, ...value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }

@@ -51,10 +51,28 @@ export async function ask(path, query = {}) {
 
 function nav() {
   const { path } = place();
+  const focused = [...$("nav").children].indexOf(document.activeElement);
   $("nav").replaceChildren(...PAGES.map(([name, title], k) =>
     h("a", { href: keep(`#/${name}`), "aria-current": (path[0] ?? "") === name ? "page" : null, title: `key ${k + 1}` }, title)));
+  $("nav").children[focused]?.focus({ preventScroll: true });
   const current = $("nav").querySelector("[aria-current]");
-  if (current && current.offsetLeft + current.offsetWidth > $("nav").clientWidth) $("nav").scrollLeft = current.offsetLeft - 20;
+  const hidden = current && (current.offsetLeft < $("nav").scrollLeft || current.offsetLeft + current.offsetWidth > $("nav").scrollLeft + $("nav").clientWidth);
+  if (hidden) $("nav").scrollLeft = current.offsetLeft - 20;
+}
+
+// A page drawn anew, once a second in a live market, leaves the focus where it was and tables as far to the side as they were.
+const called = (one) => one.dataset.keep ?? one.getAttribute("href") ?? one.ariaLabel ?? one.parentElement.dataset.keep;
+const alike = (name) => [...$("content").querySelectorAll("a, button, summary, input, select, .wide")].filter((one) => called(one) === name);
+
+function focus() {
+  const one = document.activeElement;
+  if (one === $("content") || !$("content").contains(one)) return null;
+  return { name: called(one), number: alike(called(one)).indexOf(one) };
+}
+
+function refocus({ name, number }) {
+  const found = alike(name);
+  (found[number] ?? found[0] ?? $("content")).focus({ preventScroll: true });
 }
 
 let turn = 0;
@@ -72,14 +90,19 @@ async function show() {
     if (mine !== turn) return;
     setDecimals(market.decimals);
     head(market);
+    const before = focus();
+    const aside = Object.fromEntries([...$("content").querySelectorAll(".wide")].map((one) => [one.ariaLabel, one.scrollLeft]));
     const page = await pageOf(path)(context);
     if (mine !== turn) return;
-    const focused = document.activeElement?.getAttribute?.("data-keep");
-    const open = [...$("content").querySelectorAll("details[open]")].map((one) => one.getAttribute("data-keep"));
+    const again = lastPath === path.join("/");
+    const focused = focus() ?? before;
+    const open = [...$("content").querySelectorAll("details[open]")].map((one) => one.dataset.keep);
     $("content").replaceChildren(...[page].flat(Infinity).filter((part) => part !== null && part !== undefined && part !== false));
-    for (const one of $("content").querySelectorAll("details[data-keep]")) if (open.includes(one.dataset.keep) && path.join("/") === lastPath) one.open = true;
-    if (focused) $("content").querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
-    else if (lastPath !== path.join("/") && lastPath !== "" && document.activeElement?.closest("nav, main")) $("content").focus({ preventScroll: true });
+    if (again) {
+      for (const one of $("content").querySelectorAll("details[data-keep]")) if (open.includes(one.dataset.keep)) one.open = true;
+      for (const one of $("content").querySelectorAll(".wide")) one.scrollLeft = aside[one.ariaLabel] ?? 0;
+      if (focused) refocus(focused);
+    } else if (lastPath && document.activeElement?.closest("nav, main")) $("content").focus({ preventScroll: true });
     if (lastPath !== path.join("/")) window.scrollTo(0, 0);
     lastPath = path.join("/");
     if (state.find) $("content").querySelector("[data-keep=find]")?.focus();

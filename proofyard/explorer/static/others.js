@@ -1,6 +1,6 @@
 import { chart, inTokens, lines, pairs } from "./charts.js";
-import { h, keep, marked } from "./dom.js";
-import { asked, chips, pager, table, to } from "./table.js";
+import { field, h, keep, marked } from "./dom.js";
+import { asked, chips, only, pager, table, to } from "./table.js";
 import { clock, count, HOW, NONE, percent, same, spread, tokens } from "./words.js";
 
 const number = { number: true };
@@ -25,13 +25,11 @@ export async function stake(context) {
     h("div", { class: "charts" },
       chart("Locked in the market", "stakes and bonds", lines(told.money, [["locked", (one) => inTokens(one.locked)]], "tokens", at, { area: true })),
       chart("Slashed and burnt", "so far", lines(told.money, [["slashed", (one) => inTokens(one.slashed)], ["burnt", (one) => inTokens(one.burnt)]], "tokens", at, { step: true }))),
-    h("div", { class: "bar" }, chips("kind", [["", "all"], ...kinds.map((kind) => [kind, kind])], context), only(context)),
+    h("div", { class: "bar" }, chips("kind", [["", "all"], ...kinds.map((kind) => [kind, kind])], context), only(found, context)),
     table("Stake flows", columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go: context.go }),
     pager(found, context, "stake"),
   ];
 }
-
-const only = ({ query, go }) => (query.get("actor") === null ? null : h("button", { type: "button", onclick: () => go({ actor: null, page: null }) }, `only actor ${query.get("actor")} ✕`));
 
 // The journal.
 export async function journal(context) {
@@ -39,7 +37,7 @@ export async function journal(context) {
   const found = await ask("journal", asked(query));
   const market = found.market;
   const kinds = ["REQUEST", "BID", "CLOSE", "PROVE", "EXPIRE", "SETTLE", "OFFER", "STAKE", "UNSTAKE", "WITHDRAW", "DELEGATE", "UNDELEGATE", "DECLINE", "CONTEST", "VOTE", "TRANSFER",
-    ...(market.recorded_hashes ? ["GENESIS", "JOIN", "DEPOSIT", "WITHDRAWAL", "RESUME", "BEACON", "CANCEL", "SETTLEMENT"] : [])];
+    ...(market.recorded_hashes ? ["GENESIS", "JOIN", "DEPOSIT", "WITHDRAWAL", "RESUME", "BEACON", "CANCEL", "SETTLEMENT", "UNCOVERED"] : [])];
   const pick = h("select", { "data-keep": "kind", "aria-label": "Kind of event", onchange: (event) => go({ kind: event.target.value, page: null }) },
     h("option", { value: "" }, "all events"), kinds.map((kind) => h("option", { value: kind, selected: query.get("kind") === kind }, kind)));
   const columns = [
@@ -58,7 +56,7 @@ export async function journal(context) {
     h("p", { class: "soft" }, market.recorded_hashes
       ? ["Each row carries a hash over itself and the one before; all ", count(market.of), " were checked when they were read. Amounts in the smallest unit."]
       : ["A trace records no hashes: these are the ones a journal of the same events would have, so that two copies can be compared. Amounts in the smallest unit."]),
-    h("div", { class: "bar" }, pick, only(context), h("span", { class: "grow" }), h("span", { class: "soft" }, "last: ", h("code", {}, market.hash))),
+    h("div", { class: "bar" }, pick, only(found, context), h("span", { class: "grow" }), h("span", { class: "soft" }, "last: ", h("code", {}, market.hash))),
     table("Journal", columns, found.rows, { sort: query.get("sort") ?? "row", down: query.get("dir") !== "up", go }),
     pager(found, context, "journal"),
   ];
@@ -74,16 +72,16 @@ export async function prediction(context) {
   const shares = rows.filter((row) => row.share !== null || row.predicted_share !== null).map((row) => ({ name: row.name, predicted: row.predicted_share === null ? null : 100 * row.predicted_share, real: row.share === null ? null : 100 * row.share }));
   return [
     h("h2", {}, "Prediction beside reality"),
-    h("p", { class: "soft" }, told.under_way ? "The simulator is running …" : told.said, told.ready && !told.whole ? " The market is looked at before its end: counts and sums are still growing." : ""),
+    h("p", { class: "soft" }, told.under_way ? "The simulator is running …" : told.said, told.ready && !told.whole ? " Counts and sums grow until the market's end." : ""),
     table("Prediction beside reality", [
-      ["name", "figure", (row) => row.name],
+      ["name", "figure", (row) => `${row.name}${row.how === "tokens" ? ", tokens" : ""}`],
       ["predicted", "predicted", (row) => [say(row, row.predicted), row.deviation ? h("span", { class: "soft" }, ` ± ${spread(row.how, row.predicted, row.deviation)}`) : ""], number],
       ["real", "real", (row) => say(row, row.real), number],
       ["error", "difference", (row) => (row.error === null ? NONE : h("span", { class: off(row) ? "warn" : null }, `${row.error > 0 ? "+" : ""}${percent(row.error)}`)), number],
     ], told.figures, { csv: "prediction" }),
     told.ready ? [
       h("div", { class: "charts" }, chart("Share of the proofs", "per cent", pairs(shares, "per cent"), 26 * shares.length + 50)),
-      h("h3", {}, "The provers"),
+      h("h3", {}, "The provers"), h("p", { class: "soft small" }, "Amounts in tokens."),
       table("The provers", [
         ["name", "prover", (row) => to(row.name, `#/provers/${row.prover}`), { name: true }],
         ["predicted_share", "share, predicted", (row) => percent(row.predicted_share), number], ["share", "real", (row) => percent(row.share), number],
@@ -107,7 +105,7 @@ export async function rule({ ask }) {
     h("h3", {}, "Steps that requests took so far"),
     told.life.length ? table("Steps that requests took so far", [["from", "from", (one) => one.from.toLowerCase()], ["kind", "by", (one) => h("code", {}, one.kind)], ["to", "to", (one) => one.to.toLowerCase()], ["count", "times", (one) => count(one.count), number]], told.life, { csv: "steps" }) : h("p", { class: "soft" }, "None yet."),
     h("h3", {}, "What the rule keeps, beside the book"),
-    told.state.length ? table("What the rule keeps, beside the book", [["name", "name", (one) => h("code", {}, one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning)]], told.state, { csv: "state" }) : h("p", { class: "soft" }, "Nothing."),
+    told.state.length ? table("What the rule keeps, beside the book", [["name", "name", (one) => field(one.name)], ["size", "size", (one) => one.size, { nowrap: true }], ["money", "holds", (one) => (one.money ? "money" : "")], ["meaning", "meaning", (one) => marked(one.meaning), { text: true }]], told.state, { csv: "state" }) : h("p", { class: "soft" }, "Nothing."),
   ];
 }
 
@@ -119,10 +117,10 @@ export function ruleText(told) {
 export function parameters(rows) {
   if (!rows.length) return h("p", { class: "soft" }, "It has none.");
   return table("Parameters in force", [
-    ["name", "name", (one) => h("code", {}, one.name)],
+    ["name", "name", (one) => field(one.name)],
     ["value", "value", (one) => [count(one.value), one.unit && one.unit !== "switch" ? ` ${one.unit}` : ""], number],
     ["default", "default", (one) => (same(one.value, one.default) ? h("span", { class: "soft" }, "the same") : count(one.default)), number],
-    ["meaning", "meaning", (one) => marked(one.meaning)],
+    ["meaning", "meaning", (one) => marked(one.meaning), { text: true }],
   ], rows, { csv: "parameters", won: (one) => !same(one.value, one.default) });
 }
 

@@ -40,8 +40,8 @@ function tiles({ figures, stretches, phases, market, locked, provers }) {
     tile("Proofs settled", count(proofs.settled), `of ${count(proofs.requested)}`, `${count(open)} under way · ${count(proofs.lost)} lost · ${count(proofs.late)} late`),
     tile("Throughput", digits(rate * size), `a ${name}`, `lately ${digits(lately * size)}`),
     tile("Price of a proof", tokens(figures.price_gwei.mean), "tokens", prices.length ? `lately ${tokens(prices[prices.length - 1].price)}` : ""),
-    tile("Time to proof", duration(times.p50), "", `90 % within ${duration(times.p90)}`),
-    tile("Concentration", count(who.nakamoto), `of ${provers} provers`, `make more than half · largest ${percent(who.top1_share)} · HHI ${who.hhi === null ? "–" : who.hhi.toFixed(3)}`),
+    tile("Time to proof", duration(times.p50), "", times.p90 === null ? "no proof yet" : `90 % within ${duration(times.p90)}`),
+    tile("Concentration", count(who.nakamoto), `of ${provers} provers`, who.hhi === null ? "no proof yet" : `make more than half · largest ${percent(who.top1_share)} · HHI ${who.hhi.toFixed(3)}`),
     tile("Locked", tokens(locked), "tokens", `at most ${tokens(stake.locked_peak_gwei)}`),
     tile("Slashed", tokens(stake.slashed_gwei), "tokens", `burnt ${tokens(stake.burnt_gwei)}`),
     tile("Waiting now", count(open), open === 1 ? "request" : "requests", ["BIDDING", "ASSIGNED", "OPEN", "PROVEN", "CONTESTED"].filter((name) => phases[name]).map((name) => `${count(phases[name])} ${name.toLowerCase()}`).join(" · ")));

@@ -1,7 +1,7 @@
 import { bars, chart, inTokens, lines } from "./charts.js";
 import { facts, h, keep, marked, meter } from "./dom.js";
 import { asked, pager, table, to } from "./table.js";
-import { count, duration, percent, tokens } from "./words.js";
+import { count, duration, kept, keptIn, percent, tokens } from "./words.js";
 
 const number = { number: true };
 
@@ -28,7 +28,7 @@ export async function provers(context) {
     h("h2", {}, "Provers"),
     table("Provers", columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
     pager(found, context, "provers"),
-    h("p", { class: "soft small" }, `Amounts in tokens. Spent: ${found.costs}`),
+    h("p", { class: "soft small" }, `Amounts in tokens. “Spent”: ${found.costs}`),
   ];
 }
 
@@ -52,8 +52,8 @@ export async function prover({ path, ask }) {
     h("h3", {}, "Why it skipped requests"),
     told.skips.length ? table("Why it skipped requests", [["reason", "reason", (one) => one.reason], ["count", "times", (one) => count(one.count), number]], told.skips.map(([reason, times]) => ({ reason, count: times })), { csv: "skip-reasons" }) : h("p", { class: "soft" }, "No skip was recorded."),
     h("h3", {}, "What the rule keeps about it"),
-    facts(told.columns.map((one) => [h("code", {}, one.name), one.money ? `${tokens(one.value)} tokens` : count(one.value), one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
-    h("p", { class: "soft small" }, `Spent: ${told.costs}`),
+    facts(told.columns.map((one) => [h("code", {}, one.name), `${kept(one.value, one.unit)} ${keptIn(one.unit)}`, one.meaning ? h("span", { class: "soft" }, "  ", marked(one.meaning)) : ""])),
+    h("p", { class: "soft small" }, `“Spent”: ${told.costs}`),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { facts, h, keep, link, marked, meter, phase, pieces } from "./dom.js";
-import { asked, chips, pager, table, to } from "./table.js";
-import { clock, count, duration, NONE, percent, tokens } from "./words.js";
+import { asked, chips, only, pager, table, to } from "./table.js";
+import { clock, count, duration, kept, keptIn, NONE, percent, tokens } from "./words.js";
 
 const number = { number: true };
 const who = (name, k) => (name ? link(name, k === null ? "" : keep(`#/provers/${k}`)) : NONE);
@@ -24,7 +24,7 @@ export async function requests(context) {
     h("h2", {}, "Requests"),
     h("div", { class: "bar" },
       chips("state", [["", "all"], ["open", "under way"], ["settled", "settled"], ["late", "late"], ["lost", "lost"]], context),
-      h("span", { class: "grow" }), find(), of(context)),
+      h("span", { class: "grow" }), find(), only(found, context)),
     table("Requests", columns, found.rows, { sort: query.get("sort"), down: query.get("dir") !== "up", go }),
     pager(found, context, "requests"),
     h("p", { class: "soft small" }, "Amounts in tokens. “At most”: what the requester put aside. “Given”: how often it went to a prover."),
@@ -36,17 +36,22 @@ function find() {
   return h("form", { onsubmit: (event) => { event.preventDefault(); const job = Number.parseInt(box.value, 10); if (job >= 0) location.hash = keep(`#/requests/${job}`); } }, box);
 }
 
-function of({ query, go }) {
-  const actor = query.get("actor");
-  return actor === null ? null : h("button", { type: "button", onclick: () => go({ actor: null, page: null }) }, `only actor ${actor} ✕`);
+let reasons = { of: "", text: "", parts: [] }; // of the page shown last: they stay while the rule is asked again
+
+function explain(place, of, found, r) {
+  const text = JSON.stringify([found, r]);
+  if (of === reasons.of && text === reasons.text && place.contains(reasons.parts[0])) return;
+  reasons = { of, text, parts: why(found, r).flat(Infinity) };
+  place.replaceChildren(...reasons.parts);
 }
 
 export async function request({ path, ask }) {
   const job = Number(path[1]);
+  const of = location.hash;
   const told = await ask(`requests/${encodeURIComponent(path[1])}`);
   const r = told.request;
-  const reason = h("div", {}, h("p", { class: "soft" }, "Asking the rule again with other dice …"));
-  ask(`requests/${job}/why`).then((found) => reason.replaceChildren(...why(found, r).flat(Infinity))).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
+  const reason = h("div", {}, reasons.of === of ? reasons.parts : h("p", { class: "soft" }, "Asking the rule again with other dice …"));
+  ask(`requests/${job}/why`).then((found) => explain(reason, of, found, r)).catch((error) => reason.replaceChildren(h("p", { class: "bad" }, error.message)));
   return [
     h("div", { class: "bar" }, h("h2", {}, `Request ${r.job} `), phase(r.phase), r.late ? h("span", { class: "bad" }, "late") : null, h("span", { class: "grow" }),
       h("span", { class: "chips" }, told.before === null ? null : to("← before", `#/requests/${told.before}`), told.next === null ? null : to("next →", `#/requests/${told.next}`))),
@@ -57,7 +62,7 @@ export async function request({ path, ask }) {
       ["timings", timings(r)],
       ["money", `${tokens(r.paid)} tokens paid${told.pool_paid ? `, ${tokens(told.pool_paid)} of it to delegators` : ""}; ${tokens(told.escrow)} still put aside`],
       told.slashes.length && ["slashed", told.slashes.map((s, k) => [k ? ", " : "", `${tokens(s.amount)} tokens of `, to(s.name, `#/provers/${s.prover}`)])],
-      ["proof", proof(told.proof)],
+      ["proof", proof(told.proof, r.phase)],
       ["on chain", chain(told.settlement, told.market)],
     ]),
     h("h3", {}, "Its life"),
@@ -69,7 +74,7 @@ export async function request({ path, ask }) {
     h("h3", {}, "In the journal"),
     table("In the journal", [
       ["row", "row", (one) => count(one.row), number], ["kind", "event", (one) => one.kind], ["name", "by", (one) => one.name ?? NONE, { name: true }],
-      ["amount", "amount", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16)), { nowrap: true }],
+      ["amount", "amount, tokens", (one) => (one.amount ? tokens(one.amount) : NONE), number], ["hash", "hash", (one) => h("code", { title: one.hash }, one.hash.slice(0, 16)), { nowrap: true }],
     ], told.rows),
     h("div", { class: "bar" }, h("a", { class: "button", href: `api/journal.csv?job=${job}${told.market.rows < told.market.of ? `&at=${told.market.rows}` : ""}`, download: "" }, "CSV")),
   ];
@@ -84,8 +89,8 @@ function timings(r) {
   return parts.join(", ") || NONE;
 }
 
-function proof(found) {
-  if (!found) return "none yet";
+function proof(found, phase) {
+  if (!found) return ["SETTLED", "LOST"].includes(phase) ? "none" : "none yet";
   const { proof: digest, signature, sheet } = found.body;
   const signed = signature ?? sheet;
   return [`row ${count(found.row)}`, digest ? [", ", h("code", {}, digest)] : ", verified before its event was made", signed ? [signature ? ", signed " : ", signed in sheet ", h("code", { title: signed }, `${signed.slice(0, 18)}…`)] : ""];
@@ -93,8 +98,8 @@ function proof(found) {
 
 function chain(settlement, market) {
   if (!settlement) return market.chain_id ? `not settled on chain ${market.chain_id} yet` : market.recorded_hashes ? "play money: this market has no chain" : "a simulated market has no chain";
-  const shown = Object.entries(settlement).filter(([name]) => name !== "row");
-  return [`row ${count(settlement.row)}: `, shown.map(([name, value], k) => [k ? ", " : "", `${name} `, h("code", {}, value?.constructor === Object || Array.isArray(value) ? JSON.stringify(value) : String(value))])];
+  const { row, batch, block, seq, transaction } = settlement;
+  return [`batch ${count(batch)}${block === undefined ? "" : ` in block ${count(block)}`}, transaction `, h("code", {}, transaction), `; row ${count(row)}${seq === undefined ? "" : `, which settles all up to row ${count(seq)}`}`];
 }
 
 function why({ decision: d, rules }, r) {
@@ -106,18 +111,18 @@ function why({ decision: d, rules }, r) {
     ? [name, ` was drawn: asked again with ${d.trials} other random words at that very moment, the rule chose it ${Math.round(d.chance * d.trials)} times`, d.nobody ? `, and nobody ${Math.round(d.nobody * d.trials)} times.` : "."]
     : [name, ` was the only choice: with ${d.trials} other random words the rule chose it every time; chance had no part.`];
   const bid = d.candidates.some((one) => one.bid !== null);
-  const shown = d.columns.map(([column]) => column).filter((column) => new Set(d.candidates.map((one) => String(one[column]))).size > 1 || d.candidates[0]?.[column]).slice(0, 8);
-  const money = Object.fromEntries(d.columns);
+  const shown = d.columns.filter(({ path }) => new Set(d.candidates.map((one) => String(one[path]))).size > 1 || d.candidates[0]?.[path]).slice(0, 8)
+    .map((column) => ({ ...column, name: column.path.replace("book.", "") }));
   const columns = [
     ["name", "prover", (one) => to(one.name, `#/provers/${one.prover}`), { name: true }],
     ["chance", "chance", (one) => [meter(one.chance), percent(Math.round(1000 * one.chance) / 1000)], { nowrap: true }],
-    ...(bid ? [["bid", "bid", (one) => tokens(one.bid), number]] : []),
-    ...shown.map((column) => [column, column.replace("book.", ""), (one) => (money[column] ? tokens(one[column]) : count(one[column])), number]),
+    ...(bid ? [["bid", "bid, tokens", (one) => tokens(one.bid), number]] : []),
+    ...shown.map(({ path, name, unit }) => [path, keptIn(unit) ? `${name}, ${keptIn(unit)}` : name, (one) => kept(one[path], unit), number]),
   ];
   return [
-    h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`)),
+    h("p", {}, said, h("span", { class: "soft" }, ` Decided by ${d.by} in row ${count(d.row)}.`), r.prover_number === null || r.prover_number === d.chosen ? "" : [" In the end ", to(r.prover, `#/provers/${r.prover_number}`), " proved it."]),
     table("Why this prover", columns, d.candidates, { won: (one) => one.prover === d.chosen, csv: "candidates" }),
-    h("p", { class: "soft small" }, `What the rule knew about them just before, as it keeps it. ${d.others ? `${count(d.others)} others are not shown.` : ""}`),
+    h("p", { class: "soft small" }, "What the rule knew about them just before. ", shown.filter((one) => one.meaning).map(({ name, meaning }) => [h("code", {}, name), ": ", marked(meaning), ". "]), d.others ? `${count(d.others)} others are not shown.` : ""),
     words,
   ];
 }

@@ -12,8 +12,8 @@ export function table(name, columns, rows, { sort, down, go, won, csv, all = row
       sortable ? h("button", { type: "button", "data-keep": `sort-${key}`, onclick: () => go({ sort: key, dir: mine && down ? "up" : "down", page: null }) }, label) : label);
   });
   const body = rows.map((row) => h("tr", { class: won?.(row) ? "won" : null },
-    columns.map(([, , cell, how = {}]) => h("td", { class: how.number ? "number" : how.name ? "name" : how.nowrap ? "nowrap" : null }, cell(row)))));
-  const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": name }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+    columns.map(([, , cell, how = {}]) => h("td", { class: ["number", "name", "nowrap", "text"].find((one) => how[one]) }, cell(row)))));
+  const whole = h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": name }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)), rows.length ? null : h("p", { class: "soft" }, "None so far."));
   if (!csv) return whole;
   return [whole, h("div", { class: "bar" }, h("span", { class: "grow" }), h("button", { type: "button", "data-keep": `csv-${csv}`, onclick: () => save(csv, columns, all) }, "CSV"))];
 }
@@ -41,12 +41,15 @@ export function pager(found, { query, go, at }, name) {
   const csv = new URLSearchParams([...query].filter(([key]) => !["page", "at"].includes(key)));
   if (at !== null) csv.set("at", at);
   return h("div", { class: "bar" },
-    h("span", { class: "soft" }, found.total ? `${count(first + 1)} to ${count(last)} of ${count(found.total)}` : "none"),
+    h("span", { class: "soft" }, found.total ? `${count(first + 1)} to ${count(last)} of ${count(found.total)}` : ""),
     h("button", { type: "button", "data-keep": "newer", disabled: page === 0, onclick: () => go({ page: page > 1 ? page - 1 : null }) }, "Back"),
     h("button", { type: "button", "data-keep": "older", disabled: last >= found.total, onclick: () => go({ page: page + 1 }) }, "On"),
     h("span", { class: "grow" }),
     h("a", { class: "button", href: `api/${name}.csv?${csv}`, download: "" }, "CSV"));
 }
+
+// The filter by actor, and the way out of it.
+export const only = ({ actor }, { go }) => (actor === undefined ? null : h("button", { type: "button", "data-keep": "only", "aria-label": `Not only ${actor}`, onclick: () => go({ actor: null, page: null }) }, `only ${actor} ✕`));
 
 export const asked = (query) => ({ sort: query.get("sort"), dir: query.get("dir"), page: query.get("page"), state: query.get("state"), kind: query.get("kind"), actor: query.get("actor"), job: query.get("job") });
 

@@ -79,8 +79,17 @@ export function index(value) { return value === null || value === undefined ? NO
 
 export const HOW = { count, duration, tokens, percent, index };
 
+// What a rule keeps, by its unit: how a value is told, and what its heading adds.
+const KEPT = {
+  gwei: [tokens, "tokens"], time: [clock, ""], "ms + 1": [(value) => (value ? clock(value - 1) : NONE), ""], ms: [duration, ""],
+  bips: [(value) => percent(value / 1e4), ""], billionths: [(value) => percent(value / 1e9), ""],
+};
+export const kept = (value, unit) => (KEPT[unit]?.[0] ?? count)(value);
+export const keptIn = (unit) => KEPT[unit]?.[1] ?? unit;
+
 // An event in a sentence: pieces of text, and [text, address] for what can be opened.
 export function sentence(e) {
+  const whom = [e.whom ?? "", `#/provers/${e.detail}`];
   const who = e.name ? [e.name, e.actor === null ? "" : `#/provers/${e.actor}`] : "";
   const job = e.job === null ? "" : [`request ${e.job}`, `#/requests/${e.job}`];
   const amount = money(e.amount);
@@ -90,9 +99,9 @@ export function sentence(e) {
     case "STAKE": return [who, ` stakes ${amount}`];
     case "UNSTAKE": return [who, ` takes ${amount} out of its stake`];
     case "WITHDRAW": return [who, " withdraws what has matured"];
-    case "DELEGATE": return [who, ` delegates ${amount} to actor ${e.detail}`];
-    case "UNDELEGATE": return [who, ` takes ${amount} back from actor ${e.detail}`];
-    case "TRANSFER": return [who, ` pays ${amount} to actor ${e.detail}`];
+    case "DELEGATE": return [who, ` delegates ${amount} to `, whom];
+    case "UNDELEGATE": return [who, ` takes ${amount} back from `, whom];
+    case "TRANSFER": return [who, ` pays ${amount} to `, whom];
     case "REQUEST": return [e.name || "somebody", " asks: ", job, `, size ${count(e.detail)}, at most ${amount}`, ...given];
     case "BID": return [who, ` bids ${amount} on `, job, ...given];
     case "CLOSE": return ["Bidding on ", job, " ends", ...given];
@@ -109,6 +118,7 @@ export function sentence(e) {
     case "RESUME": return ["A coordinator begins to write"];
     case "BEACON": return ["New random words are committed to"];
     case "CANCEL": return [e.name || "somebody", " makes a message void"];
+    case "UNCOVERED": return ["Money of ", who, " that the rule holds has left the vault"];
     case "SETTLEMENT": return [`Batch ${e.amount} is sent to the chain`];
     default: return [e.kind];
   }
