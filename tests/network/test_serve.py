@@ -111,7 +111,7 @@ def test_files_that_may_not_grow_any_more_lose_nothing_that_was_accepted(tmp_pat
         patient, market = AsyncMarket(url, m.PROVER, patience_s=60), AsyncMarket(url, m.PROVER, patience_s=0)
         async with patient, market:
             await patient.join("prover")
-            most = (tmp_path / "market.db-wal").stat().st_size + 20_000
+            most = (tmp_path / "market.db-wal").stat().st_size + 400_000
             resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
             with pytest.raises(Refused, match="JOURNAL"):
                 await fill(market)

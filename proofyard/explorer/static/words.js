@@ -81,7 +81,7 @@ export const HOW = { count, duration, tokens, percent, index };
 
 // What a rule keeps, by its unit: how a value is told, and what its heading adds.
 const KEPT = {
-  gwei: [tokens, "tokens"], time: [clock, ""], "ms + 1": [(value) => (value ? clock(value - 1) : NONE), ""], ms: [duration, ""],
+  gwei: [tokens, "tokens"], time: [(value) => (value ? clock(value) : NONE), ""], "ms + 1": [(value) => (value ? clock(value - 1) : NONE), ""], ms: [duration, ""],
   bips: [(value) => percent(value / 1e4), ""], billionths: [(value) => percent(value / 1e9), ""],
 };
 export const kept = (value, unit) => (KEPT[unit]?.[0] ?? count)(value);
